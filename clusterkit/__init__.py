@@ -1,0 +1,44 @@
+"""Erlang-style actors over signed TCP links, on trio.
+
+from clusterkit import GenServer, call, create_cluster
+
+class Counter(GenServer):
+    value = 0
+
+    @call
+    async def add(self, n: int) -> int:
+        self.value += n
+        return self.value
+"""
+
+# General layout. Imports point down only; import-linter checks it.
+#
+#   cli       testing      people: the command line; the simulator
+#   cluster                GenServers that make nodes a cluster
+#   actors                 processes: GenServer, mailboxes, calls
+#   net                    the trio shell: the only floor that awaits sockets
+#   wire                   the protocol, sans IO: bytes <-> records
+#   core                   pure values: vector clock, hash ring
+#   errors names events config logs
+#
+# The walk of one remote call, from `actors/ref.py` down to the bytes and back
+# up on the other node, is in docs/explanation/architecture.md.
+
+from __future__ import annotations
+
+from clusterkit.actors.handlers import call as call, cast as cast, later as later
+from clusterkit.actors.process import Down as Down
+from clusterkit.actors.ref import ActorRef as ActorRef
+from clusterkit.actors.server import Caller as Caller, GenServer as GenServer
+from clusterkit.cluster.answers import Answer as Answer
+from clusterkit.cluster.creation import (
+    ActorFactory as ActorFactory,
+    create_cluster as create_cluster,
+)
+from clusterkit.cluster.node import ClusterNode as ClusterNode
+from clusterkit.config import Config as Config
+from clusterkit.errors import Rejected as Rejected
+from clusterkit.names import NodeInfo as NodeInfo
+from clusterkit.wire.extensions import register as register
+
+__version__ = "0.1.0"

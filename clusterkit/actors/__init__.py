@@ -1,0 +1,1 @@
+"""Processes: GenServers, their mailboxes, calls between them."""

@@ -1,0 +1,205 @@
+"""Inward: what the network brings, into mailboxes and to waiting callers.
+
+This is the kernel's `Observer`. Taking a record here is taking responsibility
+for it: the kernel acknowledges it. So nothing blocks, nothing raises, and what
+cannot be taken is answered or counted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from clusterkit.actors.faults import from_fault
+from clusterkit.errors import MailboxFull, NodeDown, NoSuchActor
+from clusterkit.events import Refused, Undelivered
+from clusterkit.logs import log
+from clusterkit.net.peer import count_casts
+from clusterkit.wire import messages as m
+
+if TYPE_CHECKING:
+    from clusterkit.actors.process import Process
+    from clusterkit.actors.runtime import Runtime
+    from clusterkit.events import Event
+    from clusterkit.net.peer import Peer
+    from clusterkit.wire.conversation import Settled
+    from clusterkit.wire.messages import Record
+
+logger = logging.getLogger("clusterkit.actors")
+
+
+class Delivery:
+    """Takes what peers send.
+
+    Attributes:
+        unknown_casts: Casts to actors that do not exist.
+        undelivered: Casts of ours that may not have arrived, by peer.
+        refused: Casts of ours that a full mailbox refused, by peer.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.unknown_casts = 0
+        self.undelivered: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self._table = {
+            m.CALL: self._on_call,
+            m.REPLY: self._on_reply,
+            m.FAULT: self._on_fault,
+            m.CANCEL: self._on_cancel,
+            m.MONITOR: self._on_monitor,
+            m.DEMONITOR: self._on_demonitor,
+            m.DOWN: self._on_down,
+            m.CHOKE: self._on_choke,
+            m.UNCHOKE: self._on_unchoke,
+            m.REFUSED: self._on_refused,
+        }
+
+    def deliver(self, peer: Peer, records: list[Record], size: int) -> None:
+        """Take `records` of one frame of `size` bytes."""
+        if not records:
+            return
+        lookup = self._runtime.registry.get
+        each = size // len(records)
+        for record in records:
+            kind = record[0]
+            if kind != m.CAST:
+                self._table[kind](peer, record, each)
+                continue
+            process = lookup(record[1])
+            if process is None:
+                self.unknown_casts += 1
+            elif not process.mailbox.full or self._under_pressure(process, peer):
+                process.mailbox.put((record, peer, each, inf))
+            else:
+                process.dropped += 1
+                self._refuse(process, peer)
+
+    def settled(self, peer: Peer, settled: Settled) -> None:
+        """Fail calls and count casts that a lost conversation took with it."""
+        runtime = self._runtime
+        for entry in settled.dropped:
+            if entry.kind == m.CALL:
+                self._fail(peer, entry.about, "not sent")
+        for entry in settled.lost:
+            if entry.kind == m.CALL:
+                self._fail(peer, entry.about, "unknown")
+        if settled.peer_is_new:
+            # What was sent earlier may have been run, but its reply is gone.
+            runtime.calls.fail_all(
+                peer,
+                lambda: self._down(peer, "unknown"),
+                lambda pending: pending.ticket <= peer.outbox.taken,
+            )
+            runtime.monitors.lost(peer)
+            runtime.monitors.forget(peer)
+        for actor, n in count_casts(settled).items():
+            self.undelivered[peer.name] += n
+            self.notify(Undelivered(peer.name, actor, n))
+            log(
+                logger, logging.WARNING, "undelivered", peer=peer.name, actor=actor, n=n
+            )
+
+    def peer_down(self, peer: Peer, reason: str) -> None:
+        """Fail what waits for a peer; take its unsent calls back."""
+        runtime = self._runtime
+        for entry in peer.outbox.remove(lambda entry: entry[1] == m.CALL):
+            self._fail(peer, entry.about, "not sent")
+        runtime.calls.fail_all(peer, lambda: self._down(peer, "unknown"))
+        runtime.monitors.lost(peer)
+        if peer.role == "client":
+            runtime.abandon_calls_of(peer)
+            runtime.monitors.forget(peer)
+
+    def notify(self, event: Event) -> None:
+        """Publish an event."""
+        self._runtime.notify(event)
+
+    def _fail(self, peer: Peer, call_id: Any, outcome: str) -> None:
+        if call_id in self._runtime.calls.pending:
+            self._runtime.calls.fail(call_id, peer, self._down(peer, outcome))
+
+    def _down(self, peer: Peer, outcome: str) -> NodeDown:
+        return NodeDown(f"{peer.name} went down ({outcome})", outcome)
+
+    def _on_call(self, peer: Peer, record: Record, size: int) -> None:
+        runtime = self._runtime
+        process = runtime.registry.get(record[m.ACTOR])
+        if process is None:
+            name = record[m.ACTOR]
+            runtime.refuse_call(
+                peer, record, NoSuchActor(f"no actor {name!r} runs on {runtime.name}")
+            )
+            return
+        busy = len(peer.open_calls) >= runtime.config.inbound_calls
+        if busy or (process.mailbox.full and not self._under_pressure(process, peer)):
+            what = "too many calls of this node wait" if busy else "its mailbox is full"
+            runtime.refuse_call(peer, record, MailboxFull(what))
+            return
+        peer.open_calls[record[m.CALL_ID]] = record
+        budget = record[m.BUDGET]
+        deadline = trio.current_time() + budget / 1000 if budget > 0 else inf
+        process.mailbox.put((record, peer, size, deadline))
+
+    def _under_pressure(self, process: Process, peer: Peer) -> bool:
+        """Choke a sender to a full mailbox; say whether this one still fits."""
+        mailbox = process.mailbox
+        if process.make_room():
+            return True
+        conversation = peer.talk.outgoing.id
+        if mailbox.choked.get(peer) != conversation:
+            mailbox.choked[peer] = conversation
+            self._runtime.post_control(peer, [m.CHOKE, process.name])
+        return not mailbox.overfull
+
+    def _refuse(self, process: Process, peer: Peer) -> None:
+        """Count a refused cast; tell its sender once per interval."""
+        refused = process.mailbox.refused
+        told_soon = peer in refused
+        refused[peer] = refused.get(peer, 0) + 1
+        if not told_soon:
+            self._runtime.spawn(self._tell_refused, process, peer)
+
+    async def _tell_refused(self, process: Process, peer: Peer) -> None:
+        await trio.sleep(self._runtime.config.refused_interval)
+        n = process.mailbox.refused.pop(peer)
+        self._runtime.post_control(peer, [m.REFUSED, process.name, n])
+
+    def _on_reply(self, peer: Peer, record: Record, size: int) -> None:
+        self._runtime.calls.resolve(record[m.ANSWERS], peer, record[m.VALUE])
+
+    def _on_fault(self, peer: Peer, record: Record, size: int) -> None:
+        calls = self._runtime.calls
+        pending = calls.pending.get(record[m.ANSWERS])
+        where = pending.where() if pending is not None else {}
+        error = from_fault(record[m.CODE], record[m.DETAILS], where)
+        calls.fail(record[m.ANSWERS], peer, error)
+
+    def _on_cancel(self, peer: Peer, record: Record, size: int) -> None:
+        self._runtime.cancel(peer, record[m.ANSWERS])
+
+    def _on_monitor(self, peer: Peer, record: Record, size: int) -> None:
+        self._runtime.monitors.watch(peer, record[m.MONITOR_ID], record[m.MONITORED])
+
+    def _on_demonitor(self, peer: Peer, record: Record, size: int) -> None:
+        self._runtime.monitors.unwatch(peer, record[m.MONITOR_ID])
+
+    def _on_down(self, peer: Peer, record: Record, size: int) -> None:
+        self._runtime.monitors.fire(peer, record[m.MONITOR_ID], record[m.REASON])
+
+    def _on_choke(self, peer: Peer, record: Record, size: int) -> None:
+        peer.choked.add(record[m.ACTOR])
+
+    def _on_unchoke(self, peer: Peer, record: Record, size: int) -> None:
+        peer.choked.discard(record[m.ACTOR])
+        peer.unpark()
+
+    def _on_refused(self, peer: Peer, record: Record, size: int) -> None:
+        actor, n = record[m.ACTOR], record[m.COUNT]
+        self.refused[peer.name] += n
+        self.notify(Refused(peer.name, actor, n))
+        log(logger, logging.WARNING, "refused", peer=peer.name, actor=actor, n=n)

@@ -1,0 +1,328 @@
+"""Handlers: the methods of an actor that others may reach.
+
+`@call` and `@cast` mark them. The decorated name is a descriptor: on the class
+it is the handler, which `ref.call(Counter.add, 5)` names with full types; on an
+instance it is the bound method, so that a plain unit test can await it. Nothing
+else of an actor can be reached from outside: no hook, no private name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Never,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    overload,
+)
+
+from clusterkit.errors import BadArguments, ConfigError
+from clusterkit.wire import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from clusterkit.actors.server import GenServer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S", bound="GenServer")
+S_contra = TypeVar("S_contra", bound="GenServer", contravariant=True)
+
+LIFECYCLE = frozenset(
+    {"init", "terminate", "handle_call", "handle_cast", "handle_info"}
+    | {"node", "name", "ref", "caller", "on_call", "on_cast", "exit", "monitor"}
+    | {"demonitor", "send_after", "restart", "intensity", "mailbox"}
+)
+"""Names a handler cannot have: they are the actor's own."""
+
+
+class Handler:
+    """One reachable function, with what the loop needs to run it.
+
+    Attributes:
+        function: The function, the actor being its first argument (or not,
+            if `bound` is true).
+        event: What callers name it.
+        is_call: Whether it answers.
+        concurrent: Whether it runs beside others, in the actor's nursery.
+        cancellable: Whether a caller's Cancel ends it while it runs.
+    """
+
+    __slots__ = (
+        "_least",
+        "_most",
+        "_short",
+        "_signature",
+        "bound",
+        "cancellable",
+        "concurrent",
+        "event",
+        "function",
+        "is_call",
+    )
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        event: str,
+        *,
+        is_call: bool,
+        concurrent: bool = False,
+        cancellable: bool = False,
+        bound: bool = False,
+    ) -> None:
+        if not inspect.iscoroutinefunction(function):
+            raise ConfigError(f"handler {event!r} must be an async function")
+        self.function = function
+        self.event = event
+        self.is_call = is_call
+        self.concurrent = concurrent
+        self.cancellable = cancellable or concurrent
+        self.bound = bound
+        # The kind of record that the loop may run without a second look.
+        short = not self.cancellable and not bound
+        self._short = (m.CALL if is_call else m.CAST) if short else None
+        self._signature = inspect.signature(function)
+        self._least, self._most = _positional_range(self._signature, int(not bound))
+
+    def __repr__(self) -> str:
+        return f"<{'call' if self.is_call else 'cast'} {self.event}>"
+
+    def takes(self, record: list[Any]) -> bool:
+        """Say quickly whether a call or cast can be run the short way.
+
+        That is: serial, not cancellable, of the right kind, and with
+        positional arguments that fit. Otherwise ask `check`, and `run` it.
+        """
+        return (
+            self._short == record[m.KIND]
+            and not record[m.KWARGS]
+            and self._least <= len(record[m.ARGS]) <= self._most
+        )
+
+    async def run(
+        self, server: GenServer, args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run the function on an actor."""
+        if self.bound:
+            return await self.function(*args, **kwargs)
+        return await self.function(server, *args, **kwargs)
+
+    def check(self, args: list[Any], kwargs: dict[str, Any] | None) -> None:
+        """Check the arguments against the signature.
+
+        Raises:
+            BadArguments: They do not fit; says how.
+        """
+        actor = () if self.bound else (None,)
+        try:
+            self._signature.bind(*actor, *args, **(kwargs or {}))
+        except TypeError as error:
+            raise BadArguments(str(error)) from None
+
+
+def _positional_range(signature: inspect.Signature, skip: int) -> tuple[int, float]:
+    """Return how few and how many positional arguments will do, `self` aside.
+
+    When a keyword-only parameter has no default, none will: (1, 0).
+    """
+    parameters = list(signature.parameters.values())[skip:]
+    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
+        return 1, 0
+    plain = [
+        p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    least = sum(p.default is p.empty for p in plain)
+    endless = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return least, float("inf") if endless else len(plain)
+
+
+class CallHandler(Generic[S_contra, P, R_co]):
+    """A method marked with `@call`; see `call`."""
+
+    def __init__(
+        self,
+        function: Callable[Concatenate[Any, P], Awaitable[R_co]],
+        *,
+        concurrent: bool = False,
+        cancellable: bool = False,
+    ) -> None:
+        self.handler = Handler(
+            function,
+            _event_of(function),
+            is_call=True,
+            concurrent=concurrent,
+            cancellable=cancellable,
+        )
+        self.__doc__ = function.__doc__
+
+    def __repr__(self) -> str:
+        return repr(self.handler)
+
+    @property
+    def event(self) -> str:
+        """The event that callers name it by."""
+        return self.handler.event
+
+    @overload
+    def __get__(
+        self, instance: None, owner: type[Any]
+    ) -> CallHandler[S_contra, P, R_co]: ...
+    @overload
+    def __get__(
+        self, instance: object, owner: type[Any]
+    ) -> Callable[P, Coroutine[Any, Any, R_co]]: ...
+    def __get__(self, instance: object | None, owner: type[Any]) -> Any:
+        """Return the handler on the class, the bound method on an instance."""
+        if instance is None:
+            return self
+        return self.handler.function.__get__(instance, owner)
+
+
+class CastHandler(Generic[S_contra, P]):
+    """A method marked with `@cast`; see `cast`."""
+
+    def __init__(
+        self,
+        function: Callable[Concatenate[Any, P], Awaitable[None]],
+        *,
+        concurrent: bool = False,
+    ) -> None:
+        self.handler = Handler(
+            function, _event_of(function), is_call=False, concurrent=concurrent
+        )
+        self.__doc__ = function.__doc__
+
+    def __repr__(self) -> str:
+        return repr(self.handler)
+
+    @property
+    def event(self) -> str:
+        """The event that senders name it by."""
+        return self.handler.event
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> CastHandler[S_contra, P]: ...
+    @overload
+    def __get__(
+        self, instance: object, owner: type[Any]
+    ) -> Callable[P, Coroutine[Any, Any, None]]: ...
+    def __get__(self, instance: object | None, owner: type[Any]) -> Any:
+        """Return the handler on the class, the bound method on an instance."""
+        if instance is None:
+            return self
+        return self.handler.function.__get__(instance, owner)
+
+
+class _CallDecorator(Protocol):
+    def __call__(
+        self, function: Callable[Concatenate[S_contra, P], Coroutine[Any, Any, R]], /
+    ) -> CallHandler[S_contra, P, R]: ...
+
+
+class _CastDecorator(Protocol):
+    def __call__(
+        self, function: Callable[Concatenate[S_contra, P], Coroutine[Any, Any, None]], /
+    ) -> CastHandler[S_contra, P]: ...
+
+
+@overload
+def call(
+    function: Callable[Concatenate[S, P], Coroutine[Any, Any, R]], /
+) -> CallHandler[S, P, R]: ...
+@overload
+def call(*, concurrent: bool = False, cancellable: bool = False) -> _CallDecorator: ...
+def call(
+    function: Any = None, /, *, concurrent: bool = False, cancellable: bool = False
+) -> Any:
+    """Mark an async method as a handler that answers.
+
+    One handler of an actor runs at a time, in the order of arrival, unless
+    it says otherwise here.
+
+    Args:
+        function: The method; its name is the event.
+        concurrent: Run beside other handlers, as a task of the actor's own
+            nursery. It may then be cancelled, too.
+        cancellable: Cancel it when its caller gives up (is cancelled, or
+            times out) while it runs. A plain handler runs to its end: a
+            stranger's impatience must not tear an actor's state.
+
+    Raises:
+        ConfigError: The method is not async, or has a lifecycle name or a
+            private one.
+    """
+    if function is None:
+        return lambda function: CallHandler(
+            function, concurrent=concurrent, cancellable=cancellable
+        )
+    return CallHandler(function)
+
+
+@overload
+def cast(
+    function: Callable[Concatenate[S, P], Coroutine[Any, Any, None]], /
+) -> CastHandler[S, P]: ...
+@overload
+def cast(*, concurrent: bool = False) -> _CastDecorator: ...
+def cast(function: Any = None, /, *, concurrent: bool = False) -> Any:
+    """Mark an async method as a handler that does not answer.
+
+    Args:
+        function: The method; its name is the event.
+        concurrent: Run beside other handlers.
+
+    Raises:
+        ConfigError: The method is not async, or has a lifecycle name or a
+            private one.
+    """
+    if function is None:
+        return lambda function: CastHandler(function, concurrent=concurrent)
+    return CastHandler(function)
+
+
+class _Later:
+    """What `later()` returns, known by identity."""
+
+    def __repr__(self) -> str:
+        return "<later>"
+
+
+LATER = _Later()
+
+
+def later() -> Never:
+    """Return this from a `@call` handler to answer later.
+
+        caller = self.caller
+        self.waiting.append(caller)
+        return later()
+
+    and, some time afterwards, `caller.reply(value)`. Typed `Never`, so it
+    may be returned whatever the handler's result type is.
+    """
+    return LATER  # type: ignore[misc]
+
+
+def event_name(event: str) -> str:
+    """Return `event` if a handler may have that name.
+
+    Raises:
+        ConfigError: It is private, or the actor's own.
+    """
+    if event.startswith("_") or event in LIFECYCLE or not event:
+        raise ConfigError(
+            f"a handler cannot be called {event!r}: that is the actor's own"
+        )
+    return event
+
+
+def _event_of(function: Callable[..., Any]) -> str:
+    return event_name(getattr(function, "__name__", ""))

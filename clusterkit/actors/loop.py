@@ -1,0 +1,304 @@
+"""The loop of an actor: one message at a time, and what each comes to.
+
+The loop is the crash barrier: whatever a handler raises ends this life of the
+actor and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
+from clusterkit.actors.mailbox import Mailbox, abandoned
+from clusterkit.actors.server import Caller, GenServer, concurrent_caller
+from clusterkit.errors import (
+    BadArguments,
+    CallError,
+    NoSuchHandler,
+    Rejected,
+    RemoteFault,
+)
+from clusterkit.logs import log
+from clusterkit.wire import messages as m
+
+if TYPE_CHECKING:
+    from clusterkit.actors.runtime import Runtime
+
+logger = logging.getLogger("clusterkit.actors")
+
+# Record kinds that never leave the process: [INFO, message] and [STOP].
+INFO: Final = 0
+STOP: Final = -1
+
+TURN_MESSAGES: Final = 256
+TURN_SECONDS: Final = 0.005
+"""A busy actor lets others run after so many messages, or so long."""
+
+
+class Loop:
+    """Takes messages from a mailbox and runs the handlers of a server.
+
+    Args:
+        runtime: The node's.
+        server: The instance.
+
+    Attributes:
+        name: What the actor is registered as.
+        mailbox: What waits for it.
+        paused: Whether messages are kept instead of handled.
+        exiting: Why it ends after the current message, None if it does not.
+        current: The record being handled, and its origin.
+        crash: What ended the last life, None for a normal end.
+        nursery: Of the concurrent handlers; only actors that have some.
+        handled: Messages handled.
+        dropped: Casts that were not.
+    """
+
+    __slots__ = (
+        "crash",
+        "current",
+        "current_caller",
+        "dropped",
+        "exiting",
+        "handled",
+        "mailbox",
+        "name",
+        "nursery",
+        "paused",
+        "runtime",
+        "server",
+    )
+
+    nursery: trio.Nursery  # while an actor with concurrent handlers lives
+
+    def __init__(self, runtime: Runtime, server: GenServer) -> None:
+        self.runtime = runtime
+        self.server = server
+        self.name = ""
+        self.mailbox = Mailbox(server.mailbox, runtime.config.mailbox_bytes)
+        self.paused = False
+        self.handled = self.dropped = 0
+        self.crash: BaseException | None = None
+        self.current_caller: Caller | None = None
+        self.current: tuple[list[Any], Any] | None = None
+        self.exiting: str | None = None
+
+    def caller(self) -> Caller:
+        """Return who sent the message that the loop is handling.
+
+        Raises:
+            RuntimeError: It is handling none.
+        """
+        if self.current_caller is None:
+            if self.current is None:
+                raise RuntimeError("no call or cast is being handled")
+            record, origin = self.current
+            self.current_caller = Caller(self.runtime, origin, record)
+        return self.current_caller
+
+    def exit(self, reason: str = "normal") -> None:
+        """End after the message that is being handled."""
+        self.exiting = reason
+        self.mailbox.wake()
+
+    async def handle_messages(self) -> str:
+        """Handle messages until there is a reason to end."""
+        server, mailbox = self.server, self.mailbox
+        queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
+        turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+        while True:
+            if not queue or self.paused or self.exiting is not None:
+                if self.exiting is not None:
+                    return self.exiting
+                self.handled += turn
+                self.relax()
+                await mailbox.park()
+                turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+                continue
+            record, origin, size, deadline = queue.popleft()
+            mailbox.bytes -= size
+            kind = record[0]
+            self.current = (record, origin)
+            self.current_caller = None
+            try:
+                if kind == m.CAST:
+                    handler = handlers.get(record[m.EVENT])
+                    if handler is not None and handler.takes(record):
+                        await handler.function(server, *record[m.ARGS])
+                    else:
+                        await self._unusual_cast(handler, record, origin)
+                elif kind == m.CALL:
+                    await self._answer(handlers, record, origin, deadline)
+                elif kind == INFO:
+                    await server.handle_info(record[1])
+                else:
+                    return "shutdown"
+            except Exception as error:  # noqa: BLE001 - the crash barrier
+                return self.crashed(error, record, origin)
+            turn += 1
+            if turn & 31 == 0 and (
+                turn >= TURN_MESSAGES or trio.current_time() >= turn_ends
+            ):
+                self.handled += turn
+                self.relax()
+                await trio.lowlevel.checkpoint()
+                turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+
+    async def _answer(
+        self,
+        handlers: dict[str, Handler],
+        record: list[Any],
+        origin: Any,
+        deadline: float,
+    ) -> None:
+        """Run the handler of a call and reply."""
+        if abandoned(record, origin):
+            return
+        if deadline != inf and trio.current_time() >= deadline:
+            self.runtime.expire(origin, record)
+            return
+        handler = handlers.get(record[m.EVENT])
+        try:
+            if handler is not None and handler.takes(record):
+                value = await handler.function(self.server, *record[m.ARGS])
+            else:
+                value = await self._unusual_call(handler, record, origin)
+        except CallError as error:
+            if not _is_an_answer(error):
+                raise
+            self.runtime.fault(origin, record, error)
+        else:
+            if value is LATER or self._replied_early(value):
+                return
+            self.runtime.reply(origin, record, value)
+        if self.mailbox.queue:
+            origin.wake()  # more answers will follow: one frame for all
+        else:
+            origin.flush()
+
+    def _replied_early(self, value: Any) -> bool:
+        """Say whether the handler has answered by `caller.reply` itself."""
+        if self.current_caller is None or not self.current_caller.answered:
+            return False
+        if value is not None:
+            raise RuntimeError("the handler replied and returned a value too")
+        return True
+
+    async def _unusual_call(
+        self, handler: Handler | None, record: list[Any], origin: Any
+    ) -> Any:
+        """Run a call that the loop's short way does not fit."""
+        event, args, kwargs = record[m.EVENT], record[m.ARGS], record[m.KWARGS] or {}
+        if handler is None:
+            if event.startswith("_") or event in LIFECYCLE:
+                raise NoSuchHandler(f"{event!r} is not a handler")
+            return await self.server.handle_call(event, args, kwargs)
+        if not handler.is_call:
+            raise NoSuchHandler(f"{event!r} is a cast, not a call")
+        handler.check(args, kwargs)
+        if handler.concurrent:
+            caller = Caller(self.runtime, origin, record)
+            self.nursery.start_soon(self._run_beside, handler, record, caller)
+            return LATER
+        if not handler.cancellable:
+            return await handler.run(self.server, args, kwargs)
+        with self.runtime.cancellable(record) as scope, scope:
+            return await handler.run(self.server, args, kwargs)
+        return LATER  # its caller gave up and wants no answer
+
+    async def _unusual_cast(
+        self, handler: Handler | None, record: list[Any], origin: Any
+    ) -> None:
+        """Run a cast that the loop's short way does not fit."""
+        event, args, kwargs = record[m.EVENT], record[m.ARGS], record[m.KWARGS] or {}
+        if handler is None and not event.startswith("_") and event not in LIFECYCLE:
+            await self.server.handle_cast(event, args, kwargs)
+            return
+        try:
+            if handler is None or handler.is_call:
+                raise NoSuchHandler(f"no @cast handler {event!r}")
+            handler.check(args, kwargs)
+        except CallError as error:
+            self.dropped += 1
+            log(
+                logger,
+                logging.WARNING,
+                "cast_dropped",
+                actor=self.name,
+                cast=event,
+                peer=origin.name,
+                error=error,
+            )
+            return
+        if handler.concurrent:
+            caller = Caller(self.runtime, origin, record)
+            self.nursery.start_soon(self._run_beside, handler, record, caller)
+        else:
+            await handler.run(self.server, args, kwargs)
+
+    async def _run_beside(
+        self, handler: Handler, record: list[Any], caller: Caller
+    ) -> None:
+        """Run a concurrent handler, as a task of the actor's nursery."""
+        concurrent_caller.set(caller)
+        origin = caller.origin
+        try:
+            with self.runtime.cancellable(record) as scope, scope:
+                value = await handler.run(
+                    self.server, record[m.ARGS], record[m.KWARGS] or {}
+                )
+                if handler.is_call and value is not LATER and not caller.answered:
+                    self.runtime.reply(origin, record, value)
+                    origin.flush()
+        except Exception as error:  # noqa: BLE001 - the crash barrier
+            if handler.is_call and _is_an_answer(error):
+                self.runtime.fault(origin, record, error)
+                origin.flush()
+            else:
+                self.exit(self.crashed(error, record, origin))
+
+    def crashed(
+        self, error: Exception, record: list[Any] | None, origin: Any = None
+    ) -> str:
+        """Tell the caller and the log; return the reason of the end."""
+        self.crash = error
+        self.log_crash(error, record[m.EVENT] if record and len(record) > 2 else None)
+        if record is not None and record[m.KIND] == m.CALL:
+            fault = RemoteFault(type(error).__name__, str(error))
+            self.runtime.fault(origin, record, fault)
+            origin.flush()
+        return type(error).__name__
+
+    def log_crash(self, error: Exception, event: str | None) -> None:
+        """Log a crash with its traceback, which never leaves this node."""
+        log(
+            logger,
+            logging.ERROR,
+            "actor_crashed",
+            actor=self.name,
+            event_=event,
+            error=repr(error),
+        )
+        logger.error("".join(traceback.format_exception(error)).rstrip())
+
+    def relax(self) -> None:
+        """Let senders go on, if the mailbox is down to half its mark."""
+        if self.mailbox.awaited and self.mailbox.relaxed:
+            for peer in self.mailbox.release():
+                self.runtime.post_control(peer, [m.UNCHOKE, self.name])
+
+
+def _is_an_answer(error: Exception) -> bool:
+    """Say whether an error is meant for the caller, not a crash.
+
+    A `Rejected` always is; of the others only those raised about this very
+    call, not what a call of the handler's own came back with.
+    """
+    if isinstance(error, Rejected):
+        return True
+    return isinstance(error, (NoSuchHandler, BadArguments)) and not error.call_id

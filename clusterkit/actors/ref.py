@@ -1,0 +1,143 @@
+"""References to actors: typed, plain, and able to travel in messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from clusterkit.actors.handlers import CallHandler, CastHandler
+    from clusterkit.actors.runtime import Runtime
+    from clusterkit.actors.server import GenServer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="GenServer")
+
+
+class ActorRef(Generic[S]):
+    """Names one actor of class `S`, here or on another node.
+
+    It is a name, not a handle: the actor may be restarted, stopped, or not
+    yet there. Equal when both names are; a reference sent to another node
+    works there.
+
+    Attributes:
+        name: The actor's name.
+        node: The name of its node.
+    """
+
+    __slots__ = ("_runtime", "_timeout", "name", "node")
+
+    def __init__(
+        self, runtime: Runtime, name: str, node: str, timeout: float | None = None
+    ) -> None:
+        self._runtime = runtime
+        self._timeout = timeout
+        self.name = name
+        self.node = node
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self}>"
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.node}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ActorRef):
+            return NotImplemented
+        return (self.name, self.node) == (other.name, other.node)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.node))
+
+    def within(self, timeout: float) -> ActorRef[S]:
+        """Return the same reference with another patience.
+
+        Args:
+            timeout: Seconds a call may take, `math.inf` for ever. A cancel
+                scope around the call counts too: whichever is shorter. The
+                scope raises `trio.Cancelled`, this `CallTimeout`.
+        """
+        return ActorRef(self._runtime, self.name, self.node, timeout)
+
+    async def call(
+        self, handler: CallHandler[S, P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Call a handler and wait for its answer.
+
+            total = await counter.call(Counter.add, 5)
+
+        Args:
+            handler: The handler, as an attribute of its class.
+            args: Its arguments. Locally they are passed by reference: treat
+                them as frozen.
+            kwargs: Its keyword arguments; they travel too.
+
+        Returns:
+            What the handler returned.
+
+        Raises:
+            Rejected: The handler refused on purpose; of its own subclass.
+            RemoteFault: The handler crashed.
+            NoSuchActor, NoSuchHandler, BadArguments: It did not run.
+            MailboxFull, OutboxFull: Too much waits there, or here.
+            ActorDown: The actor ended before it came to the call.
+            NodeDown: The node is down; `outcome` says whether it was sent.
+            NodeUnknown: No address is known for the node.
+            CallTimeout: No answer in time.
+            EncodeError, MessageTooLarge: The arguments cannot travel.
+            CallingSelf: A serial handler called its own actor.
+
+        Guarantees:
+            At most once; FIFO with everything else sent from this node to
+            that actor. `NodeDown`, `CallTimeout` and cancellation do not say
+            whether the handler ran.
+
+        Cancellation:
+            A queued call is taken back; a running handler is cancelled only
+            if it is declared cancellable.
+        """
+        result: R = await self._runtime.call(
+            self.node, self.name, handler.event, args, kwargs, self._timeout
+        )
+        return result
+
+    async def cast(
+        self, handler: CastHandler[S, P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Send to a handler without waiting for it.
+
+        Returns when the message is queued here. Waits while the actor's
+        mailbox, or the outbox to its node, is full.
+
+        Raises:
+            MailboxFull: The mailbox stayed full for `busy_wait` seconds.
+            OutboxFull: The outbox did, or its policy is `raise`.
+            NodeUnknown, EncodeError, MessageTooLarge: Nothing was sent.
+
+        Guarantees:
+            Exactly once, in order, if both processes live and the link is
+            not given up; what is refused is reported as an event.
+
+        Cancellation:
+            Checked on every call; but it lets other tasks run only at every
+            64th cast of a busy sender, or when it has to wait.
+        """
+        await self._runtime.cast(self.node, self.name, handler.event, args, kwargs)
+
+    def cast_nowait(
+        self, handler: CastHandler[S, P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Send like `cast`, but raise at once where that would wait.
+
+        Raises:
+            MailboxFull: The actor's mailbox is full.
+            OutboxFull: The outbox to its node is.
+            NodeUnknown, EncodeError, MessageTooLarge: Nothing was sent.
+        """
+        self._runtime.cast_nowait(self.node, self.name, handler.event, args, kwargs)
+
+
+def take_ref(value: object) -> list[Any] | None:
+    """Return what a reference travels as, None for anything else."""
+    return [value.name, value.node] if isinstance(value, ActorRef) else None

@@ -1,0 +1,59 @@
+"""Which name is which actor, on this node."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from clusterkit.errors import NameTaken
+from clusterkit.names import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clusterkit.actors.process import Process
+
+
+class Registry:
+    """Names of the local actors; each is held by one process at most."""
+
+    __slots__ = ("_count", "_table", "get")
+
+    def __init__(self) -> None:
+        self._table: dict[str, Process] = {}
+        self._count = count(1)
+        self.get = self._table.get
+        """The table's own `get`: looked up for every incoming message."""
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Process]:
+        return iter(list(self._table.values()))
+
+    def claim(
+        self, name: str | None, process: Process, *, reserved: bool = False
+    ) -> str:
+        """Register `process`; None stands for a name made up here.
+
+        Returns:
+            The name.
+
+        Raises:
+            NameTaken: Another actor on this node has it.
+            ConfigError: It is not a valid name; those that begin with `_`
+                are the node's own (`reserved`).
+        """
+        if name is None:
+            name = f"actor-{next(self._count)}"
+        elif not reserved:
+            check_name(name, "actor name")
+        if name in self._table:
+            raise NameTaken(f"an actor named {name!r} runs on this node already")
+        self._table[name] = process
+        return name
+
+    def release(self, process: Process) -> None:
+        """Free the name of `process`, if it still holds it."""
+        if self._table.get(process.name) is process:
+            del self._table[process.name]

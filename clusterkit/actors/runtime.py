@@ -1,0 +1,276 @@
+"""The runtime: the actors of one node, and what answers them.
+
+It ties the parts together: `sending` outward, `delivery` inward, `calls` that
+wait, `monitors`, and a process per actor. It speaks to the kernel's links and
+knows nothing of sockets.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+from clusterkit.actors.calls import Calls
+from clusterkit.actors.delivery import Delivery
+from clusterkit.actors.faults import from_fault, to_fault
+from clusterkit.actors.here import Here, Origin
+from clusterkit.actors.monitors import Monitors
+from clusterkit.actors.process import Process
+from clusterkit.actors.ref import ActorRef
+from clusterkit.actors.registry import Registry
+from clusterkit.actors.sending import Sending
+from clusterkit.actors.server import GenServer
+from clusterkit.errors import ActorDown, EncodeError, MessageTooLarge, NoSuchActor
+from clusterkit.names import split_target
+from clusterkit.wire import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from clusterkit.config import Config
+    from clusterkit.events import Event
+    from clusterkit.net.kernel import Kernel
+    from clusterkit.net.link import Link
+    from clusterkit.net.peer import Peer
+
+S = TypeVar("S", bound=GenServer)
+
+
+class Runtime:
+    """Runs the actors of a node.
+
+    Args:
+        name: The node's.
+        config: Bounds and times.
+        first_call_id: Random, so that answers to a former life of this node
+            meet no call of this one.
+        notify: Publishes an event.
+
+    Attributes:
+        kernel: Set by the node before anything is sent.
+        node: The `ClusterNode`, for the actors' `self.node`.
+        late_replies: Answers dropped because nobody waited any more.
+    """
+
+    kernel: Kernel
+    node: Any
+    _nursery: trio.Nursery  # from `run` on
+
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        first_call_id: int,
+        notify: Callable[[Event], None],
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.notify = notify
+        self.here = Here(name)
+        self.registry = Registry()
+        self.sending = Sending(self)
+        self.delivery = Delivery(self)
+        self.monitors = Monitors(self)
+        self.calls = Calls(first_call_id, self.sending.abandon)
+        self.call = self.sending.call
+        self.cast = self.sending.cast
+        self.cast_nowait = self.sending.cast_nowait
+        self.late_replies = 0
+        self._scopes: dict[int, trio.CancelScope] = {}
+
+    def __repr__(self) -> str:
+        return f"<Runtime {self.name} actors={len(self.registry)}>"
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Carry all actors until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            await self.calls.reap()
+
+    def spawn(self, task: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Start a task that lives no longer than the runtime."""
+        self._nursery.start_soon(task, *args)
+
+    async def start(
+        self,
+        name: str | None,
+        server: Callable[..., S] | S,
+        /,
+        *args: Any,
+        reserved: bool = False,
+        **kwargs: Any,
+    ) -> ActorRef[S]:
+        """Start an actor; see `ClusterNode.start`."""
+        factory, restartable = _factory(server, args, kwargs)
+        process = Process(self, factory, restartable=restartable)
+        process.name = self.registry.claim(name, process, reserved=reserved)
+        if type(process.server).init is GenServer.init:
+            self.spawn(process.run)
+        else:
+            process.started = trio.Event()
+            self.spawn(process.run)
+            await self._until_started(process, process.started)
+        return ActorRef(self, process.name, self.name)
+
+    async def _until_started(self, process: Process, started: trio.Event) -> None:
+        try:
+            await started.wait()
+        except trio.Cancelled:
+            process.exit("shutdown")  # nobody will know of it: end it again
+            raise
+        if process.failure is not None:
+            raise process.failure
+
+    async def stop(self, name: str) -> None:
+        """Stop an actor; see `ClusterNode.stop`."""
+        process = self.registry.get(name)
+        if process is not None:
+            await process.stop()
+
+    async def stop_all(self, *, but: frozenset[str] = frozenset()) -> None:
+        """Stop every actor, the latest first, each with what waits for it."""
+        for process in reversed(list(self.registry)):
+            if process.name not in but:
+                await process.stop()
+
+    def local(self, name: str) -> Process:
+        """Return the process of an actor of this node.
+
+        Raises:
+            NoSuchActor: There is none.
+        """
+        process = self.registry.get(name)
+        if process is None:
+            raise NoSuchActor(f"no actor {name!r} runs on {self.name}")
+        return process
+
+    def end(self, process: Process) -> None:
+        """A process has ended for good: free its name."""
+        self.registry.release(process)
+        if process.started is not None:
+            process.started.set()
+
+    def ref(self, name: str, node: str) -> ActorRef[Any]:
+        """Return an untyped reference."""
+        return ActorRef(self, name, node)
+
+    def resolve(self, target: str) -> tuple[str, Link | Here]:
+        """Return the actor's name, and the link to its node or `here`.
+
+        Raises:
+            ConfigError: The target is not `name` or `name@node`.
+            NodeUnknown: No address is known for the node.
+        """
+        actor, node = split_target(target)
+        if node is None or node == self.name:
+            return actor, self.here
+        return actor, self.kernel.route(node)
+
+    def reply(self, origin: Origin, record: list[Any], value: Any) -> None:
+        """Answer a call, if its caller still waits; send nothing yet.
+
+        Raises:
+            EncodeError, MessageTooLarge: The value cannot travel. The caller
+                has been told; it is a fault of the handler.
+        """
+        call_id = record[m.CALL_ID]
+        if origin.open_calls.get(call_id) is not record:
+            self.late_replies += 1
+            return
+        if isinstance(origin, Here):
+            del origin.open_calls[call_id]
+            self.calls.resolve(call_id, origin, value)
+            return
+        try:
+            data = self.kernel.codec.encode(
+                [m.REPLY, call_id, value], origin.max_message
+            )
+        except (EncodeError, MessageTooLarge) as error:
+            self.fault(origin, record, error)
+            raise
+        del origin.open_calls[call_id]
+        origin.outbox.append(data, m.REPLY, None)
+
+    def fault(self, origin: Origin, record: list[Any], error: BaseException) -> None:
+        """Answer a call with an error, if its caller still waits."""
+        call_id = record[m.CALL_ID]
+        if origin.open_calls.get(call_id) is not record:
+            self.late_replies += 1
+            return
+        del origin.open_calls[call_id]
+        self._send_fault(origin, call_id, error)
+
+    def refuse_call(self, peer: Peer, record: list[Any], error: BaseException) -> None:
+        """Answer a call that was never taken in."""
+        self._send_fault(peer, record[m.CALL_ID], error)
+        peer.wake()
+
+    def _send_fault(self, origin: Origin, call_id: int, error: BaseException) -> None:
+        code, details = to_fault(error)
+        if isinstance(origin, Here):
+            pending = self.calls.pending.get(call_id)
+            where = pending.where() if pending is not None else {}
+            self.calls.fail(call_id, origin, from_fault(code, details, where))
+        else:
+            data = self.kernel.codec.encode([m.FAULT, call_id, code, details])
+            origin.outbox.append(data, m.FAULT, None)
+
+    def expire(self, origin: Origin, record: list[Any]) -> None:
+        """Forget a call that its caller has timed out on."""
+        origin.open_calls.pop(record[m.CALL_ID], None)
+
+    def cancel(self, origin: Origin, call_id: int) -> None:
+        """A caller gave up: forget its call, end its handler if that may be."""
+        record = origin.open_calls.pop(call_id, None)
+        if record is None:
+            return  # answered already
+        scope = self._scopes.get(id(record))
+        if scope is not None:
+            scope.cancel()
+        elif (process := self.registry.get(record[m.ACTOR])) is not None:
+            process.mailbox.abandoned += 1
+
+    @contextmanager
+    def cancellable(self, record: list[Any]) -> Iterator[trio.CancelScope]:
+        """Yield a scope that is cancelled when the caller gives up."""
+        scope = self._scopes[id(record)] = trio.CancelScope()
+        try:
+            yield scope
+        finally:
+            del self._scopes[id(record)]
+
+    def fail_calls_to(self, actor: str, reason: str) -> None:
+        """Answer every open call to an actor that has ended."""
+        error = ActorDown(f"it ended ({reason}) before it answered")
+        origins: list[Origin] = [self.here, *self.kernel.everybody()]
+        for origin in origins:
+            records = [r for r in origin.open_calls.values() if r[m.ACTOR] == actor]
+            for record in records:
+                self.fault(origin, record, error)
+            if records:
+                origin.wake()
+
+    def abandon_calls_of(self, origin: Origin) -> None:
+        """An origin is gone: treat each of its open calls as given up."""
+        for call_id in list(origin.open_calls):
+            self.cancel(origin, call_id)
+
+    def post_control(self, peer: Peer, record: list[Any]) -> None:
+        """Send a record that no outbox refuses."""
+        peer.post(self.kernel.codec.encode(record), record[m.KIND], None)
+        peer.wake()
+
+
+def _factory(
+    server: Callable[..., S] | S, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[[], S], bool]:
+    """Return what builds an instance, and whether it can do so again."""
+    if isinstance(server, GenServer):
+        return (lambda: server), False
+    return partial(server, *args, **kwargs) if args or kwargs else server, True

@@ -1,0 +1,276 @@
+"""Outward: calls and casts from this node to an actor here or elsewhere."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from clusterkit.actors.here import Here
+from clusterkit.errors import (
+    CallingSelf,
+    CallTimeout,
+    ClusterError,
+    ConfigError,
+    MailboxFull,
+    NodeDown,
+    NoSuchActor,
+    OutboxFull,
+)
+from clusterkit.wire import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clusterkit.actors.calls import Pending
+    from clusterkit.actors.process import Process
+    from clusterkit.actors.runtime import Runtime
+    from clusterkit.net.link import Link
+
+YIELD_EVERY: Final = 64
+"""A sender of casts lets others run this often. Once per cast costs seven
+eighths of the throughput; never lets one actor starve the node."""
+
+UNSENT_BYTES: Final = 64 * 1024
+"""While a link is up, a sender of casts waits when more than this is unsent.
+Together with the window it bounds what can still arrive after a Choke."""
+
+
+class Sending:
+    """Sends for the actors of a node, and for whoever else holds a `ClusterNode`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._casts = 0
+
+    async def call(
+        self,
+        node: str,
+        actor: str,
+        event: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        timeout: float | None,
+    ) -> Any:
+        """Call an actor; see `ActorRef.call`."""
+        runtime = self._runtime
+        if timeout is None:
+            timeout = runtime.config.call_timeout
+        elif not timeout >= 0:
+            raise ConfigError(f"a timeout is a number of seconds, not {timeout!r}")
+        if node == runtime.here.name:
+            pending = self._open_local(actor, event, args, kwargs, timeout)
+            return await runtime.calls.wait(pending)
+        link = runtime.kernel.route(node)
+        await self._admit_call(link, actor, event, timeout)
+        pending = self._open_remote(link, actor, event, args, kwargs, timeout)
+        try:
+            return await runtime.calls.wait(pending)
+        finally:
+            link.interest -= 1
+
+    async def cast(
+        self,
+        node: str,
+        actor: str,
+        event: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        """Cast to an actor; see `ActorRef.cast`."""
+        runtime = self._runtime
+        await trio.lowlevel.checkpoint_if_cancelled()
+        record = [m.CAST, actor, event, list(args), kwargs or None]
+        if node == runtime.here.name:
+            process = runtime.registry.get(actor)
+            if process is not None and process.mailbox.full:
+                await self._local_room(process, event)
+            self._put_local(record)
+        else:
+            link = runtime.kernel.route(node)
+            data = runtime.kernel.codec.encode(record, link.max_message)
+            if (
+                link.outbox.bytes > UNSENT_BYTES
+                or (link.choked and actor in link.choked)
+                or link.full
+            ):
+                await self._remote_room(link, actor, event)
+            link.post(data, m.CAST, actor)
+            link.wake()
+        self._casts += 1
+        if self._casts % YIELD_EVERY == 0:
+            await trio.lowlevel.checkpoint()
+
+    def cast_nowait(
+        self,
+        node: str,
+        actor: str,
+        event: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        """Cast without waiting; see `ActorRef.cast_nowait`."""
+        runtime = self._runtime
+        record = [m.CAST, actor, event, list(args), kwargs or None]
+        if node == runtime.here.name:
+            process = runtime.registry.get(actor)
+            if process is not None and process.mailbox.full:
+                raise self._full(actor, event)
+            self._put_local(record)
+            return
+        link = runtime.kernel.route(node)
+        data = runtime.kernel.codec.encode(record, link.max_message)
+        if actor in link.choked:
+            raise self._full(f"{actor}@{node}", event)
+        if link.full:
+            link.make_room(wait=False)
+        link.post(data, m.CAST, actor)
+        link.wake()
+
+    def abandon(self, pending: Pending) -> None:
+        """Take back a call whose caller has given up, or tell the callee."""
+        runtime, peer = self._runtime, pending.peer
+        if isinstance(peer, Here):
+            runtime.cancel(peer, pending.id)
+        elif not peer.outbox.withdraw(pending.ticket):
+            runtime.post_control(peer, [m.CANCEL, pending.id])
+
+    def _open_local(
+        self,
+        actor: str,
+        event: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        timeout: float,
+    ) -> Pending:
+        runtime = self._runtime
+        here = runtime.here
+        process = runtime.registry.get(actor)
+        if process is None:
+            raise NoSuchActor(
+                f"no actor {actor!r} runs on this node", to=actor, event=event
+            )
+        if process.task is trio.lowlevel.current_task():
+            raise CallingSelf(
+                "a serial handler cannot call its own actor", to=actor, event=event
+            )
+        if process.mailbox.full and not process.make_room():
+            raise self._full(actor, event)
+        now = trio.current_time()
+        pending = runtime.calls.open(here, f"{actor}@{here.name}", event, timeout, now)
+        record = [m.CALL, actor, event, list(args), kwargs or None, pending.id, 0]
+        here.open_calls[pending.id] = record
+        process.mailbox.put((record, here, 0, inf))
+        return pending
+
+    async def _admit_call(
+        self, link: Link, actor: str, event: str, timeout: float
+    ) -> None:
+        """Return when the call may be queued on the link.
+
+        Raises:
+            NodeDown: The peer is known to be down.
+            MailboxFull: The actor has choked us.
+            OutboxFull, CallTimeout: There is no room, or was none in time.
+        """
+        if actor in link.choked:
+            raise self._full(f"{actor}@{link.name}", event)
+        if link.full and not link.make_room(wait=True):
+            with trio.move_on_after(timeout):
+                await link.room(*self._low(link))
+                return
+            raise CallTimeout(
+                f"the outbox to {link.name} stayed full for {timeout:g} s",
+                to=f"{actor}@{link.name}",
+                event=event,
+            )
+
+    def _open_remote(
+        self,
+        link: Link,
+        actor: str,
+        event: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        timeout: float,
+    ) -> Pending:
+        runtime = self._runtime
+        link.interest += 1
+        try:
+            link.ensure_dialling()
+            if link.down or link.given_up is not None:
+                raise NodeDown(f"{link.name} is down", outcome="not sent")
+            now = trio.current_time()
+            to = f"{actor}@{link.name}"
+            pending = runtime.calls.open(link, to, event, timeout, now)
+            budget = min(timeout, trio.current_effective_deadline() - now)
+            budget_ms = 0 if budget == inf else max(1, int(budget * 1000))
+            record = [
+                m.CALL,
+                actor,
+                event,
+                list(args),
+                kwargs or None,
+                pending.id,
+                budget_ms,
+            ]
+            try:
+                data = runtime.kernel.codec.encode(record, link.max_message)
+            except ClusterError:
+                runtime.calls.take(pending.id)
+                raise
+        except ClusterError:
+            link.interest -= 1
+            raise
+        pending.ticket = link.post(data, m.CALL, pending.id)
+        if link.interest == 1:
+            link.flush()  # nothing else is under way: write it from this task
+        else:
+            link.wake()
+        return pending
+
+    def _put_local(self, record: list[Any]) -> None:
+        runtime = self._runtime
+        process = runtime.registry.get(record[m.ACTOR])
+        if process is None:
+            runtime.delivery.unknown_casts += 1
+            return
+        process.mailbox.put((record, runtime.here, 0, inf))
+
+    async def _local_room(self, process: Process, event: str) -> None:
+        """Wait for room in a full mailbox of this node."""
+        if process.task is trio.lowlevel.current_task():
+            # Nobody but this very task could make room.
+            raise self._full(process.name, event)
+        with trio.move_on_after(self._runtime.config.busy_wait):
+            while process.mailbox.full:
+                await process.mailbox.room()
+            return
+        raise self._full(process.name, event)
+
+    async def _remote_room(self, link: Link, actor: str, event: str) -> None:
+        """Wait until a cast may be queued on a link that is busy or choked."""
+        choked = actor in link.choked
+        with trio.move_on_after(self._runtime.config.busy_wait):
+            await link.unchoked(actor)
+            choked = False
+            if link.connection is not None:
+                await link.room(UNSENT_BYTES // 2, self._low(link)[1])
+            elif link.full and not link.make_room(wait=True):
+                await link.room(*self._low(link))
+            return
+        if choked:
+            raise self._full(f"{actor}@{link.name}", event)
+        raise OutboxFull(
+            f"the outbox to {link.name} stayed full for "
+            f"{self._runtime.config.busy_wait:g} s"
+        )
+
+    def _low(self, link: Link) -> tuple[int, int]:
+        """Return the outbox size at which waiting senders may go on."""
+        config = self._runtime.config
+        return config.outbox_bytes // 2, config.outbox_messages // 2
+
+    def _full(self, to: str, event: str) -> MailboxFull:
+        return MailboxFull("its mailbox is full", to=to, event=event)

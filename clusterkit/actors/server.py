@@ -1,0 +1,226 @@
+"""GenServer: what people subclass. The loop that runs it is in `process`.
+
+    class Counter(GenServer):
+        def __init__(self, start: int = 0) -> None:
+            self.value = start
+
+        @call
+        async def add(self, n: int) -> int:
+            self.value += n
+            return self.value
+
+State is on `self`; that is safe because one handler runs at a time. The
+behaviour is Erlang's gen_server, except that a handler per message replaces
+the one `handle_call` with a pattern per clause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast as typed
+
+from clusterkit.actors.handlers import (
+    CallHandler,
+    CastHandler,
+    Handler,
+    event_name,
+)
+from clusterkit.errors import ConfigError, NoSuchHandler
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from clusterkit.actors.here import Origin
+    from clusterkit.actors.process import Process
+    from clusterkit.actors.ref import ActorRef
+    from clusterkit.actors.runtime import Runtime
+
+H = TypeVar("H", bound=Callable[..., Awaitable[object]])
+
+concurrent_caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+class Caller:
+    """Who called, and the way to answer later.
+
+    Attributes:
+        node: Name of the caller's node.
+        origin: The link or client it came over.
+        answered: Whether `reply` was used.
+    """
+
+    __slots__ = ("_record", "_runtime", "answered", "node", "origin")
+
+    def __init__(self, runtime: Runtime, origin: Origin, record: list[Any]) -> None:
+        self._runtime = runtime
+        self.origin = origin
+        self._record = record
+        self.node: str = origin.name
+        self.answered = False
+
+    def __repr__(self) -> str:
+        return f"<Caller on {self.node}{' answered' if self.answered else ''}>"
+
+    def reply(self, value: object) -> None:
+        """Answer the call, from anywhere, once.
+
+        A caller that has given up meanwhile gets nothing; that is counted.
+
+        Raises:
+            RuntimeError: It was answered already, or it was a cast.
+            EncodeError: The value cannot travel; the caller is told.
+        """
+        if self.answered:
+            raise RuntimeError("this call has been answered already")
+        self.answered = True
+        self._runtime.reply(self.origin, self._record, value)
+        self.origin.flush()
+
+
+class GenServer:
+    """An actor: private state, a mailbox, one handler at a time.
+
+    Subclass it and mark methods with `@call` and `@cast`; or, in a script,
+    use a plain `GenServer()` with `on_call` and `on_cast`. A subclass need
+    not call `super().__init__()`.
+
+    Class attributes:
+        restart: `permanent` is restarted after a crash and after `exit`;
+            `transient` after a crash only; `temporary` never.
+        intensity: `(n, seconds)`: more than n restarts within that time, and
+            the actor is given up: its name is free, `ActorGaveUp` is emitted.
+        mailbox: Messages at which senders are made to wait; at twice that
+            they are refused.
+
+    Guarantees:
+        Messages from one node arrive in the order they were sent there. A
+        handler that crashes never takes the node down.
+    """
+
+    restart: ClassVar[Literal["permanent", "transient", "temporary"]] = "permanent"
+    intensity: ClassVar[tuple[int, float]] = (3, 5.0)
+    mailbox: ClassVar[int] = 8192
+
+    _handlers: ClassVar[dict[str, Handler]] = {}
+    _process: Process
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.restart not in ("permanent", "transient", "temporary"):
+            raise ConfigError(f"{cls.__qualname__}.restart: {cls.restart!r}")
+        table: dict[str, Handler] = {}
+        for base in reversed(cls.__mro__):
+            for name, member in vars(base).items():
+                if isinstance(member, (CallHandler, CastHandler)):
+                    table[name] = member.handler
+                elif name in table:
+                    del table[name]  # overridden by something unmarked
+        cls._handlers = table
+
+    @property
+    def node(self) -> Any:
+        """The `ClusterNode` this actor runs on."""
+        return self._process.runtime.node
+
+    @property
+    def name(self) -> str:
+        """The name this actor is registered under."""
+        return self._process.name
+
+    @property
+    def ref(self) -> ActorRef[Self]:
+        """A reference to this actor, that others can call and that can travel."""
+        return typed("ActorRef[Self]", self._process.ref)
+
+    @property
+    def caller(self) -> Caller:
+        """Who sent the message that is being handled."""
+        return concurrent_caller.get() or self._process.caller()
+
+    async def init(self) -> None:
+        """Prepare; `start` returns when this has. An error here is its error."""
+
+    async def terminate(self, reason: str) -> None:
+        """Clean up: after the last message, before the name is free.
+
+        Args:
+            reason: `normal` after `exit`, `shutdown` after `stop` or at the
+                end of the node, else the name of the exception that crashed
+                the actor. A crash calls this on the broken instance.
+        """
+
+    async def handle_call(
+        self, event: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        """Answer a call for which there is no handler; refuse by default."""
+        raise NoSuchHandler(f"{type(self).__name__} has no @call handler {event!r}")
+
+    async def handle_cast(
+        self, event: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        """Take a cast for which there is no handler; count it by default."""
+        self._process.dropped += 1
+
+    async def handle_info(self, message: Any) -> None:
+        """Take what is neither call nor cast: `Down`, timers, `info`."""
+
+    def exit(self) -> None:
+        """End after this message, normally; a `permanent` actor begins anew."""
+        self._process.exit()
+
+    def send_after(self, seconds: float, message: Any) -> Callable[[], None]:
+        """Have `handle_info(message)` called later.
+
+        Args:
+            seconds: From now.
+            message: Anything; it does not leave the process.
+
+        Returns:
+            A function that takes it back, if it has not come yet.
+        """
+        return self._process.send_after(seconds, message)
+
+    def monitor(self, target: str | ActorRef[Any]) -> int:
+        """Ask to be told when an actor ends: `handle_info(Down(...))`.
+
+        Args:
+            target: `name`, `name@node`, or a reference.
+
+        Returns:
+            A number that the `Down` carries. It comes at once if there is no
+            such actor, and when its node is down; then with the reason
+            `noconnection`, and the actor may live.
+        """
+        return self._process.runtime.monitors.add(self._process, str(target))
+
+    def demonitor(self, monitor: int) -> None:
+        """Take a `monitor` back; its `Down` will not come."""
+        self._process.runtime.monitors.remove(monitor)
+
+    def on_call(self, event: str, /) -> Callable[[H], H]:
+        """Mark a function as the handler of a call to this very instance.
+
+        server = GenServer()
+
+
+        @server.on_call("hello")
+        async def hello(name: str) -> str:
+            return f"hello {name}"
+        """
+        return self._add_handler(event, is_call=True)
+
+    def on_cast(self, event: str, /) -> Callable[[H], H]:
+        """Mark a function as the handler of a cast to this very instance."""
+        return self._add_handler(event, is_call=False)
+
+    def _add_handler(self, event: str, *, is_call: bool) -> Callable[[H], H]:
+        event_name(event)
+
+        def add(function: H) -> H:
+            # The class's table is shared; the first addition makes our own.
+            handler = Handler(function, event, is_call=is_call, bound=True)
+            self._handlers = {**self._handlers, event: handler}  # type: ignore[misc]
+            return function
+
+        return add

@@ -1,0 +1,1 @@
+"""GenServers and wiring that make nodes a cluster."""

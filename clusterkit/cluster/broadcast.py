@@ -1,0 +1,94 @@
+"""Events to subscribers, each with a bounded buffer of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import trio
+
+from clusterkit.events import Event, EventsLost
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+class Events(Generic[E_co]):
+    """One subscription: `async with node.events(LinkUp) as events: async for …`.
+
+    Events are kept from entering the block to leaving it. A subscriber that
+    falls more than `event_buffer` behind loses the oldest, and is told how
+    many by an `EventsLost` in their place.
+    """
+
+    def __init__(
+        self, broadcast: Broadcast, kinds: tuple[type[Event], ...], size: int
+    ) -> None:
+        self._broadcast = broadcast
+        self._kinds = kinds or (Event,)
+        self._size = size
+        self._waiting: deque[Event] = deque()
+        self._lost = 0
+        self._lot = trio.lowlevel.ParkingLot()
+
+    async def __aenter__(self) -> Self:
+        self._broadcast.subscribe(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._broadcast.unsubscribe(self)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> E_co:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._waiting:
+            await self._lot.park()
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            return EventsLost(lost)  # type: ignore[return-value]
+        return self._waiting.popleft()  # type: ignore[return-value]
+
+    def put(self, event: Event) -> None:
+        """Keep an event, if it is of a kind that was asked for."""
+        if not isinstance(event, self._kinds):
+            return
+        if len(self._waiting) >= self._size:
+            self._waiting.popleft()
+            self._lost += 1
+        self._waiting.append(event)
+        self._lot.unpark()
+
+
+class Broadcast:
+    """All subscriptions of one node."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._subscribers: dict[Events[Event], None] = {}
+
+    def events(self, *kinds: type[E_co]) -> Events[E_co]:
+        """Return a subscription to events of `kinds`, all if none are given."""
+        return Events(self, kinds, self._size)
+
+    def publish(self, event: Event) -> None:
+        """Give an event to every subscriber."""
+        for subscriber in list(self._subscribers):
+            subscriber.put(event)
+
+    def subscribe(self, subscriber: Events[Event]) -> None:
+        """Begin to keep events for a subscription."""
+        self._subscribers[subscriber] = None
+
+    def unsubscribe(self, subscriber: Events[Event]) -> None:
+        """Stop keeping events for it."""
+        self._subscribers.pop(subscriber, None)

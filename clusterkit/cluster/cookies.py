@@ -1,0 +1,105 @@
+"""Where the cookie comes from, and who may read it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from clusterkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+COOKIE_FILE: Final = "~/.clusterkit.cookie"
+COOKIE_VARIABLE: Final = "CLUSTERKIT_COOKIE"
+
+
+def cookies(
+    cookie: str | bytes | Sequence[str | bytes] | None,
+    environ: Mapping[str, str] = os.environ,
+) -> list[bytes]:
+    """Return the cookies to use; the first dials, all are accepted.
+
+    Args:
+        cookie: One, several while rotating, or None: then the variable
+            `CLUSTERKIT_COOKIE` counts, and after it `~/.clusterkit.cookie`.
+        environ: The environment.
+
+    Raises:
+        ConfigError: There is none, one is empty, or others can read the file.
+    """
+    if cookie is None:
+        return [_from_surroundings(environ)]
+    several = [cookie] if isinstance(cookie, (str, bytes)) else list(cookie)
+    found = [c.encode() if isinstance(c, str) else bytes(c) for c in several]
+    if not found or not all(found):
+        raise ConfigError("a cookie is empty; make one with `cluster-cli cookie new`")
+    return found
+
+
+def read_cookie(path: str | Path) -> bytes:
+    """Return the cookie in a file, without the white space around it.
+
+    Raises:
+        ConfigError: There is no such file, it is empty, or its mode lets
+            others read it (the mode counts, also for root).
+    """
+    file = Path(path).expanduser()
+    try:
+        mode = file.stat().st_mode
+        cookie = file.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the cookie file {file}: {error.strerror}"
+        ) from error
+    if mode & 0o077:
+        raise ConfigError(f"others can read {file}; run: chmod 600 {file}")
+    if not cookie:
+        raise ConfigError(f"the cookie file {file} is empty")
+    return cookie
+
+
+def new_cookie(path: str | Path, *, force: bool = False) -> Path:
+    """Write a new random cookie, readable by its owner alone.
+
+    Args:
+        path: Where; the folder must exist.
+        force: Replace one that is there.
+
+    Raises:
+        ConfigError: There is one already, or the file cannot be written.
+    """
+    file = Path(path).expanduser()
+    fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_urlsafe(32) + "\n")
+        if force:
+            fresh.replace(file)
+        else:
+            os.link(fresh, file)  # fails if there is one, unlike a rename
+            fresh.unlink()
+    except FileExistsError:
+        fresh.unlink(missing_ok=True)
+        raise ConfigError(
+            f"{file} exists; nodes that use it would be cut off. "
+            "Use --force to replace it"
+        ) from None
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise ConfigError(f"cannot write {file}: {error.strerror}") from error
+    return file
+
+
+def _from_surroundings(environ: Mapping[str, str]) -> bytes:
+    if environ.get(COOKIE_VARIABLE):
+        return environ[COOKIE_VARIABLE].encode()
+    if not Path(COOKIE_FILE).expanduser().exists():
+        raise ConfigError(
+            f"no cookie: pass cookie=, set {COOKIE_VARIABLE}, or make "
+            f"{COOKIE_FILE} with `cluster-cli cookie new`"
+        )
+    return read_cookie(COOKIE_FILE)

@@ -1,0 +1,148 @@
+"""Every default and bound, with what it costs to turn it.
+
+One frozen value. `create_cluster(config=Config(...))` takes another; nothing
+here is read from files or the environment yet. Times are seconds, sizes are
+bytes, unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from clusterkit.errors import ConfigError
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The knobs of a node; the defaults suit a LAN of up to a few hundred."""
+
+    call_timeout: float = 5.0
+    """How long a call waits for its answer, as `gen_server:call/2` does.
+    Shorter per call with `ref.within()` or `node.call(timeout=)`."""
+
+    max_message: int = 16 * MIB
+    """Largest encoded message accepted from a peer, announced to it in the
+    handshake. A larger one is `MessageTooLarge` at the sender. Memory per
+    peer while one arrives is about twice this."""
+
+    dial_timeout: float = 0.5
+    """How long one attempt to connect and shake hands may take. Raise it
+    when round trips near it: a handshake is three of them."""
+
+    handshake_timeout: float = 5.0
+    """How long an accepted connection may take to prove the cookie."""
+
+    handshake_slots: int = 64
+    """Handshakes under way at once on the listener. One more closes the
+    oldest that has not sent a valid Hello, so silent connections never keep
+    an honest dialer out. Memory before authentication is bounded by
+    `handshake_slots` KiB."""
+
+    backoff_first: float = 0.02
+    """First pause between dials; it doubles, with full jitter."""
+
+    backoff_cap: float = 0.3
+    """Longest pause during the first `backoff_patience` of an outage."""
+
+    backoff_patience: float = 10.0
+    """After this long an outage counts as long."""
+
+    backoff_long_cap: float = 5.0
+    """Longest pause in a long outage; bounds how late a peer that comes
+    back is noticed if it does not dial itself."""
+
+    tie_wait: float = 1.0
+    """How long the loser of simultaneous dials waits for the other's."""
+
+    ping_after: float = 1.0
+    """A Ping is sent after this long without a byte from the peer."""
+
+    dead_after: float = 3.0
+    """A session without a byte for this long is dead (half-open, paused).
+    Keep it above twice `ping_after`."""
+
+    down_after: float = 2.0
+    """A peer without a session for this long is down: pending calls fail,
+    monitors fire, new calls fail at once; casts go on queueing."""
+
+    idle_close: float = 60.0
+    """A link that carried nothing but Pings for this long is closed, in
+    clusters of `full_mesh` members or more; the next message dials anew."""
+
+    full_mesh: int = 32
+    """Below this many members every node keeps a link to every other."""
+
+    ack_delay: float = 0.02
+    """Longest time an Ack waits for a frame going back to ride on."""
+
+    ack_bytes: int = 64 * KIB
+    """Received bytes after which an Ack is sent at once."""
+
+    window_bytes: int = 4 * MIB
+    """Sent and not yet acknowledged bytes per peer; full, the writer stops.
+    Bounds what a cut resends; throughput is at most this per round trip."""
+
+    window_records: int = 65_536
+    """The same, in messages."""
+
+    outbox_messages: int = 65_536
+    """Messages waiting to be sent to one peer, before the policy applies."""
+
+    outbox_bytes: int = 16 * MIB
+    """Encoded bytes waiting to be sent to one peer, before the policy."""
+
+    outbox_policy: Literal["wait", "raise", "drop_oldest"] = "wait"
+    """What a full outbox does to a new message: `wait` makes the sender
+    wait up to `busy_wait`, then `OutboxFull`; `raise` raises it at once;
+    `drop_oldest` drops the oldest cast, counted. Replies, faults and other
+    control messages are never refused."""
+
+    busy_wait: float = 5.0
+    """How long a cast waits for room, in an outbox or at a full mailbox."""
+
+    mailbox_bytes: int = 8 * MIB
+    """Encoded bytes in one mailbox at which its senders are choked; the
+    bound in messages is the class attribute `GenServer.mailbox`. At twice
+    either bound messages are refused."""
+
+    inbound_calls: int = 10_000
+    """Unanswered calls held per peer; one more is answered `busy`."""
+
+    refused_interval: float = 1.0
+    """Least time between two notices to a sender of refused casts."""
+
+    gossip_interval: float = 1.0
+    """Period of the ring's poll: one digest to one or two members."""
+
+    gossip_fanout: int = 2
+    """Members told per round."""
+
+    tombstone_ttl: float = 7 * 86_400.0
+    """How long a removed name is remembered. A saved state older than this
+    does not load as a member."""
+
+    max_names: int = 10_000
+    """Names a ring may hold, tombstones included."""
+
+    event_buffer: int = 1_000
+    """Events held for one slow subscriber; the oldest go first."""
+
+    drain_timeout: float = 10.0
+    """How long leaving the node waits for outboxes and mailboxes."""
+
+    held_after: float = 0.5
+    """An actor that keeps the loop longer than this is named in the log."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, str) and not value > 0:
+                raise ConfigError(f"{field.name} must be above 0, not {value!r}")
+        if self.dead_after < 2 * self.ping_after:
+            raise ConfigError("dead_after must be at least twice ping_after")
+        if self.outbox_policy not in {"wait", "raise", "drop_oldest"}:
+            raise ConfigError(f"no outbox_policy is called {self.outbox_policy!r}")

@@ -1,0 +1,318 @@
+"""Who may merge: what a node does with each message of the ring's gossip.
+
+One function per row of the table, and the table by kind of message at the end.
+Nothing else ever merges. What a merge is never will be said here: that is
+`registers`. The invariant is that two live nodes which list each other become
+equal, and one that lists another which does not list it is told so, joined, or
+moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clusterkit.core.registers import MAX_NAMES, Entry, Registers, Stamp
+from clusterkit.core.ring_effects import (
+    Conflict,
+    HandedOver,
+    LeftRing,
+    RemovedFromRing,
+)
+from clusterkit.core.ring_state import Kind, Message, RingState
+from clusterkit.core.standing import present_names
+from clusterkit.core.vector_clock import VectorClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clusterkit.core.ring_step import Step
+
+_PARTIAL = {Kind.DELTA, Kind.LEFT}
+
+_MARGIN = 60.0
+"""Seconds within which members forget one removal: their polls and messages
+take a few, and ages travel in whole ones."""
+
+
+def _on_digest(step: Step, sender: str, message: Message) -> None:
+    """Equal digests end the exchange; else the one who knows more speaks."""
+    mine, theirs = step.standing.state, message.state
+    if not mine.is_kin(theirs):
+        _on_foreign_digest(step, sender, message)
+    elif message.marks == (mine.entries.digest,):
+        merged = mine.merge(theirs)
+        step.standing.become(merged)
+        if merged.ring_ids != theirs.ring_ids and message.kind is Kind.DIGEST:
+            step.send_digest(sender, Kind.DIGEST)
+    elif message.kind is Kind.DIGEST and _is_behind(mine, theirs):
+        step.send_digest(sender, Kind.ASK)
+    else:
+        step.send(sender, Kind.STATE)
+
+
+def _is_behind(mine: RingState, theirs: RingState) -> bool:
+    return theirs.clock.descends(mine.clock) and not mine.clock.descends(theirs.clock)
+
+
+def _on_foreign_digest(step: Step, sender: str, message: Message) -> None:
+    """Only entries tell whether the sender lists this node."""
+    if message.kind is Kind.DIGEST:
+        step.send_digest(sender, Kind.ASK)
+    elif step.standing.state.entries.lists(sender):
+        step.send(sender, Kind.STATE)
+    else:
+        step.drop(sender, "foreign")
+
+
+def _on_entries(step: Step, sender: str, message: Message) -> None:
+    if step.standing.state.is_kin(message.state):
+        _on_kin(step, sender, message)
+    else:
+        _on_foreign(step, sender, message)
+
+
+def _on_kin(step: Step, sender: str, message: Message) -> None:
+    """Same ring: merge, whoever is behind, unless the merge lacks this node."""
+    standing, mine, theirs = step.standing, step.standing.state, message.state
+    partial = message.kind in _PARTIAL
+    merged = mine.patch(theirs) if partial else mine.merge(theirs)
+    conflicts = list(mine.conflicts(theirs)) if message.kind is not Kind.LEFT else []
+    for conflict in conflicts:
+        step.note(Conflict(sender, *conflict))
+    if not merged.entries.lists(standing.name):
+        _on_removal(step, sender, message, merged)
+        return
+    standing.become(merged)
+    standing.settle()
+    # What this node held before: the sender shall see a conflict as well.
+    says_more = merged.says_more_than(theirs)
+    if (message.kind is Kind.STATE and says_more) or (partial and conflicts):
+        step.send(sender, Kind.REPLY, state=mine)
+    _acknowledge(step, sender, message)
+    step.spread(mine.entries, {sender})
+
+
+def _on_removal(step: Step, sender: str, message: Message, merged: RingState) -> None:
+    """Removed: whoever said so gets what only this node knew."""
+    news = message.kind in _PARTIAL or merged.says_more_than(message.state)
+    ticket = step.standing.depart(merged, owe=news)
+    step.cause = "remove"
+    step.note(RemovedFromRing(merged.entries[step.standing.name].member.name))
+    if ticket is not None:
+        step.hand_over(ticket, first=sender)
+    if not present_names(merged):
+        _acknowledge(step, sender, message)  # nobody is left to be told
+
+
+def _on_foreign(step: Step, sender: str, message: Message) -> None:
+    """Another ring: it concerns this node only if it lists it."""
+    standing, theirs = step.standing, message.state
+    if not theirs.entries.lists(standing.name):
+        step.drop(sender, "foreign")
+        return
+    if message.kind in _PARTIAL:
+        step.send_digest(sender, Kind.ASK)
+        return
+    stamp, parting = theirs.entries[standing.name].member, standing.parting(theirs)
+    if parting is not None and parting > stamp:
+        _say_left(step, sender, theirs, parting)
+        return
+    # Listed by the hand of a peer whose answer is awaited: this is the answer.
+    if stamp.name in standing.meeting and not standing.alone:
+        _unite(step, sender, theirs)
+        _tell_rest(step, sender, theirs)
+    else:
+        _adopt(step, theirs)
+    _acknowledge(step, sender, message)
+
+
+def _acknowledge(step: Step, sender: str, message: Message) -> None:
+    if message.kind is Kind.FAREWELL:
+        step.send(sender, Kind.TAKEN, *message.marks, state=_bare(step))
+
+
+def _bare(step: Step) -> RingState:
+    return replace(step.standing.state, entries=Registers())
+
+
+def _say_left(step: Step, sender: str, theirs: RingState, stamp: Stamp) -> None:
+    """Tell a peer that lists this node that it has left that ring."""
+    standing = step.standing
+    for ticket, owed in standing.owed.items():
+        if owed.is_kin(theirs):
+            step.send(sender, Kind.FAREWELL, ticket, state=owed)
+            return
+    record = theirs.entries[standing.name].record
+    entries = Registers({standing.name: Entry(stamp, record, standing.now)})
+    ids = theirs.ring_ids & standing.left.keys()
+    left = RingState(ids, entries, VectorClock(), standing.state.lamport)
+    step.send(sender, Kind.LEFT, state=left)
+
+
+def _adopt(step: Step, theirs: RingState) -> None:
+    """Be in the ring that lists this node, and in no other."""
+    standing = step.standing
+    ticket = standing.adopt(theirs)
+    standing.settle()
+    step.cause = "join"
+    if ticket is not None:
+        step.note(LeftRing(ticket, moved=True))
+        step.hand_over(ticket)
+    step.spread(theirs.entries)
+
+
+def _unite(step: Step, sender: str, theirs: RingState) -> None:
+    """Make one ring of two; both who meet are in it."""
+    standing, mine = step.standing, step.standing.state
+    peer = theirs.entries.get(sender)
+    speakers = [standing.node, *([] if peer is None else [peer.node(sender)])]
+    standing.unite(theirs, speakers)
+    standing.settle()
+    step.cause = "join"
+    step.spread(mine.entries, {sender})
+
+
+def _on_join(step: Step, sender: str, message: Message) -> None:
+    """Meet: a lone node comes into the other's ring, two rings unite."""
+    standing, mine, theirs = step.standing, step.standing.state, message.state
+    if not theirs.entries.lists(sender):
+        step.drop(sender, "invalid")
+        return
+    if _is_outlived(mine, sender, message):
+        step.drop(sender, "stale")
+        return
+    kin = mine.is_kin(theirs)
+    if not kin and present_names(theirs) == [sender]:
+        _take_in(step, sender, theirs.entries[sender])
+    elif not kin and standing.alone:
+        standing.adopt(theirs)
+        standing.unite(theirs, [standing.node])
+        standing.settle()
+        step.cause = "join"
+        step.spread(theirs.entries, {sender})
+    else:
+        _unite(step, sender, theirs)
+    step.send(sender, Kind.ANSWER, *message.marks)
+
+
+def _is_outlived(mine: RingState, sender: str, message: Message) -> bool:
+    """Whether the asker has left this ring, by its own hand, since it asked."""
+    entry = mine.entries.get(sender)
+    if entry is None or entry.present or entry.member.name != sender:
+        return False
+    asked = (message.marks[0], message.state.lamport)
+    return (entry.member.incarnation, entry.member.lamport) > asked
+
+
+def _take_in(step: Step, sender: str, asker: Entry) -> None:
+    standing, mine = step.standing, step.standing.state
+    known = mine.entries.get(sender)
+    weight = (known if known and known.present else asker).record.weight
+    standing.enlist({asker.node(sender): weight})
+    step.cause = "join"
+    step.spread(mine.entries, {sender})
+
+
+def _on_answer(step: Step, sender: str, message: Message) -> None:
+    """The peer has met: be in its ring, or unite with it."""
+    standing, theirs = step.standing, message.state
+    if message.marks != (standing.incarnation, standing.generation):
+        _decline(step, sender, theirs)
+        return
+    standing.meeting.discard(sender)
+    foreign = not standing.state.is_kin(theirs)
+    if foreign and standing.alone and theirs.entries.lists(standing.name):
+        _adopt(step, theirs)
+    else:
+        _unite(step, sender, theirs)
+        _tell_rest(step, sender, theirs)
+
+
+def _tell_rest(step: Step, sender: str, theirs: RingState) -> None:
+    if step.standing.state.says_more_than(theirs):
+        step.send(sender, Kind.REPLY)
+
+
+def _decline(step: Step, sender: str, theirs: RingState) -> None:
+    """Not wanted any more; the peer's ring, which lists this node, is told."""
+    standing = step.standing
+    step.drop(sender, "stale")
+    if standing.state.is_kin(theirs) or not theirs.entries.lists(standing.name):
+        return
+    listed = theirs.entries[standing.name].member
+    # The least later stamp, so that it undoes this meeting and nothing since.
+    least = Stamp(
+        listed.lamport + 1,
+        present=False,
+        name=standing.name,
+        incarnation=standing.incarnation,
+    )
+    standing.part(theirs.ring_ids, least)
+    _say_left(step, sender, theirs, standing.parting(theirs) or least)
+
+
+def _on_taken(step: Step, sender: str, message: Message) -> None:
+    """A member has taken over what this node owed to a ring it left."""
+    (ticket,) = message.marks
+    if step.standing.settle_debt(ticket):
+        step.note(HandedOver(ticket, sender))
+
+
+RULES: Mapping[Kind, Callable[[Step, str, Message], None]] = {
+    Kind.DIGEST: _on_digest,
+    Kind.ASK: _on_digest,
+    Kind.STATE: _on_entries,
+    Kind.REPLY: _on_entries,
+    Kind.DELTA: _on_entries,
+    Kind.LEFT: _on_entries,
+    Kind.FAREWELL: _on_entries,
+    Kind.JOIN: _on_join,
+    Kind.ANSWER: _on_answer,
+    Kind.TAKEN: _on_taken,
+}
+"""What is done with each kind of message."""
+
+
+def receive(step: Step, sender: str, plain: object) -> None:
+    """Do what the table says with a message, whatever it is.
+
+    Args:
+        step: What follows from it.
+        sender: The node that the link authenticated.
+        plain: The message as it came in.
+    """
+    standing = step.standing
+    try:
+        message, dropped = Message.from_plain(plain, standing.now)
+    except ValueError:
+        step.drop(sender, "invalid")
+        return
+    if dropped:
+        step.drop(sender, "invalid", dropped)
+    standing.hear(message.state.lamport)
+    message = replace(message, state=_without_expired(step, message.state))
+    if _has_room(standing.state, message.state, sender):
+        RULES[message.kind](step, sender, message)
+    else:
+        step.drop(sender, "full")
+
+
+def _has_room(mine: RingState, theirs: RingState, sender: str) -> bool:
+    names = mine.entries.keys() | theirs.entries.keys() | {sender}
+    return len(names) <= MAX_NAMES
+
+
+def _without_expired(step: Step, theirs: RingState) -> RingState:
+    """Leave out removals that are about to be forgotten, and may be here already.
+
+    Else the last to forget one would bring it back to the first.
+    """
+    since = step.standing.now - step.ttl + min(_MARGIN, step.ttl / 10)
+    known = step.standing.state.entries
+    old = frozenset(
+        name
+        for name, entry in theirs.entries.items()
+        if not entry.present and entry.removed_at <= since and name not in known
+    )
+    return replace(theirs, entries=theirs.entries.without(old))

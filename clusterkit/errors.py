@@ -1,0 +1,272 @@
+"""Every error clusterkit raises: who is to blame, and what to do about it.
+
+One tree in one file. Each class carries two stable values: `code`, which
+travels on the wire and in `--json` output, and `exit_status`, which
+`cluster-cli` ends with. The docstring of each class names cause and remedy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+
+class ClusterError(Exception):
+    """Anything clusterkit raises on purpose; the root of the tree."""
+
+    code: ClassVar[str] = "error"
+    exit_status: ClassVar[int] = 1
+
+
+class ConfigError(ClusterError, ValueError):
+    """A setting is missing or impossible; correct it and start again."""
+
+    code = "config"
+    exit_status = 2
+
+
+class EncodeError(ClusterError):
+    """A value cannot travel; the message names the path to it.
+
+    Send plain data, a registered dataclass, or one of the extension types.
+    Nothing was sent.
+    """
+
+    code = "encode"
+
+
+class MessageTooLarge(ClusterError):
+    """A message is over the limit the peer announced; send it in pieces."""
+
+    code = "too_large"
+
+
+class RingError(ClusterError):
+    """A ring operation is impossible: the message says which rule it breaks."""
+
+    code = "ring"
+
+
+class AlreadyInRing(ClusterError):
+    """The node belongs to a ring already; leave it first."""
+
+    code = "already_in_ring"
+
+
+class NotInRing(ClusterError):
+    """The id is not in the ring, or this node has left it; meet or insert."""
+
+    code = "not_in_ring"
+
+
+class NameTaken(ClusterError):
+    """The name is in use, here or by a live node elsewhere; choose another."""
+
+    code = "name_taken"
+
+
+class StateInUse(ClusterError):
+    """Another process holds the state file; stop it or use another path."""
+
+    code = "state_in_use"
+
+
+class StateError(ClusterError):
+    """The state file is unreadable, too old, or of another ring.
+
+    The message says which, and what to do. Nothing was overwritten.
+    """
+
+    code = "state"
+
+
+class OutboxFull(ClusterError):
+    """More waits to be sent to a peer than the outbox holds; send slower."""
+
+    code = "outbox_full"
+
+
+class LinkError(ClusterError):
+    """The link to a peer cannot do what was asked."""
+
+    code = "link"
+
+
+class NodeDown(LinkError):
+    """The node is not reachable, or ended before it answered.
+
+    Attributes:
+        outcome: `"not sent"` when the message never left this process,
+            `"unknown"` when the handler may have run.
+    """
+
+    code = "nodedown"
+    exit_status = 3
+
+    def __init__(self, message: str, outcome: str = "unknown") -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+class NodeUnknown(LinkError):
+    """No address is known for the node; meet it, or give name@host:port."""
+
+    code = "nonode"
+    exit_status = 3
+
+
+class WrongCookie(LinkError):
+    """The peer holds another cookie; give both nodes the same one."""
+
+    code = "cookie"
+    exit_status = 4
+
+
+class WrongRing(LinkError):
+    """The peer serves another ring; the message names both."""
+
+    code = "wrong_ring"
+
+
+class WrongNode(LinkError):
+    """Another node answers at the address; the message names it."""
+
+    code = "wrong_node"
+
+
+class VersionRefused(LinkError):
+    """The peers share no protocol version; the message has both ranges."""
+
+    code = "version"
+
+
+class ProtocolError(LinkError):
+    """The peer broke the protocol; its link was closed.
+
+    Attributes:
+        reason: Why the frame was refused: `seal`, `size`, `protocol`, ….
+    """
+
+    code = "protocol"
+
+    def __init__(self, message: str, reason: str = "protocol") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CallError(ClusterError):
+    """A call did not return a value; the subclass says why.
+
+    Attributes:
+        call_id: Number of the call on the calling node, 0 before it had one.
+        to: The actor called, as `name@node`.
+        event: The event called.
+    """
+
+    code = "call"
+
+    def __init__(
+        self, *args: object, call_id: int = 0, to: str = "", event: str = ""
+    ) -> None:
+        super().__init__(*args)
+        self.call_id = call_id
+        self.to = to
+        self.event = event
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{self.to} {self.event}: {text}" if self.to else text
+
+
+class CallTimeout(CallError, TimeoutError):
+    """No answer in time; the handler may have run.
+
+    Not a `trio.TooSlowError`, so a caller's own `move_on_after` cannot
+    swallow it.
+    """
+
+    code = "timeout"
+    exit_status = 5
+
+
+class NoSuchActor(CallError):
+    """No actor of that name runs on the node; check name and node."""
+
+    code = "noproc"
+
+
+class NoSuchHandler(CallError):
+    """The actor has no handler for the event; check the event's name."""
+
+    code = "badcall"
+
+
+class BadArguments(CallError):
+    """The arguments do not fit the handler's signature; it did not run."""
+
+    code = "badarg"
+
+
+class MailboxFull(CallError):
+    """The actor has more messages than it may hold; send slower."""
+
+    code = "busy"
+
+
+class ActorDown(CallError):
+    """The actor ended or crashed before it came to this call; try again."""
+
+    code = "down"
+
+
+class CallingSelf(CallError):
+    """A serial handler called its own actor and would wait for ever."""
+
+    code = "calling_self"
+
+
+class Rejected(CallError):
+    """A handler refuses a call on purpose; the actor lives on.
+
+    Raise it, or a subclass with a `code` of its own, in a handler: the
+    caller gets the same class if it has one of that code, with the same
+    arguments.
+
+        class Overdrawn(Rejected):
+            code = "overdrawn"
+    """
+
+    code = "rejected"
+
+
+class RemoteFault(CallError):
+    """The handler crashed; the traceback is in the log of its node.
+
+    Attributes:
+        type: Name of the exception class that was raised there.
+        message: Its text.
+    """
+
+    code = "fault"
+
+    def __init__(self, type: str, message: str = "", **where: Any) -> None:
+        super().__init__(f"{type}: {message}" if message else type, **where)
+        self.type = type
+        self.message = message
+
+
+T = TypeVar("T", bound=ClusterError)
+
+
+def subclasses(root: type[T]) -> dict[str, type[T]]:
+    """Return the classes below `root` by code, `root` included.
+
+    Where two share a code (a user's `Rejected` without one of its own), the
+    class nearest the root stands.
+    """
+    found: dict[str, type[T]] = {}
+    level = [root]
+    while level:
+        for cls in level:
+            found.setdefault(cls.code, cls)
+        level = [sub for cls in level for sub in cls.__subclasses__()]
+    return found

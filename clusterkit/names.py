@@ -1,0 +1,167 @@
+"""Names and addresses: parse, check, format.
+
+A *node* is `NodeInfo(id, host, port)`, written `id@host:port`; a *target* is
+an actor on a node, written `name`, `name@node` or `name@id@host:port`. IPv6
+hosts stand in brackets. All maps key on the id.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from clusterkit.errors import ConfigError
+
+MAX_NAME = 128
+"""Longest node, ring or actor name, in characters (all of them ASCII)."""
+
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}")
+_HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,255}")
+
+
+def check_name(name: object, what: str = "name") -> str:
+    """Return `name` if it is a valid node, ring or actor name.
+
+    Args:
+        name: A letter or digit, then up to 127 of `A-Za-z0-9_.-`.
+        what: How the error calls it.
+
+    Raises:
+        ConfigError: It is not; the message says what is allowed.
+    """
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    raise ConfigError(
+        f"{what} {name!r} is not valid: use 1 to {MAX_NAME} of A-Z a-z 0-9 _ . - "
+        "and begin with a letter or a digit"
+    )
+
+
+def check_host(host: object) -> str:
+    """Return `host` if it can be a host name or an IP address.
+
+    Raises:
+        ConfigError: It is empty, too long, or has characters no host has.
+    """
+    if isinstance(host, str) and _HOST.fullmatch(host):
+        return host
+    raise ConfigError(f"host {host!r} is neither a host name nor an IP address")
+
+
+def check_port(port: object, *, lowest: int = 1) -> int:
+    """Return `port` if it is an integer from `lowest` to 65535.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if type(port) is int and lowest <= port <= 65535:
+        return port
+    raise ConfigError(f"port {port!r} is not a number from {lowest} to 65535")
+
+
+class Address(NamedTuple):
+    """A host and a port, written `host:port` or `[host]:port`."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str, *, default_port: int | None = None) -> Address:
+        """Read `host:port`; the port may be absent if there is a default.
+
+        Raises:
+            ConfigError: The text has no host or no valid port.
+        """
+        host, colon, port = text.rpartition(":")
+        if not colon or text.endswith("]"):
+            host, port = text, ""
+        host = host.removeprefix("[").removesuffix("]")
+        if not port and default_port is not None:
+            return cls(check_host(host), default_port)
+        if not port.isascii() or not port.isdigit():
+            raise ConfigError(f"{text!r} is not host:port")
+        return cls(check_host(host), check_port(int(port)))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NodeInfo:
+    """A node as the ring knows it: id, host and port.
+
+    Equal when all three are; ordered by id first. Construction checks
+    nothing, so that it is cheap; `from_json` and `parse` do.
+    """
+
+    id: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.id}@{self.address}"
+
+    @property
+    def address(self) -> Address:
+        """Where the node listens."""
+        return Address(self.host, self.port)
+
+    @classmethod
+    def parse(cls, text: str) -> NodeInfo:
+        """Read `id@host:port`.
+
+        Raises:
+            ConfigError: A part is missing or not valid.
+        """
+        name, at, address = text.partition("@")
+        if not at:
+            raise ConfigError(f"{text!r} is not id@host:port")
+        host, port = Address.parse(address)
+        return cls(check_name(name, "node id"), host, port)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"id": …, "host": …, "port": …}`."""
+        return {"id": self.id, "host": self.host, "port": self.port}
+
+    @classmethod
+    def from_json(cls, value: object) -> NodeInfo:
+        """Read what `to_json` wrote; unknown fields are ignored.
+
+        Raises:
+            ConfigError: It is no object, or a field is missing or not valid.
+        """
+        if not isinstance(value, dict):
+            raise ConfigError(f"a node is an object with id, host and port: {value!r}")
+        return cls(
+            check_name(value.get("id"), "node id"),
+            check_host(value.get("host")),
+            check_port(value.get("port")),
+        )
+
+
+def node_info(node: NodeInfo | str) -> NodeInfo:
+    """Return `node` as a checked `NodeInfo`; text is read as `id@host:port`.
+
+    Raises:
+        ConfigError: It is not valid.
+    """
+    if isinstance(node, str):
+        return NodeInfo.parse(node)
+    return NodeInfo.from_json(node.to_json())
+
+
+def split_target(target: str) -> tuple[str, str | None]:
+    """Split `name`, `name@node` or `name@id@host:port` at its first `@`.
+
+    Returns:
+        The actor's name and what follows the `@`, None without one.
+
+    Raises:
+        ConfigError: Either half is empty.
+    """
+    name, at, node = target.partition("@")
+    if not name or (at and not node):
+        raise ConfigError(f"{target!r} is not an actor: use name or name@node")
+    return name, node if at else None

@@ -1,0 +1,1 @@
+"""The trio shell: the only floor that awaits sockets and files."""

@@ -1,0 +1,46 @@
+"""A tool that is connected to this node: `cluster-cli` and its like.
+
+It has no listener and no name that anybody else knows. Nothing is resumed:
+what it asked for dies with its connection, and two of the same name coexist.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clusterkit.net.connection import Connection
+from clusterkit.net.peer import Peer
+
+if TYPE_CHECKING:
+    from clusterkit.net.kernel import Kernel
+    from clusterkit.net.transport import Stream
+    from clusterkit.wire.messages import Record
+    from clusterkit.wire.session import Session
+
+
+class ClientPeer(Peer):
+    """One connected tool."""
+
+    role = "client"
+
+    def __init__(self, name: str, kernel: Kernel) -> None:
+        super().__init__(name, kernel.config)
+        self._kernel = kernel
+
+    def attach(self, stream: Stream, session: Session) -> None:
+        """Begin its only session."""
+        self.connection = Connection(stream, session, self.outbox, self._deliver)
+        self._kernel.clients[self] = None
+        self._kernel.spawn(self._carry, self.connection)
+
+    def _deliver(self, records: list[Record], size: int) -> None:
+        self._kernel.observer.deliver(self, records, size)
+
+    async def _carry(self, connection: Connection) -> None:
+        reason = await connection.run()
+        self.connection = None
+        del self._kernel.clients[self]
+        if connection.error is not None:
+            self._kernel.reject(connection.error.reason, self.name, None)
+        self._kernel.observer.peer_down(self, reason)
+        self.unpark()

@@ -1,0 +1,218 @@
+"""One attempt to reach a node: connect, shake hands, attach."""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import trio
+
+from clusterkit.errors import (
+    ClusterError,
+    LinkError,
+    NameTaken,
+    NodeDown,
+    ProtocolError,
+    VersionRefused,
+    WrongCookie,
+    WrongNode,
+    WrongRing,
+)
+from clusterkit.logs import log
+from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
+
+if TYPE_CHECKING:
+    from clusterkit.names import Address
+    from clusterkit.net.kernel import Kernel
+    from clusterkit.net.link import Link
+    from clusterkit.net.transport import Stream
+
+logger = logging.getLogger("clusterkit.net")
+
+
+class Verdict(Enum):
+    """What became of an attempt, as far as the next one is concerned."""
+
+    UP = auto()
+    FAILED = auto()
+    """Back off and try again."""
+    TIE = auto()
+    """The peer's own dial is about to arrive: give it a second."""
+    AGAIN = auto()
+    """What was agreed is outdated: try at once."""
+
+
+class Dial:
+    """One attempt.
+
+    Attributes:
+        challenged: Whether the peer's Challenge has come: from then on the
+            lower name wins when both dial at once.
+    """
+
+    def __init__(self, link: Link, kernel: Kernel, address: Address) -> None:
+        self.challenged = False
+        self._address = address
+        self._link = link
+        self._kernel = kernel
+        self._scope = trio.CancelScope()
+
+    def __repr__(self) -> str:
+        return f"<Dial {self._link.name} challenged={self.challenged}>"
+
+    def cancel(self) -> None:
+        """Abandon the attempt, in whatever state."""
+        self._scope.cancel()
+
+    async def run(self) -> Verdict:
+        """Try each cookie in turn; return what became of it."""
+        try:
+            for cookie in self._kernel.cookies:
+                event = await self._try(cookie)
+                if event is None:
+                    return Verdict.UP
+                refused = event
+                if event.reason != "cookie":
+                    break
+            return self._refused(refused)
+        except (StreamBroken, ProtocolError, LinkError) as error:
+            return self._failed(error)
+
+    async def _try(self, cookie: bytes) -> Refused | None:
+        """Connect and shake hands; None means the session is attached."""
+        self._scope = trio.CancelScope(
+            deadline=trio.current_time() + self._kernel.config.dial_timeout
+        )
+        with self._scope:
+            stream = await self._kernel.transport.connect(self._address)
+            try:
+                refused = await self._shake(stream, cookie)
+            except BaseException:
+                stream.close()
+                raise
+            if refused is not None:
+                stream.close()
+            return refused
+        raise StreamBroken("no answer in time")
+
+    async def _shake(self, stream: Stream, cookie: bytes) -> Refused | None:
+        kernel, link = self._kernel, self._link
+        dialer = Dialer(kernel.me, cookie, kernel.nonce(), link.name)
+        await send_all(stream, dialer.hello(link.sessions))
+        event = await next_event(stream, dialer)
+        if isinstance(event, Refused):
+            return event
+        challenged = expect(event, Challenged)
+        self._check_current()
+        self._check_name(challenged)
+        number = max(link.sessions, challenged.sessions) + 1
+        self.challenged = True
+        # No session is left that could deliver, so `received` is final here.
+        proof = dialer.prove(
+            kernel.ring_name(),
+            kernel.address.host,
+            kernel.address.port,
+            kernel.config.max_message,
+            link.talk.offer(kernel.fresh_id()),
+        )
+        await send_all(stream, proof)
+        event = await next_event(stream, dialer)
+        if isinstance(event, Refused):
+            return event
+        self._check_current()
+        self._attach(stream, dialer, challenged, expect(event, Welcomed), number)
+        return None
+
+    def _check_current(self) -> None:
+        """Stop if this attempt was abandoned while its answer was on the way.
+
+        A task that is already runnable does not notice its cancellation
+        before the next await; by then it would have replaced the session
+        that the cancellation was for.
+
+        Raises:
+            StreamBroken: It was.
+        """
+        if self._scope.cancel_called or self._link.connection is not None:
+            raise StreamBroken("abandoned for another connection")
+
+    def _attach(
+        self,
+        stream: Stream,
+        dialer: Dialer,
+        challenged: Challenged,
+        welcomed: Welcomed,
+        number: int,
+    ) -> None:
+        kernel, link = self._kernel, self._link
+        link.max_message = welcomed.welcome.max_message
+        settled = link.talk.conclude(welcomed.welcome, challenged.incarnation)
+        session = open_session(
+            dialer,
+            link.talk,
+            kernel.codec,
+            kernel.config,
+            trio.current_time(),
+            dialer=True,
+        )
+        link.settle_with(settled)
+        link.attach(stream, session, number, dialer.trailing_data())
+
+    def _check_name(self, challenged: Challenged) -> None:
+        wanted = self._link.name
+        if challenged.name != wanted:
+            raise WrongNode(
+                f"{challenged.name} answers at {self._link.address}, not {wanted}"
+            )
+        if challenged.incarnation < self._link.talk.incarnation:
+            raise NodeDown(f"{wanted} answers with an older incarnation")
+
+    def _failed(self, error: Exception) -> Verdict:
+        link = self._link
+        if isinstance(error, ProtocolError):
+            self._kernel.reject(error.reason, link.name, link.address)
+        if isinstance(error, LinkError) and not isinstance(error, ProtocolError):
+            link.failure = error
+        elif isinstance(error, ProtocolError) and error.reason == "cookie":
+            link.failure = WrongCookie(f"{link.name} has another cookie")
+        else:
+            link.failure = NodeDown(f"{link.name}: {error}", outcome="not sent")
+        return Verdict.FAILED
+
+    def _refused(self, refused: Refused) -> Verdict:
+        if refused.authentic and refused.reason == "tie":
+            return Verdict.TIE
+        if refused.authentic and refused.reason == "stale":
+            return Verdict.AGAIN
+        outgrown = refused.authentic and refused.reason == "incarnation"
+        if outgrown and self._kernel.outgrow(refused.detail):
+            return Verdict.AGAIN
+        self._link.failure = refusal_error(self._link.name, refused)
+        log(
+            logger,
+            logging.WARNING,
+            "link_refused",
+            peer=self._link.name,
+            address=self._link.address,
+            reason=refused.reason,
+            type="INVALID_CHECKSUM" if refused.reason == "cookie" else None,
+            detail=refused.detail or None,
+        )
+        return Verdict.FAILED
+
+
+def refusal_error(peer: str, refused: Refused) -> ClusterError:
+    """Return the error that a refusal means to the dialer's user."""
+    reason, detail = refused.reason, refused.detail
+    if reason == "cookie":
+        return WrongCookie(f"{peer} refused the cookie; both ends need the same one")
+    if reason == "version":
+        return VersionRefused(f"{peer} refused: {detail}")
+    if refused.authentic and reason == "ring":
+        return WrongRing(f"{peer} is in ring {detail!r}")
+    if refused.authentic and reason == "name":
+        return NameTaken(detail)
+    return NodeDown(f"{peer} refused: {reason} {detail}".rstrip(), outcome="not sent")

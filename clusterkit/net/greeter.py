@@ -1,0 +1,89 @@
+"""Shaking hands on a stream: drives the pure handshake machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from clusterkit.errors import ProtocolError
+from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.session import Limits, Session
+
+if TYPE_CHECKING:
+    from clusterkit.config import Config
+    from clusterkit.net.transport import Stream
+    from clusterkit.wire.codec import Codec
+    from clusterkit.wire.conversation import Conversations
+    from clusterkit.wire.handshake import Event, Handshake
+
+E = TypeVar("E")
+
+
+async def send_all(stream: Stream, data: bytes) -> None:
+    """Send all of `data`.
+
+    Raises:
+        StreamBroken: The connection is gone.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[stream.send_nowait(view) :]
+        if view:
+            await stream.wait_writable()
+
+
+async def next_event(stream: Stream, handshake: Handshake) -> Event:
+    """Read until the handshake has something to say.
+
+    Raises:
+        StreamBroken: The connection ended first.
+        ProtocolError: The peer does not follow the handshake.
+    """
+    while True:
+        data = await stream.receive()
+        if not data:
+            raise StreamBroken("closed during the handshake")
+        events = handshake.receive_data(data)
+        if len(events) > 1:
+            raise ProtocolError("two greetings at once")
+        if events:
+            return events[0]
+
+
+def expect(event: Event, kind: type[E]) -> E:
+    """Return `event` if it is of `kind`.
+
+    Raises:
+        ProtocolError: It is another.
+    """
+    if isinstance(event, kind):
+        return event
+    raise ProtocolError(f"{type(event).__name__} where {kind.__name__} was due")
+
+
+def open_session(
+    handshake: Handshake,
+    talk: Conversations,
+    codec: Codec,
+    config: Config,
+    now: float,
+    *,
+    dialer: bool,
+) -> Session:
+    """Return the session that a finished handshake leads to."""
+    to_listener, to_dialer = handshake.keys()
+    return Session(
+        talk,
+        codec,
+        (to_listener, to_dialer) if dialer else (to_dialer, to_listener),
+        Limits(
+            max_message=config.max_message,
+            window_bytes=config.window_bytes,
+            window_records=config.window_records,
+            ack_delay=config.ack_delay,
+            ack_bytes=config.ack_bytes,
+            ping_after=config.ping_after,
+            dead_after=config.dead_after,
+        ),
+        now,
+        speaks_first=dialer,
+    )

@@ -1,0 +1,285 @@
+"""A link: the relationship with one node, across all its connections.
+
+A link outlives sessions. It keeps both conversations and the outbox, dials
+while there is a reason to, and decides which connection stands when two meet.
+Every step that replaces a connection is synchronous from `detach` on, so
+nothing can be delivered between reading what was received and saying so.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from clusterkit.core.backoff import Backoff
+from clusterkit.errors import ClusterError, NodeDown, ProtocolError
+from clusterkit.events import LinkDown, LinkGivenUp, LinkUp
+from clusterkit.logs import log
+from clusterkit.net.connection import Connection
+from clusterkit.net.dialling import Dial, Verdict
+from clusterkit.net.peer import LinkStatistics, Peer
+
+if TYPE_CHECKING:
+    from clusterkit.names import Address
+    from clusterkit.net.kernel import Kernel
+    from clusterkit.net.transport import Stream
+    from clusterkit.wire.conversation import Settled
+    from clusterkit.wire.session import Session
+
+logger = logging.getLogger("clusterkit.net")
+
+STEADY: float = 1.0
+"""A session that lasted this many seconds makes the next outage a new one."""
+
+
+class Link(Peer):
+    """One node as this one reaches it.
+
+    Attributes:
+        address: Where to dial; None if the node has only dialled us.
+        pinned: Whether the link is kept up with nothing to send.
+        sessions: Number of the last session, as both sides count them.
+        down: Whether there has been no session for `down_after`.
+        given_up: Why the link is not tried any more, None if it is.
+        failure: Why the last dial failed, None after a success.
+        dial: The attempt under way.
+        reconnects: Sessions after the first.
+        parted: Whether the peer said Bye: it is not dialled just to be kept.
+    """
+
+    def __init__(self, name: str, kernel: Kernel, address: Address | None) -> None:
+        super().__init__(name, kernel.config)
+        self.address = address
+        self.pinned = False
+        self.sessions = kernel.sessions
+        self.down = False
+        self.given_up: str | None = None
+        self.failure: ClusterError | None = None
+        self.dial: Dial | None = None
+        self.reconnects = -1
+        self.parted = False
+        self._kernel = kernel
+        self._outage: trio.CancelScope | None = None
+        self._outage_began = 0.0
+        self._began = 0.0
+        self._backoff = Backoff(
+            kernel.config.backoff_first,
+            kernel.config.backoff_cap,
+            kernel.config.backoff_patience,
+            kernel.config.backoff_long_cap,
+        )
+        self._broke_at: int | None = None
+        self._changed = trio.lowlevel.ParkingLot()
+
+    @property
+    def state(self) -> str:
+        """`connecting`, `up`, `down` or `given_up`."""
+        if self.given_up is not None:
+            return "given_up"
+        if self.connection is not None:
+            return "up"
+        return "down" if self.down else "connecting"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a reason to have a connection."""
+        return not self.given_up and (
+            (self.pinned and not self.parted)
+            or self.interest > 0
+            or len(self.outbox) > 0
+            or self.talk.outgoing.unacked > 0
+        )
+
+    def wake(self) -> None:
+        """Have what is queued sent soon; dial if there is no connection."""
+        if self.connection is not None:
+            self.connection.wake()
+        else:
+            self.ensure_dialling()
+
+    def flush(self) -> None:
+        """Send what is queued, at once if the wire is idle; dial if need be."""
+        if self.connection is not None:
+            self.connection.flush()
+        else:
+            self.ensure_dialling()
+
+    def ensure_dialling(self) -> None:
+        """Begin an outage's work unless there is a session or it is begun."""
+        if self.connection is None and self._outage is None and self.wanted:
+            self.down = False
+            self._outage = trio.CancelScope()
+            self._kernel.spawn(self._reconnect, self._outage)
+
+    async def up(self) -> None:
+        """Wait for a session.
+
+        Raises:
+            ClusterError: The peer refuses, for the reason of the class.
+            NodeDown: It was not reached within `down_after`.
+        """
+        self.failure = self.given_up = None
+        self.parted = False
+        self.ensure_dialling()
+        while self.connection is None:
+            self._raise_failure()
+            await self._changed.park()
+
+    def _raise_failure(self) -> None:
+        """Raise why there is no session, unless dialling may still bring one."""
+        if self.failure is not None and not isinstance(self.failure, NodeDown):
+            raise self.failure
+        if self.down or self.given_up is not None:
+            raise self.failure or NodeDown(f"{self.name} is not reachable")
+
+    def detach(self, reason: str) -> None:
+        """Let go of the connection and of any dial; deliver nothing more."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.detach(reason)
+        if self.dial is not None:
+            self.dial.cancel()
+        if self._outage is not None:
+            self._outage.cancel()
+            self._outage = None
+
+    def attach(
+        self, stream: Stream, session: Session, number: int, early: bytes = b""
+    ) -> None:
+        """Begin session `number` on an authenticated stream."""
+        self.count_session(number)
+        self.connection = Connection(stream, session, self.outbox, self._deliver, early)
+        self.down = self.parted = False
+        self.failure = None
+        self.reconnects += 1
+        self._began = trio.current_time()
+        self._kernel.spawn(self._carry, self.connection)
+        log(logger, logging.INFO, "link_up", peer=self.name, address=self.address)
+        self._kernel.observer.notify(LinkUp(self.name, str(self.address or "")))
+        self.unpark()
+        self._changed.unpark_all()
+
+    def count_session(self, number: int) -> None:
+        """Note the number of the newest session; older Proofs are stale now."""
+        self.sessions = number
+        self._kernel.sessions = max(self._kernel.sessions, number)
+
+    def settle_with(self, settled: Settled) -> None:
+        """Account for what the two conversations could not carry over."""
+        self.settle(settled, self._kernel.observer)
+
+    def give_up(self, reason: str) -> None:
+        """Stop trying for good, until it is asked for again by name."""
+        self.given_up = reason
+        self.close(reason)
+        log(logger, logging.WARNING, "link_given_up", peer=self.name, reason=reason)
+        self._kernel.observer.notify(LinkGivenUp(self.name, reason))
+
+    def close(self, reason: str) -> None:
+        """End everything at once; account for all that the link holds."""
+        was_up = self.connection is not None
+        self.detach(reason)
+        self.settle_with(self.talk.lose())
+        self._kernel.observer.peer_down(self, reason)
+        if was_up:
+            self._say_down(reason)
+        self.unpark()
+        self._changed.unpark_all()
+
+    def broke_protocol(self, error: ProtocolError) -> None:
+        """Count an offence; the second at one record ends the link.
+
+        The peer would send the same record again, and break again, for ever.
+        """
+        self._kernel.reject(error.reason, self.name, self.address)
+        if self._broke_at == self.talk.received:
+            self.give_up("protocol")
+        self._broke_at = self.talk.received
+
+    async def drain(self) -> None:
+        """Wait until everything accepted so far is acknowledged, then say Bye."""
+        while len(self.outbox) or self.talk.outgoing.unacked:
+            self.ensure_dialling()
+            await trio.sleep(self._config.ack_delay)
+        if self.connection is not None:
+            await self.connection.finish()
+
+    def statistics(self) -> LinkStatistics:
+        """Return a snapshot."""
+        outgoing = self.talk.outgoing
+        seen = self.connection.session.heard if self.connection else None
+        return LinkStatistics(
+            peer=self.name,
+            address=str(self.address) if self.address else None,
+            state=self.state,
+            outbox=len(self.outbox),
+            outbox_bytes=self.outbox.bytes,
+            unacked=outgoing.unacked,
+            unacked_bytes=outgoing.unacked_bytes,
+            dropped=self.outbox.dropped,
+            reconnects=max(self.reconnects, 0),
+            last_seen=trio.current_time() - seen if seen is not None else None,
+        )
+
+    def _deliver(self, records: list[list[object]], size: int) -> None:
+        self._kernel.observer.deliver(self, records, size)
+
+    async def _carry(self, connection: Connection) -> None:
+        """Run a connection to its end; go back to dialling if it was ours."""
+        reason = await connection.run()
+        if self.connection is not connection:
+            return  # replaced, given up, or closed on purpose
+        self.connection = None
+        self.parted = reason == "bye"
+        if trio.current_time() - self._began >= STEADY:
+            self._backoff.reset()
+        self._say_down(reason)
+        if connection.error is not None:
+            self.broke_protocol(connection.error)
+        self.ensure_dialling()
+
+    def _say_down(self, reason: str) -> None:
+        log(logger, logging.INFO, "link_down", peer=self.name, reason=reason)
+        self._kernel.observer.notify(LinkDown(self.name, reason))
+
+    async def _reconnect(self, outage: trio.CancelScope) -> None:
+        """Dial until there is a session or no reason for one."""
+        self._outage_began = trio.current_time()
+        with outage:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._declare_down)
+                await self._dial_until_up()
+                nursery.cancel_scope.cancel()
+        if self._outage is outage:
+            self._outage = None
+            self.ensure_dialling()
+
+    async def _dial_until_up(self) -> None:
+        while self.connection is None and self.wanted:
+            if self.address is None:
+                await trio.sleep_forever()  # the peer must dial, or we are told
+            self.dial = Dial(self, self._kernel, self.address)
+            try:
+                verdict = await self.dial.run()
+            finally:
+                self.dial = None
+            if verdict is Verdict.UP:
+                return
+            self._changed.unpark_all()
+            await trio.sleep(self._pause(verdict))
+
+    def _pause(self, verdict: Verdict) -> float:
+        if verdict is Verdict.TIE:
+            return self._config.tie_wait
+        if verdict is Verdict.AGAIN:
+            return 0.0
+        outage = trio.current_time() - self._outage_began
+        return self._backoff.next_pause(outage, self._kernel.rng)
+
+    async def _declare_down(self) -> None:
+        await trio.sleep(self._config.down_after)
+        self.down = True
+        self._kernel.observer.peer_down(self, str(self.failure or "no connection"))
+        self._changed.unpark_all()

@@ -1,0 +1,197 @@
+"""A remote process as this one sees it, connected or not.
+
+`Link` (a member of the cluster, dialled again when the connection breaks) and
+`ClientPeer` (a tool such as the CLI, gone with its connection) are the two
+kinds. The floor above speaks to both alike: `post` a record, then `flush` or
+`wake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from clusterkit.errors import OutboxFull
+from clusterkit.wire.conversation import Conversations, Settled
+from clusterkit.wire.messages import CAST
+
+if TYPE_CHECKING:
+    from clusterkit.config import Config
+    from clusterkit.events import Event
+    from clusterkit.net.connection import Connection
+    from clusterkit.wire.messages import Record
+
+
+class Observer(Protocol):
+    """What the kernel tells the floor above."""
+
+    def deliver(self, peer: Peer, records: list[Record], size: int) -> None:
+        """Take responsibility for records, `size` bytes in all; never raises."""
+        ...
+
+    def settled(self, peer: Peer, settled: Settled) -> None:
+        """Account for records that will not arrive, or not be answered."""
+        ...
+
+    def peer_down(self, peer: Peer, reason: str) -> None:
+        """The peer has had no session for `down_after`, or is gone for good."""
+        ...
+
+    def notify(self, event: Event) -> None:
+        """Publish an event."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStatistics:
+    """A snapshot of one link.
+
+    Attributes:
+        peer: The peer's name.
+        address: Where it is dialled, None if it has only dialled us.
+        state: `connecting`, `up`, `down` (longer than `down_after`) or
+            `given_up`.
+        outbox: Messages that wait to be sent.
+        outbox_bytes: Their encoded size.
+        unacked: Messages sent and not acknowledged.
+        unacked_bytes: Their encoded size.
+        dropped: Casts thrown away by the drop-oldest policy.
+        reconnects: Sessions after the first.
+        last_seen: Seconds since the last byte, None if there was none.
+    """
+
+    peer: str
+    address: str | None
+    state: str
+    outbox: int
+    outbox_bytes: int
+    unacked: int
+    unacked_bytes: int
+    dropped: int
+    reconnects: int
+    last_seen: float | None
+
+
+class Peer:
+    """What links and clients have in common.
+
+    Attributes:
+        name: The peer's node name.
+        role: `member` or `client`.
+        talk: Both conversations and the outbox.
+        connection: The live one, None while there is none.
+        choked: Actors at the peer whose mailboxes are full.
+        max_message: Largest message the peer accepts, in bytes.
+        open_calls: Calls from it that are not answered yet, by id. Compared
+            by identity: a restarted peer may use an id again.
+        interest: Calls and monitors of ours that wait for something from it.
+        undecodable: Casts from it that were dropped for a bad value.
+    """
+
+    role = "member"
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.talk = Conversations()
+        self.outbox = self.talk.outbox
+        self.connection: Connection | None = None
+        self.choked: set[str] = set()
+        self.max_message = config.max_message
+        self.open_calls: dict[int, Record] = {}
+        self.interest = 0
+        self._config = config
+        self._waiting = trio.lowlevel.ParkingLot()
+
+    def __repr__(self) -> str:
+        state = "up" if self.connection else "down"
+        return f"<{type(self).__name__} {self.name} {state} {self.outbox!r}>"
+
+    def post(self, data: bytes, kind: int, about: int | str | None) -> int:
+        """Queue an encoded record; return its ticket. Nothing is sent yet."""
+        return self.outbox.append(data, kind, about)
+
+    def wake(self) -> None:
+        """Have what is queued sent soon, together with what else comes."""
+        if self.connection is not None:
+            self.connection.wake()
+
+    def flush(self) -> None:
+        """Send what is queued from this task, if the wire is idle."""
+        if self.connection is not None:
+            self.connection.flush()
+
+    @property
+    def full(self) -> bool:
+        """Whether the outbox is at its bound."""
+        outbox, config = self.outbox, self._config
+        return (
+            outbox.bytes >= config.outbox_bytes or len(outbox) >= config.outbox_messages
+        )
+
+    def make_room(self, *, wait: bool) -> bool:
+        """Apply the outbox's policy to one new message at a full outbox.
+
+        Args:
+            wait: Whether the sender can wait.
+
+        Returns:
+            True if there is room now, False if the sender has to wait.
+
+        Raises:
+            OutboxFull: It must not, or cannot.
+        """
+        policy = self._config.outbox_policy
+        if policy == "drop_oldest" and self.outbox.drop_oldest_cast() is not None:
+            return True
+        if policy == "wait" and wait:
+            return False
+        raise OutboxFull(
+            f"{len(self.outbox)} messages ({self.outbox.bytes} bytes) wait for {self.name}"
+        )
+
+    async def room(self, low_bytes: int, low_messages: int) -> None:
+        """Wait until no more than that is queued, or the choke is lifted.
+
+        Raises:
+            NodeDown: The peer is gone for good.
+        """
+
+        def check() -> None:
+            if self.outbox.bytes <= low_bytes and len(self.outbox) <= low_messages:
+                self.unpark()
+
+        while self.outbox.bytes > low_bytes or len(self.outbox) > low_messages:
+            self.outbox.on_room = check
+            await self._waiting.park()
+
+    async def unchoked(self, actor: str) -> None:
+        """Wait until `actor` at the peer accepts casts again."""
+        while actor in self.choked:
+            await self._waiting.park()
+
+    def unpark(self) -> None:
+        """Let everybody who waits for room or an Unchoke look again."""
+        self.outbox.on_room = None
+        self._waiting.unpark_all()
+
+    def settle(self, settled: Settled, observer: Observer) -> None:
+        """Carry out what agreeing on the conversations brought to light."""
+        if settled.peer_is_new:
+            # Chokes are of the peer's conversation: a new one begins clear.
+            self.choked.clear()
+            # Nobody waits for the answers to its earlier calls any more.
+            self.open_calls.clear()
+            self.unpark()
+        if settled.peer_is_new or settled.lost or settled.dropped:
+            observer.settled(self, settled)
+
+
+def count_casts(settled: Settled) -> dict[str, int]:
+    """Return how many casts were lost, by actor."""
+    counts: dict[str, int] = {}
+    for entry in [*settled.lost, *settled.dropped]:
+        if entry.kind == CAST:
+            counts[str(entry.about)] = counts.get(str(entry.about), 0) + 1
+    return counts

@@ -1,0 +1,229 @@
+"""Where strangers arrive: accepted connections until they have proved the cookie.
+
+Everything here is bounded: at most `handshake_slots` at once, each with a
+deadline and one kilobyte; and nothing of a link changes before a valid Proof.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from clusterkit.errors import ProtocolError
+from clusterkit.logs import log
+from clusterkit.names import Address
+from clusterkit.net.admission import (
+    Objection,
+    link_objection,
+    name_objection,
+    ring_objection,
+    session_number,
+)
+from clusterkit.net.client_peer import ClientPeer
+from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.handshake import Greeted, Listener, Proved, Resume
+
+if TYPE_CHECKING:
+    from clusterkit.net.kernel import Kernel
+    from clusterkit.net.link import Link
+    from clusterkit.net.peer import Peer
+    from clusterkit.net.transport import Stream
+    from clusterkit.wire.session import Session
+
+logger = logging.getLogger("clusterkit.net")
+
+PROBE: float = 1.0
+"""How long an old session gets to show that its process still lives."""
+
+
+class Reception:
+    """Shakes hands with whoever connects.
+
+    Attributes:
+        total: Connections accepted so far.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.total = 0
+        self._kernel = kernel
+        # Oldest first; the value tells whether a valid Hello has come.
+        self._slots: dict[trio.CancelScope, bool] = {}
+
+    def __repr__(self) -> str:
+        return f"<Reception {len(self._slots)} of {self.total}>"
+
+    @property
+    def under_way(self) -> int:
+        """How many handshakes are under way."""
+        return len(self._slots)
+
+    async def receive(self, stream: Stream, host: str) -> None:
+        """Shake hands on an accepted stream and attach it, or close it."""
+        self.total += 1
+        slot = self._take_slot()
+        adopted = False
+        try:
+            with slot:
+                adopted = await self._shake(stream, slot)
+            if slot.cancelled_caught:
+                self._kernel.reject("timeout", host, None)
+        except StreamBroken:
+            pass  # it went away; nothing of ours has changed
+        except ProtocolError as error:
+            self._kernel.reject(error.reason, host, None)
+        finally:
+            del self._slots[slot]
+            if not adopted:
+                stream.close()
+
+    def _take_slot(self) -> trio.CancelScope:
+        """Return a scope with the deadline; make room by closing the silent."""
+        config = self._kernel.config
+        if len(self._slots) >= config.handshake_slots:
+            silent = (scope for scope, greeted in self._slots.items() if not greeted)
+            next(silent, next(iter(self._slots))).cancel()
+        slot = trio.CancelScope(deadline=trio.current_time() + config.handshake_timeout)
+        self._slots[slot] = False
+        return slot
+
+    async def _shake(self, stream: Stream, slot: trio.CancelScope) -> bool:
+        """Return whether the stream was adopted by a peer."""
+        kernel = self._kernel
+        listener = Listener(kernel.me, kernel.cookies, kernel.nonce())
+        hello = expect(await next_event(stream, listener), Greeted).hello
+        self._slots[slot] = True
+        link = kernel.peers.get(hello.name) if hello.role == "member" else None
+        sessions = link.sessions if link else kernel.sessions
+        await send_all(stream, listener.challenge(sessions))
+        if listener.state == "refused":
+            kernel.reject("version", hello.name, None)
+            return False
+        try:
+            proved = expect(await next_event(stream, listener), Proved)
+        except ProtocolError as error:
+            if error.reason == "cookie":
+                log(
+                    logger,
+                    logging.WARNING,
+                    "link_refused",
+                    peer=hello.name,
+                    reason="cookie",
+                    type="INVALID_CHECKSUM",
+                )
+                await send_all(stream, listener.refuse("cookie"))
+            raise
+        if proved.hello.role == "client":
+            return await self._admit_client(stream, listener, proved)
+        return await self._admit_member(stream, listener, proved)
+
+    async def _admit_client(
+        self, stream: Stream, listener: Listener, proved: Proved
+    ) -> bool:
+        """Attach a tool: no link, no resume, gone with its connection."""
+        objection = ring_objection(self._kernel.ring_name(), proved)
+        if objection is not None:
+            return await self._refuse(stream, listener, proved, objection)
+        client = ClientPeer(proved.hello.name, self._kernel)
+        resume, _ = client.talk.accept(
+            proved.proof, proved.hello.incarnation, self._kernel.fresh_id()
+        )
+        await send_all(stream, self._welcome(listener, resume))
+        client.max_message = proved.proof.max_message
+        client.attach(stream, self._session(listener, client))
+        return True
+
+    async def _admit_member(
+        self, stream: Stream, listener: Listener, proved: Proved
+    ) -> bool:
+        kernel = self._kernel
+        objection = ring_objection(kernel.ring_name(), proved) or name_objection(
+            kernel.me, proved
+        )
+        if objection is None:
+            objection = await self._name_in_use(proved)
+        # After that await everything may have changed, so look only now.
+        link = kernel.link_to(proved.hello.name)
+        objection = objection or link_objection(kernel.me, link, proved)
+        if objection is not None:
+            return await self._refuse(stream, listener, proved, objection)
+        return self._take_over(stream, listener, proved, link)
+
+    def _take_over(
+        self, stream: Stream, listener: Listener, proved: Proved, link: Link
+    ) -> bool:
+        """Detach, agree, welcome, attach: without an await in between."""
+        kernel, proof = self._kernel, proved.proof
+        link.detach("replaced")
+        try:
+            resume, settled = link.talk.accept(
+                proof, proved.hello.incarnation, kernel.fresh_id()
+            )
+        except ProtocolError as error:
+            link.broke_protocol(error)
+            link.ensure_dialling()
+            return False
+        link.count_session(session_number(proved))
+        link.settle_with(settled)
+        link.given_up = None
+        link.max_message = proof.max_message
+        link.address = Address(proof.host, proof.port)
+        welcome = self._welcome(listener, resume)
+        # A fresh connection's buffer takes a kilobyte; if it does not, the
+        # connection is no good and the dialer tries another.
+        if not _write_all(stream, welcome):
+            link.ensure_dialling()
+            return False
+        link.attach(stream, self._session(listener, link), link.sessions)
+        return True
+
+    def _session(self, listener: Listener, peer: Peer) -> Session:
+        kernel = self._kernel
+        now = trio.current_time()
+        return open_session(
+            listener, peer.talk, kernel.codec, kernel.config, now, dialer=False
+        )
+
+    async def _name_in_use(self, proved: Proved) -> Objection | None:
+        """Tell a restarted node from a second one of its name.
+
+        At the same address the old process must be dead. At another one,
+        the old session is asked: if it answers, the newcomer is refused.
+        """
+        link = self._kernel.link_to(proved.hello.name)
+        connection = link.connection
+        if connection is None or proved.hello.incarnation == link.talk.incarnation:
+            return None
+        if link.address == (proved.proof.host, proved.proof.port):
+            return None
+        if await connection.probe(PROBE) and link.connection is connection:
+            return Objection("name", f"{link.name} is alive at {link.address}")
+        return None
+
+    def _welcome(self, listener: Listener, resume: Resume) -> bytes:
+        kernel = self._kernel
+        return listener.welcome(
+            kernel.ring_name(),
+            kernel.address.host,
+            kernel.address.port,
+            kernel.config.max_message,
+            resume,
+        )
+
+    async def _refuse(
+        self, stream: Stream, listener: Listener, proved: Proved, why: Objection
+    ) -> bool:
+        if why.reason not in ("tie", "stale"):
+            self._kernel.reject(why.reason, proved.hello.name, None)
+        await send_all(stream, listener.refuse(*why))
+        return False
+
+
+def _write_all(stream: Stream, data: bytes) -> bool:
+    """Write without waiting; say whether all of it was taken."""
+    try:
+        return stream.send_nowait(data) == len(data)
+    except StreamBroken:
+        return False

@@ -1,0 +1,174 @@
+"""Real TCP: non-blocking sockets under trio's readiness, nothing above them.
+
+trio's own streams cannot write a part and say how much; the direct write on
+an idle wire needs just that, so this file goes one level lower. Every
+`OSError` of a connected socket becomes `StreamBroken` here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from contextlib import suppress
+
+import trio
+
+from clusterkit.names import Address
+from clusterkit.net.transport import StreamBroken
+
+READ_BYTES = 64 * 1024
+BACKLOG = 1024
+# Out of descriptors or memory: others' load, so wait for it to pass, as
+# trio.serve_listeners does.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_EXHAUSTED_PAUSE = 0.1
+
+
+class TcpStream:
+    """One connected TCP socket; see `transport.Stream`."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(0)
+        # Frames are whole answers already; waiting for more only delays them.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock = sock
+
+    def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
+        """Hand over as many bytes as fit now; 0 when none do."""
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise StreamBroken(_say(error)) from error
+
+    async def wait_writable(self) -> None:
+        """Return when there is room, or the stream broke."""
+        try:
+            await trio.lowlevel.wait_writable(self._sock)
+        except (OSError, trio.ClosedResourceError) as error:
+            raise StreamBroken(_say(error)) from error
+
+    async def receive(self) -> bytes:
+        """Return the bytes that are there, waiting for one; `b""` at the end."""
+        while True:
+            try:
+                return self._sock.recv(READ_BYTES)
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                raise StreamBroken(_say(error)) from error
+            try:
+                await trio.lowlevel.wait_readable(self._sock)
+            except (OSError, trio.ClosedResourceError, ValueError) as error:
+                raise StreamBroken(_say(error)) from error
+
+    def close(self) -> None:
+        """Close at once and wake whoever waits here."""
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+
+class TcpListener:
+    """A bound listening socket; see `transport.Listener`."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(0)
+        self._sock = sock
+        self.address = Address(*sock.getsockname()[:2])
+
+    async def accept(self) -> tuple[TcpStream, str]:
+        """Return the next connection and the peer's host."""
+        while True:
+            try:
+                sock, peer = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                await trio.lowlevel.wait_readable(self._sock)
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                await trio.sleep(_EXHAUSTED_PAUSE)
+            else:
+                await trio.lowlevel.checkpoint()
+                with suppress(OSError):  # gone again already: accept the next
+                    return TcpStream(sock), peer[0]
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+
+class TcpTransport:
+    """Makes TCP streams and listeners; see `transport.Transport`."""
+
+    async def connect(self, address: Address) -> TcpStream:
+        """Open a connection, trying each address the host resolves to."""
+        try:
+            found = await trio.socket.getaddrinfo(
+                address.host, address.port, type=socket.SOCK_STREAM
+            )
+        except OSError as error:
+            raise StreamBroken(f"cannot resolve {address.host}: {error}") from error
+        broken = StreamBroken(f"{address} has no address")
+        for family, kind, protocol, _, where in found:
+            try:
+                return await _connect(socket.socket(family, kind, protocol), where)
+            except OSError as error:
+                broken = StreamBroken(f"{address}: {_say(error)}")
+        raise broken
+
+    async def listen(self, address: Address) -> TcpListener:
+        """Bind; port 0 takes any free one.
+
+        Raises:
+            OSError: The address is in use, or not of this machine.
+        """
+        found = await trio.socket.getaddrinfo(
+            address.host,
+            address.port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )
+        family, kind, protocol, _, where = found[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            # A restarted node takes its port back from TIME_WAIT at once.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(where)
+            sock.listen(BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+        return TcpListener(sock)
+
+
+async def _connect(sock: socket.socket, where: object) -> TcpStream:
+    try:
+        sock.settimeout(0)
+        code = sock.connect_ex(where)  # type: ignore[arg-type]
+        if code == errno.EINPROGRESS:
+            await trio.lowlevel.wait_writable(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        else:
+            await trio.lowlevel.checkpoint()
+    except BaseException:
+        sock.close()
+        raise
+    if code:
+        sock.close()
+        raise OSError(code, os.strerror(code))
+    return TcpStream(sock)
+
+
+def _say(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
+        return "refused the connection"
+    if isinstance(error, OSError) and error.errno == errno.ECONNRESET:
+        return "connection reset"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""The sans-IO protocol: bytes in, events out; records in, bytes out."""

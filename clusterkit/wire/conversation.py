@@ -1,0 +1,255 @@
+"""Conversations: numbered records between two incarnations, across connections.
+
+One `Outgoing` and one `Incoming` per peer live as long as the link does. The
+sender keeps what was not acknowledged; after a reconnect the two sides compare
+ids and numbers (`Resume`), and either go on exactly where they were, or close
+the old conversation and account for every record of it. The rules are B1 to
+B4 of the design; docs/reference/wire-protocol.md has them in full.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from clusterkit.errors import ProtocolError
+from clusterkit.wire.handshake import Resume
+from clusterkit.wire.outbox import GOES_ON, Entry, Outbox, RawEntry
+
+if TYPE_CHECKING:
+    from clusterkit.wire.greetings import Proof, Welcome
+
+
+@dataclass(slots=True)
+class Settled:
+    """What agreeing on the conversations brought to light.
+
+    Attributes:
+        lost: Sent, never acknowledged, and now never to be known.
+        dropped: Unsent, but meaningless to the peer's new incarnation.
+        peer_is_new: The peer's conversation is another one than before:
+            replies to anything sent earlier will not come.
+    """
+
+    lost: list[Entry] = field(default_factory=list)
+    dropped: list[Entry] = field(default_factory=list)
+    peer_is_new: bool = False
+
+
+class Outgoing:
+    """The records we send: numbered, kept until acknowledged.
+
+    Attributes:
+        id: Random u64, chosen by us; 0 before the first agreement.
+        sent: Number of the last record put into a frame.
+        acked: Number up to which the peer took responsibility.
+        unacked_bytes: Encoded bytes sent and not acknowledged.
+    """
+
+    __slots__ = (
+        "_batches",
+        "_resend",
+        "_written",
+        "acked",
+        "id",
+        "sent",
+        "unacked_bytes",
+    )
+
+    def __init__(self, conversation: int) -> None:
+        self.id = conversation
+        self.sent = 0
+        self.acked = 0
+        self.unacked_bytes = 0
+        # One item per frame, not per record: acks come per frame.
+        self._batches: deque[tuple[list[RawEntry], int]] = deque()
+        self._resend: deque[list[RawEntry]] = deque()
+        # Number of the last record written in the present session: an ack
+        # beyond it is of nothing this session has sent.
+        self._written = 0
+
+    def __repr__(self) -> str:
+        return f"<Outgoing {self.id:x} sent={self.sent} acked={self.acked}>"
+
+    @property
+    def unacked(self) -> int:
+        """How many records are sent and not acknowledged."""
+        return self.sent - self.acked
+
+    @property
+    def must_resend(self) -> bool:
+        """Whether a reconnect left records to be sent again."""
+        return bool(self._resend)
+
+    def number(self, entries: list[RawEntry], size: int) -> None:
+        """Give the next numbers to `entries`, `size` bytes in all, and keep them."""
+        self._batches.append((entries, size))
+        self.sent += len(entries)
+        self._written = self.sent
+        self.unacked_bytes += size
+
+    def ack(self, number: int) -> None:
+        """Forget what the peer has taken, up to record `number`.
+
+        Raises:
+            ProtocolError: It acknowledges what this session has not sent, or
+                takes an acknowledgement back.
+        """
+        self._forget(number, self._written)
+
+    def resume(self, received: int) -> None:
+        """Prepare a new session: send again what came after `received`.
+
+        Raises:
+            ProtocolError: The peer says to have what was never sent, or not
+                to have what it acknowledged. Nothing has changed then.
+        """
+        self._forget(received, self.sent)
+        self._resend = deque(entries for entries, _ in self._batches)
+        self._written = self.acked
+
+    def _forget(self, number: int, limit: int) -> None:
+        if not self.acked <= number <= limit:
+            raise ProtocolError(f"{number} acknowledged, of {self.acked} to {limit}")
+        while self.acked < number:
+            entries, size = self._batches.popleft()
+            self.unacked_bytes -= size
+            count = number - self.acked
+            if count < len(entries):
+                rest = entries[count:]
+                size = sum(len(entry[0]) for entry in rest)
+                self._batches.appendleft((rest, size))
+                self.unacked_bytes += size
+            self.acked += min(count, len(entries))
+
+    def next_resend(self) -> list[RawEntry]:
+        """Return the next batch to send again; they keep their numbers."""
+        entries = self._resend.popleft()
+        self._written += len(entries)
+        return entries
+
+    def unfinished(self) -> list[Entry]:
+        """Return everything sent and not acknowledged, oldest first."""
+        return [Entry(*entry) for batch, _ in self._batches for entry in batch]
+
+
+class Conversations:
+    """Both directions with one peer, and the outbox that feeds ours.
+
+    Attributes:
+        incarnation: The peer's, 0 before it is known.
+        outgoing: What we send.
+        incoming: The peer's conversation that we hold, 0 for none.
+        received: Number of its last record that we took responsibility for.
+        outbox: What has no number yet.
+    """
+
+    __slots__ = ("_fresh", "incarnation", "incoming", "outbox", "outgoing", "received")
+
+    def __init__(self) -> None:
+        self.incarnation = 0
+        self.outgoing = Outgoing(0)
+        self.incoming = 0
+        self.received = 0
+        self.outbox = Outbox()
+        self._fresh = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"<Conversations out={self.outgoing!r} in={self.incoming:x} "
+            f"received={self.received}>"
+        )
+
+    def offer(self, fresh: int) -> Resume:
+        """Dialer: say what we want to go on with.
+
+        Call it only when nothing more can be delivered from an older
+        session: `received` must be final.
+
+        Args:
+            fresh: New random id, taken if the peer has lost our conversation.
+        """
+        self._fresh = fresh
+        return Resume(
+            mine=self.outgoing.id or fresh,
+            fresh=fresh,
+            other=self.incoming,
+            received=self.received,
+        )
+
+    def accept(
+        self, proof: Proof, incarnation: int, fresh: int
+    ) -> tuple[Resume, Settled]:
+        """Listener: agree with a verified Proof.
+
+        Args:
+            proof: What the dialer offers.
+            incarnation: The dialer's.
+            fresh: New random id, for a conversation of ours if needed.
+
+        Returns:
+            What to say in the Welcome, and what has to be accounted for.
+
+        Raises:
+            ProtocolError: The offer contradicts what both sides know.
+        """
+        resumes = proof.yours == self.outgoing.id != 0
+        if resumes:  # may object, so it comes before any change
+            self.outgoing.resume(proof.received)
+        settled = Settled()
+        if incarnation != self.incarnation:
+            self._forget_incarnation(incarnation, settled)
+        if proof.mine == self.incoming != 0:
+            held = proof.mine
+        else:
+            held = proof.fresh
+            self._hold(held, settled)
+        if not resumes:
+            self._begin(fresh, settled)
+        return Resume(
+            mine=self.outgoing.id, other=held, received=self.received
+        ), settled
+
+    def conclude(self, welcome: Welcome, incarnation: int) -> Settled:
+        """Dialer: take the listener's answer to our offer.
+
+        Raises:
+            ProtocolError: The answer is none that the offer allows.
+        """
+        resumes = welcome.held == self.outgoing.id != 0
+        if resumes:  # may object, so it comes before any change
+            self.outgoing.resume(welcome.received)
+        elif welcome.held != self._fresh or welcome.received != 0:
+            raise ProtocolError("the listener holds a conversation never offered")
+        settled = Settled()
+        if incarnation != self.incarnation:
+            self._forget_incarnation(incarnation, settled)
+        if not resumes:
+            self._begin(self._fresh, settled)
+        if welcome.mine != self.incoming:
+            self._hold(welcome.mine, settled)
+        return settled
+
+    def lose(self) -> Settled:
+        """Give up for good: account for everything sent and unsent."""
+        settled = Settled(lost=self.outgoing.unfinished(), peer_is_new=True)
+        settled.dropped = self.outbox.remove(bool)
+        self.outgoing = Outgoing(0)
+        self.incoming = self.received = 0
+        return settled
+
+    def _begin(self, conversation: int, settled: Settled) -> None:
+        settled.lost += self.outgoing.unfinished()
+        self.outgoing = Outgoing(conversation)
+
+    def _hold(self, conversation: int, settled: Settled) -> None:
+        settled.peer_is_new = True
+        self.incoming = conversation
+        self.received = 0
+
+    def _forget_incarnation(self, incarnation: int, settled: Settled) -> None:
+        """The peer has been restarted: answers of its former life are void."""
+        if self.incarnation:
+            settled.dropped += self.outbox.remove(lambda entry: entry[1] not in GOES_ON)
+        self.incarnation = incarnation

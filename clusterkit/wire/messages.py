@@ -1,0 +1,132 @@
+"""What two nodes say to each other: the record kinds and their fields.
+
+A *record* is one message on the wire: a msgpack array whose first item is its
+kind. On the way between floors it stays a plain list, read by the indices
+below; a dataclass per record would cost a fifth of the throughput. Kinds below
+`UNNUMBERED` have a record number and survive a reconnect; the others speak of
+the connection itself, may overtake, and die with it.
+
+A record may be longer than its kind says: what follows is from a later
+protocol version and is ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+PROTOCOL: Final = 1
+"""The version spoken here; the handshake carries a range."""
+
+Record: TypeAlias = list[Any]
+
+KIND: Final = 0
+
+# A Call is: kind, actor, event, args, kwargs or nil, call id, budget in ms.
+# A Cast is the same without the last two.
+CALL: Final = 1
+CAST: Final = 2
+ACTOR: Final = 1
+EVENT: Final = 2
+ARGS: Final = 3
+KWARGS: Final = 4
+CALL_ID: Final = 5
+BUDGET: Final = 6
+
+# A Reply is: kind, call id, value. A Fault: kind, call id, code, details.
+# A Cancel: kind, call id.
+REPLY: Final = 3
+FAULT: Final = 4
+CANCEL: Final = 5
+ANSWERS: Final = 1
+VALUE: Final = 2
+CODE: Final = 2
+DETAILS: Final = 3
+
+# A Monitor is: kind, monitor id, actor. A Demonitor: kind, monitor id.
+# A Down: kind, monitor id, reason.
+MONITOR: Final = 6
+DEMONITOR: Final = 7
+DOWN: Final = 8
+MONITOR_ID: Final = 1
+MONITORED: Final = 2
+REASON: Final = 2
+
+# Choke and Unchoke are: kind, actor. Refused: kind, actor, number of casts.
+CHOKE: Final = 9
+UNCHOKE: Final = 10
+REFUSED: Final = 11
+COUNT: Final = 2
+
+# 12 Fragment, 13 Chunk and 14 Credit are kept free for large messages and
+# streams; this version refuses them.
+
+UNNUMBERED: Final = 32
+# Ping and Pong are: kind, token. Bye is its kind alone. An Ack needs no record:
+# every frame carries one, and an empty frame is a bare Ack.
+PING: Final = 32
+PONG: Final = 33
+BYE: Final = 34
+TOKEN: Final = 1
+
+_INT, _STR, _LIST = (int,), (str,), (list,)
+_MAP = (dict, type(None))
+_ANY = (object,)
+
+# Kind → the types of the fields after it. Hot kinds are checked in line by
+# `well_formed`; this table serves the others and the documentation.
+FIELDS: Final[dict[int, tuple[tuple[type, ...], ...]]] = {
+    CALL: (_STR, _STR, _LIST, _MAP, _INT, _INT),
+    CAST: (_STR, _STR, _LIST, _MAP),
+    REPLY: (_INT, _ANY),
+    FAULT: (_INT, _STR, _LIST),
+    CANCEL: (_INT,),
+    MONITOR: (_INT, _STR),
+    DEMONITOR: (_INT,),
+    DOWN: (_INT, _STR),
+    CHOKE: (_STR,),
+    UNCHOKE: (_STR,),
+    REFUSED: (_STR, _INT),
+    PING: (_INT,),
+    PONG: (_INT,),
+    BYE: (),
+}
+
+NAMES: Final = {
+    CALL: "Call",
+    CAST: "Cast",
+    REPLY: "Reply",
+    FAULT: "Fault",
+    CANCEL: "Cancel",
+    MONITOR: "Monitor",
+    DEMONITOR: "Demonitor",
+    DOWN: "Down",
+    CHOKE: "Choke",
+    UNCHOKE: "Unchoke",
+    REFUSED: "Refused",
+    PING: "Ping",
+    PONG: "Pong",
+    BYE: "Bye",
+}
+
+
+def well_formed(record: object) -> bool:
+    """Say whether `record` is a known kind with the fields that it needs.
+
+    Only the frame of the record is looked at: what is inside `args` and
+    values is the codec's business.
+    """
+    if type(record) is not list or not record:
+        return False
+    kind = record[0]
+    if kind == CAST and len(record) >= 5:
+        _, actor, event, args, kwargs = record[:5]
+        return (
+            type(actor) is str
+            and type(event) is str
+            and type(args) is list
+            and (kwargs is None or type(kwargs) is dict)
+        )
+    fields = FIELDS.get(kind) if type(kind) is int else None
+    if fields is None or len(record) <= len(fields):
+        return False
+    return all(map(isinstance, record[1:], fields))

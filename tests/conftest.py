@@ -1,0 +1,56 @@
+"""What holds for every test: seeds that are shown, and no network but loopback.
+
+The seed of pytest-randomly is in pytest's header; a simulation that fails
+carries its own seed as a note; Hypothesis prints a blob to reproduce with.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from ipaddress import ip_address
+
+from hypothesis import settings
+
+# On CI Hypothesis would load a profile of its own, which repeats the same
+# examples for ever; and its deadline of 200 ms flakes on a shared machine.
+settings.register_profile("house", deadline=None, derandomize=False, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("clusterkit")
+    group.addoption("--seeds", type=int, default=3, help="seeds per simulation test")
+    group.addoption("--first-seed", type=int, default=0, help="the first of them")
+
+
+def pytest_generate_tests(metafunc):
+    """Run each test that asks for `sim_seed` once per seed, named in its id."""
+    if "sim_seed" in metafunc.fixturenames:
+        first = metafunc.config.getoption("first_seed")
+        seeds = range(first, first + metafunc.config.getoption("seeds"))
+        metafunc.parametrize("sim_seed", seeds, ids=lambda seed: f"seed={seed}")
+
+
+def pytest_report_header(config):
+    return f"hypothesis profile: {settings.get_current_profile_name()}"
+
+
+def _only_loopback(event, args):
+    """Refuse to reach beyond this machine; an audit hook sees every socket."""
+    if event not in {"socket.connect", "socket.sendto"}:
+        return
+    sock, address = args
+    if sock.family in {socket.AF_INET, socket.AF_INET6} and not _is_here(address[0]):
+        raise RuntimeError(f"a test tried to reach {address}: use 127.0.0.1")
+
+
+def _is_here(host):
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+sys.addaudithook(_only_loopback)

@@ -1,0 +1,270 @@
+"""The table of who may merge, as a small model of its own.
+
+Full states only: no digests, no deltas, no vector clock. `Rules` switches off
+what is said to be needed, so that the schedules can show that it is.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is said to be needed; each can be switched off."""
+
+    left: bool = True
+    """A node remembers the rings it left."""
+    hand_over: bool = True
+    """A node that leaves or was removed hands over what it knew."""
+    generation: bool = True
+    """The end of a meeting is ignored by an asker that has left since."""
+    join_ends_nothing: bool = True
+    """Coming into a ring from alone is no leaving: meetings go on."""
+    awaited: bool = True
+    """A foreign ring in which an awaited peer listed us has met us."""
+    decline: bool = True
+    """Who ignores the end of a meeting says so."""
+    outlived: bool = True
+    """A peer ignores what was asked before the asker left its ring."""
+
+
+class ModelNode:
+    """One node. `send(to, message)` is the network; `disk` survives a crash."""
+
+    def __init__(self, name, incarnation, rng, send, rules=Rules()):
+        self.name, self.incarnation, self.rng = name, incarnation, rng
+        self.send, self.rules = send, rules
+        self.lamport, self.generation, self.meeting = 0, 0, set()
+        self.left, self.owed = {}, {}
+        self.be_alone((0, True, name, incarnation))
+        self.disk = None
+        self.save()
+
+    # A register is a stamp; an entry is (member, record), a record (stamp, weight).
+
+    def stamp(self, present):
+        self.lamport += 1
+        return (self.lamport, present, self.name, self.incarnation)
+
+    def be_alone(self, stamp):
+        self.ids = frozenset({self.rng.getrandbits(64)})
+        self.entries = {self.name: (stamp, (stamp, 128))}
+
+    def lists(self):
+        return present(self.entries)
+
+    def others(self):
+        return sorted(self.lists() - {self.name})
+
+    def save(self):
+        self.disk = deepcopy(
+            (self.lamport, self.ids, self.entries, self.left, self.owed)
+        )
+
+    def restart(self, incarnation):
+        self.lamport, self.ids, self.entries, self.left, self.owed = deepcopy(self.disk)
+        self.incarnation = incarnation
+        self.generation, self.meeting = 0, set()
+
+    def tell(self, to, kind, *extra, ids=None, entries=None):
+        ids = self.ids if ids is None else ids
+        entries = dict(self.entries if entries is None else entries)
+        self.send(to, (kind, self.lamport, ids, entries, extra))
+
+    # Operations.
+
+    def insert(self, name, weight=128):
+        if name in self.lists():
+            return False
+        self.enlist(name, weight)
+        self.save()
+        self.tell(name, "state")
+        return True
+
+    def enlist(self, name, weight):
+        stamp = self.stamp(True)
+        self.entries[name] = (stamp, (stamp, weight))
+
+    def update(self, name, weight):
+        if name not in self.lists():
+            return False
+        member, record = self.entries[name]
+        if record[1] == weight:
+            return False
+        self.entries[name] = (member, (self.stamp(True), weight))
+        self.save()
+        return True
+
+    def remove(self, name):
+        if name not in self.others():
+            return False
+        self.entries[name] = (self.stamp(False), self.entries[name][1])
+        self.save()
+        self.tell(name, "state")
+        return True
+
+    def leave(self):
+        if not self.others():
+            self.call_off()
+            return False
+        self.resign(None)
+        self.save()
+        return True
+
+    def meet(self, name):
+        if name in self.lists():
+            return False
+        self.meeting.add(name)
+        self.tell(name, "join", (self.incarnation, self.generation))
+        return True
+
+    def greet(self, name):
+        self.tell(name, "state")
+
+    def tick(self):
+        for ticket, (_, candidates, _) in list(self.owed.items()):
+            candidates.append(candidates.pop(0))
+            self.farewell(candidates[-1], ticket)
+
+    def farewell(self, to, ticket):
+        ids, _, entries = self.owed[ticket]
+        self.tell(to, "farewell", ticket, ids=ids, entries=entries)
+
+    # Moving between rings.
+
+    def call_off(self):
+        self.generation += 1
+        self.meeting.clear()
+
+    def resign(self, then):
+        owe = bool(self.others())
+        last = {
+            **self.entries,
+            self.name: (self.stamp(False), self.entries[self.name][1]),
+        }
+        self.depart(self.ids, last, owe, then)
+
+    def depart(self, ids, last, owe, then=None, first=""):
+        if then is None or self.others() or not self.rules.join_ends_nothing:
+            self.call_off()
+        member = last[self.name][0]
+        self.part(ids, member)
+        candidates = sorted(present(last)) or [first]
+        candidates.sort(key=lambda name: name != first)
+        if owe and self.rules.hand_over:
+            ticket = self.rng.getrandbits(63)
+            self.owed[ticket] = (ids, candidates, last)
+            self.farewell(candidates[0], ticket)
+        if then is None:
+            self.be_alone(self.stamp(True))
+        else:
+            self.ids, self.entries = then[0], dict(then[1])
+
+    def part(self, ids, stamp):
+        if self.rules.left:
+            self.left |= {i: max(stamp, self.left.get(i, stamp)) for i in ids}
+
+    def merged(self, theirs):
+        merged = dict(self.entries)
+        for name, (member, record) in theirs.items():
+            ours = merged.get(name, (member, record))
+            merged[name] = (max(ours[0], member), max(ours[1], record))
+        return merged
+
+    # The table.
+
+    def receive(self, sender, message):
+        kind, lamport, ids, entries, extra = message
+        self.lamport = max(self.lamport, lamport)
+        kin = not ids.isdisjoint(self.ids)
+        if kind == "join":
+            self.on_join(sender, lamport, ids, entries, kin, *extra)
+        elif kind == "answer":
+            self.on_answer(sender, ids, entries, kin, *extra)
+        elif kind == "taken":
+            self.owed.pop(extra[0], None)
+        elif kin:
+            self.on_kin(sender, kind, ids, entries, extra)
+        elif kind != "left" and self.name in present(entries):
+            self.on_foreign(sender, kind, ids, entries, extra)
+        self.save()
+
+    def on_kin(self, sender, kind, ids, entries, extra):
+        merged = self.merged(entries)
+        if not merged[self.name][0][1]:
+            self.depart(ids | self.ids, merged, merged != entries, first=sender)
+            if kind == "farewell" and not present(merged):
+                self.tell(sender, "taken", *extra)
+            return
+        self.entries, self.ids = merged, ids | self.ids
+        self.meeting -= self.lists()
+        if kind == "state" and (merged, self.ids) != (entries, ids):
+            self.tell(sender, "reply")
+        if kind == "farewell":
+            self.tell(sender, "taken", *extra)
+
+    def on_foreign(self, sender, kind, ids, entries, extra):
+        stamp = entries[self.name][0]
+        gone = max((self.left[i] for i in ids & self.left.keys()), default=None)
+        if gone and gone > stamp:
+            self.say_left(sender, ids, entries, gone)
+            return
+        if self.rules.awaited and stamp[2] in self.meeting and self.others():
+            self.unite(sender, ids, entries)
+        else:
+            self.resign((ids, entries))
+        if kind == "farewell":
+            self.tell(sender, "taken", *extra)
+
+    def say_left(self, sender, ids, entries, gone):
+        for ticket, (owed_ids, _, _) in self.owed.items():
+            if not owed_ids.isdisjoint(ids):
+                self.farewell(sender, ticket)
+                return
+        one = {self.name: (gone, entries[self.name][1])}
+        self.tell(sender, "left", ids=ids & self.left.keys(), entries=one)
+
+    def unite(self, sender, ids, entries):
+        self.entries, self.ids = self.merged(entries), ids | self.ids
+        for name in {self.name, sender} - self.lists():
+            self.enlist(name, self.entries[name][1][1])
+        self.meeting -= self.lists()
+
+    def on_join(self, sender, lamport, ids, entries, kin, token):
+        own = self.entries.get(sender)
+        if self.rules.outlived and own and not own[0][1] and own[0][2] == sender:
+            if (own[0][3], own[0][0]) > (token[0], lamport):
+                return
+        if not kin and present(entries) == {sender}:
+            self.enlist(sender, entries[sender][1][1])
+        elif not kin and not self.others():
+            self.resign((ids, entries))
+            if self.name not in self.lists():
+                self.enlist(self.name, 128)
+        else:
+            self.unite(sender, ids, entries)
+        self.meeting -= self.lists()
+        self.tell(sender, "answer", token)
+
+    def on_answer(self, sender, ids, entries, kin, token):
+        listed = self.name in present(entries)
+        if self.rules.generation and token != (self.incarnation, self.generation):
+            if self.rules.decline and listed and not kin:
+                self.decline(sender, ids, entries)
+            return
+        self.meeting.discard(sender)
+        if listed and not kin and not self.others():
+            self.resign((ids, entries))
+        else:
+            self.unite(sender, ids, entries)
+
+    def decline(self, sender, ids, entries):
+        least = (entries[self.name][0][0] + 1, False, self.name, self.incarnation)
+        self.part(ids, least)
+        self.say_left(sender, ids, entries, max(self.left.get(i, least) for i in ids))
+
+
+def present(entries):
+    return {name for name, (member, _) in entries.items() if member[1]}
