@@ -86,7 +86,7 @@ class Config:
     """Sent and not yet acknowledged bytes per peer; full, the writer stops.
     Bounds what a cut resends; throughput is at most this per round trip."""
 
-    window_records: int = 65_536
+    window_records: int = 4_096
     """The same, in messages."""
 
     outbox_messages: int = 65_536

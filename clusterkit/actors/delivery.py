@@ -73,8 +73,17 @@ class Delivery:
             process = lookup(record[1])
             if process is None:
                 self.unknown_casts += 1
-            elif not process.mailbox.full or self._under_pressure(process, peer):
-                process.mailbox.put((record, peer, each, inf))
+                continue
+            # `put` and `full` in line: this is the path of every cast.
+            mailbox = process.mailbox
+            queue = mailbox.queue
+            if (
+                len(queue) < mailbox.mark and mailbox.bytes < mailbox.byte_mark
+            ) or self._under_pressure(process, peer):
+                queue.append((record, peer, each, inf))
+                mailbox.bytes += each
+                if mailbox.task is not None:
+                    mailbox.wake()
             else:
                 process.dropped += 1
                 self._refuse(process, peer)

@@ -53,12 +53,12 @@ class Handler:
         is_call: Whether it answers.
         concurrent: Whether it runs beside others, in the actor's nursery.
         cancellable: Whether a caller's Cancel ends it while it runs.
+        short: The kind of record that the loop may run without a second look.
+        least: How few positional arguments will do.
+        most: How many.
     """
 
     __slots__ = (
-        "_least",
-        "_most",
-        "_short",
         "_signature",
         "bound",
         "cancellable",
@@ -66,6 +66,9 @@ class Handler:
         "event",
         "function",
         "is_call",
+        "least",
+        "most",
+        "short",
     )
 
     def __init__(
@@ -86,11 +89,10 @@ class Handler:
         self.concurrent = concurrent
         self.cancellable = cancellable or concurrent
         self.bound = bound
-        # The kind of record that the loop may run without a second look.
         short = not self.cancellable and not bound
-        self._short = (m.CALL if is_call else m.CAST) if short else None
+        self.short = (m.CALL if is_call else m.CAST) if short else None
         self._signature = inspect.signature(function)
-        self._least, self._most = _positional_range(self._signature, int(not bound))
+        self.least, self.most = _positional_range(self._signature, int(not bound))
 
     def __repr__(self) -> str:
         return f"<{'call' if self.is_call else 'cast'} {self.event}>"
@@ -102,9 +104,9 @@ class Handler:
         positional arguments that fit. Otherwise ask `check`, and `run` it.
         """
         return (
-            self._short == record[m.KIND]
+            self.short == record[m.KIND]
             and not record[m.KWARGS]
-            and self._least <= len(record[m.ARGS]) <= self._most
+            and self.least <= len(record[m.ARGS]) <= self.most
         )
 
     async def run(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
-from clusterkit.actors.mailbox import Mailbox, abandoned
+from clusterkit.actors.mailbox import Item, Mailbox, abandoned
 from clusterkit.actors.server import Caller, GenServer, concurrent_caller
 from clusterkit.errors import (
     BadArguments,
@@ -35,7 +35,7 @@ logger = logging.getLogger("clusterkit.actors")
 INFO: Final = 0
 STOP: Final = -1
 
-TURN_MESSAGES: Final = 256
+TURN_MESSAGES: Final = 4096
 TURN_SECONDS: Final = 0.005
 """A busy actor lets others run after so many messages, or so long."""
 
@@ -52,7 +52,7 @@ class Loop:
         mailbox: What waits for it.
         paused: Whether messages are kept instead of handled.
         exiting: Why it ends after the current message, None if it does not.
-        current: The record being handled, and its origin.
+        current: The item being handled.
         crash: What ended the last life, None for a normal end.
         nursery: Of the concurrent handlers; only actors that have some.
         handled: Messages handled.
@@ -85,7 +85,7 @@ class Loop:
         self.handled = self.dropped = 0
         self.crash: BaseException | None = None
         self.current_caller: Caller | None = None
-        self.current: tuple[list[Any], Any] | None = None
+        self.current: Item | None = None
         self.exiting: str | None = None
 
     def caller(self) -> Caller:
@@ -97,7 +97,7 @@ class Loop:
         if self.current_caller is None:
             if self.current is None:
                 raise RuntimeError("no call or cast is being handled")
-            record, origin = self.current
+            record, origin = self.current[:2]
             self.current_caller = Caller(self.runtime, origin, record)
         return self.current_caller
 
@@ -120,16 +120,22 @@ class Loop:
                 await mailbox.park()
                 turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
                 continue
-            record, origin, size, deadline = queue.popleft()
+            self.current = record, origin, size, deadline = queue.popleft()
             mailbox.bytes -= size
             kind = record[0]
-            self.current = (record, origin)
-            self.current_caller = None
+            if self.current_caller is not None:
+                self.current_caller = None
             try:
                 if kind == m.CAST:
-                    handler = handlers.get(record[m.EVENT])
-                    if handler is not None and handler.takes(record):
-                        await handler.function(server, *record[m.ARGS])
+                    _, _, event, args, kwargs, *_ = record
+                    handler = handlers.get(event)
+                    if (  # `Handler.takes` in line: this is the path of every cast
+                        handler is not None
+                        and handler.short == m.CAST
+                        and not kwargs
+                        and handler.least <= len(args) <= handler.most
+                    ):
+                        await handler.function(server, *args)
                     else:
                         await self._unusual_cast(handler, record, origin)
                 elif kind == m.CALL:

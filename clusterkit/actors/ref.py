@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from clusterkit.actors.handlers import CallHandler, CastHandler
     from clusterkit.actors.runtime import Runtime
     from clusterkit.actors.server import GenServer
@@ -60,9 +62,12 @@ class ActorRef(Generic[S]):
         """
         return ActorRef(self._runtime, self.name, self.node, timeout)
 
-    async def call(
+    # `call` and `cast` hand out the runtime's coroutine instead of awaiting it
+    # in one of their own: a tenth of a microsecond each way, on every message.
+
+    def call(
         self, handler: CallHandler[S, P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    ) -> Coroutine[Any, Any, R]:
         """Call a handler and wait for its answer.
 
             total = await counter.call(Counter.add, 5)
@@ -97,14 +102,13 @@ class ActorRef(Generic[S]):
             A queued call is taken back; a running handler is cancelled only
             if it is declared cancellable.
         """
-        result: R = await self._runtime.call(
+        return self._runtime.call(
             self.node, self.name, handler.event, args, kwargs, self._timeout
         )
-        return result
 
-    async def cast(
+    def cast(
         self, handler: CastHandler[S, P], /, *args: P.args, **kwargs: P.kwargs
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Send to a handler without waiting for it.
 
         Returns when the message is queued here. Waits while the actor's
@@ -123,7 +127,7 @@ class ActorRef(Generic[S]):
             Checked on every call; but it lets other tasks run only at every
             64th cast of a busy sender, or when it has to wait.
         """
-        await self._runtime.cast(self.node, self.name, handler.event, args, kwargs)
+        return self._runtime.cast(self.node, self.name, handler.event, args, kwargs)
 
     def cast_nowait(
         self, handler: CastHandler[S, P], /, *args: P.args, **kwargs: P.kwargs

@@ -18,6 +18,7 @@ from clusterkit.errors import (
     NoSuchActor,
     OutboxFull,
 )
+from clusterkit.net.peer import UNSENT_BYTES
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 YIELD_EVERY: Final = 64
 """A sender of casts lets others run this often. Once per cast costs seven
 eighths of the throughput; never lets one actor starve the node."""
-
-UNSENT_BYTES: Final = 64 * 1024
-"""While a link is up, a sender of casts waits when more than this is unsent.
-Together with the window it bounds what can still arrive after a Choke."""
 
 
 class Sending:
@@ -90,14 +87,13 @@ class Sending:
         else:
             link = runtime.kernel.route(node)
             data = runtime.kernel.codec.encode(record, link.max_message)
-            if (
-                link.outbox.bytes > UNSENT_BYTES
-                or (link.choked and actor in link.choked)
-                or link.full
-            ):
+            if not link.at_ease:
                 await self._remote_room(link, actor, event)
-            link.post(data, m.CAST, actor)
-            link.wake()
+            outbox = link.outbox
+            idle = not outbox.bytes  # else the writer is awake, or will be
+            outbox.append(data, m.CAST, actor)
+            if idle:
+                link.wake()
         self._casts += 1
         if self._casts % YIELD_EVERY == 0:
             await trio.lowlevel.checkpoint()
@@ -204,8 +200,7 @@ class Sending:
             now = trio.current_time()
             to = f"{actor}@{link.name}"
             pending = runtime.calls.open(link, to, event, timeout, now)
-            budget = min(timeout, trio.current_effective_deadline() - now)
-            budget_ms = 0 if budget == inf else max(1, int(budget * 1000))
+            budget_ms = 0 if timeout == inf else max(1, int(timeout * 1000))
             record = [
                 m.CALL,
                 actor,
@@ -255,10 +250,10 @@ class Sending:
         with trio.move_on_after(self._runtime.config.busy_wait):
             await link.unchoked(actor)
             choked = False
-            if link.connection is not None:
-                await link.room(UNSENT_BYTES // 2, self._low(link)[1])
-            elif link.full and not link.make_room(wait=True):
+            if link.full and not link.make_room(wait=True):
                 await link.room(*self._low(link))
+            elif link.connection is not None and link.outbox.bytes > UNSENT_BYTES:
+                await link.room(UNSENT_BYTES // 2, self._low(link)[1])
             return
         if choked:
             raise self._full(f"{actor}@{link.name}", event)

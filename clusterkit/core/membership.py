@@ -96,7 +96,7 @@ class Membership:
     ) -> Membership:
         """Return the membership that was saved, in a new process life.
 
-        Call `resume` next. The incarnation is the wall clock in milliseconds,
+        Call `start` next. The incarnation is the wall clock in milliseconds,
         or one more than the saved one if that is higher.
 
         Args:
@@ -124,8 +124,8 @@ class Membership:
         read_standing(saved, made._standing, ttl=ttl)
         return made
 
-    def resume(self) -> list[Effect]:
-        """Take up where the last process life ended; once, after `restore`."""
+    def start(self) -> list[Effect]:
+        """Begin, or take up where the last process life ended; once, first of all."""
         step, known = self._step("address"), self.state.entries
         self._standing.settle()
         self._standing.unsaved = True

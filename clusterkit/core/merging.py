@@ -116,7 +116,10 @@ def _on_foreign(step: Step, sender: str, message: Message) -> None:
         return
     stamp, parting = theirs.entries[standing.name].member, standing.parting(theirs)
     if parting is not None and parting > stamp:
-        _say_left(step, sender, theirs, parting)
+        # Who sends a farewell has left that ring too: two who both owe it
+        # something would answer each other for ever.
+        if message.kind is not Kind.FAREWELL:
+            _say_left(step, sender, theirs, parting)
         return
     # Listed by the hand of a peer whose answer is awaited: this is the answer.
     if stamp.name in standing.meeting and not standing.alone:

@@ -33,7 +33,9 @@ DIRECT_WRITES: Final = 16
 takes over: a task that sends many small things is better batched."""
 
 READ_TURN: Final = 1024 * 1024
-"""Bytes after which the reader lets others run."""
+READ_RECORDS: Final = 1024
+"""The reader lets others run after so many bytes or records. Many small ones
+count, too: a reader that outruns the actors only fills their mailboxes."""
 
 
 class Connection:
@@ -165,17 +167,17 @@ class Connection:
 
     async def _read(self) -> None:
         """Deliver what comes; detach with the reason when it ends."""
-        turn = 0
+        turn = records = 0
         try:
             if self._early:
                 self._take(self._early)
             while data := await self._stream.receive():
                 if self.ended is not None:
                     return
-                self._take(data)
                 turn += len(data)
-                if turn >= READ_TURN:
-                    turn = 0
+                records += self._take(data)
+                if turn >= READ_TURN or records >= READ_RECORDS:
+                    turn = records = 0
                     await trio.lowlevel.checkpoint()
             self.detach("closed")
         except StreamBroken as error:
@@ -184,13 +186,16 @@ class Connection:
             self.error = error
             self.detach(error.reason)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> int:
+        """Deliver what `data` completes; return how many records that was."""
+        count = 0
         now = trio.current_time()
         self._direct = 0
         for records, size in self.session.receive_data(data, now):
+            count += len(records)
             self._deliver(records, size)
             if self.ended is not None:  # delivering one record closed the link
-                return
+                return count
         if self._heard is not None:
             self._heard.set()
         if self.session.peer_left:
@@ -201,6 +206,7 @@ class Connection:
         if due is not None and due < self._wake_at:
             self._wake_at = due
             self._timer.deadline = due
+        return count
 
     async def _write(self) -> None:
         try:

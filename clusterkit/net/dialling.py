@@ -148,7 +148,7 @@ class Dial:
         number: int,
     ) -> None:
         kernel, link = self._kernel, self._link
-        link.max_message = welcomed.welcome.max_message
+        link.max_message = min(kernel.config.max_message, welcomed.welcome.max_message)
         settled = link.talk.conclude(welcomed.welcome, challenged.incarnation)
         session = open_session(
             dialer,

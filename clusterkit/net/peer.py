@@ -9,7 +9,7 @@ kinds. The floor above speaks to both alike: `post` a record, then `flush` or
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from clusterkit.events import Event
     from clusterkit.net.connection import Connection
     from clusterkit.wire.messages import Record
+
+
+UNSENT_BYTES: Final = 64 * 1024
+"""While a link is up, a sender of casts waits when more than this is unsent.
+Together with the window it bounds what can still arrive after a Choke."""
 
 
 class Observer(Protocol):
@@ -102,6 +107,8 @@ class Peer:
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
         self._config = config
+        self._easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
+        self._easy_messages = config.outbox_messages
         self._waiting = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
@@ -128,6 +135,16 @@ class Peer:
         outbox, config = self.outbox, self._config
         return (
             outbox.bytes >= config.outbox_bytes or len(outbox) >= config.outbox_messages
+        )
+
+    @property
+    def at_ease(self) -> bool:
+        """Whether a cast may be queued without a second thought."""
+        outbox = self.outbox
+        return (
+            outbox.bytes < self._easy_bytes
+            and outbox.put - outbox.taken < self._easy_messages
+            and not self.choked
         )
 
     def make_room(self, *, wait: bool) -> bool:

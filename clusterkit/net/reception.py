@@ -131,7 +131,7 @@ class Reception:
             proved.proof, proved.hello.incarnation, self._kernel.fresh_id()
         )
         await send_all(stream, self._welcome(listener, resume))
-        client.max_message = proved.proof.max_message
+        client.max_message = min(client.max_message, proved.proof.max_message)
         client.attach(stream, self._session(listener, client))
         return True
 
@@ -168,7 +168,7 @@ class Reception:
         link.count_session(session_number(proved))
         link.settle_with(settled)
         link.given_up = None
-        link.max_message = proof.max_message
+        link.max_message = min(kernel.config.max_message, proof.max_message)
         link.address = Address(proof.host, proof.port)
         welcome = self._welcome(listener, resume)
         # A fresh connection's buffer takes a kilobyte; if it does not, the

@@ -28,13 +28,14 @@ _EXHAUSTED_PAUSE = 0.1
 class TcpStream:
     """One connected TCP socket; see `transport.Stream`."""
 
-    __slots__ = ("_sock",)
+    __slots__ = ("_drained", "_sock")
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(0)
         # Frames are whole answers already; waiting for more only delays them.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
+        self._drained = True
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
         """Hand over as many bytes as fit now; 0 when none do."""
@@ -55,16 +56,22 @@ class TcpStream:
     async def receive(self) -> bytes:
         """Return the bytes that are there, waiting for one; `b""` at the end."""
         while True:
+            if self._drained:
+                try:
+                    await trio.lowlevel.wait_readable(self._sock)
+                except (OSError, trio.ClosedResourceError, ValueError) as error:
+                    raise StreamBroken(_say(error)) from error
             try:
-                return self._sock.recv(READ_BYTES)
+                data = self._sock.recv(READ_BYTES)
             except (BlockingIOError, InterruptedError):
-                pass
+                self._drained = True
+                continue
             except OSError as error:
                 raise StreamBroken(_say(error)) from error
-            try:
-                await trio.lowlevel.wait_readable(self._sock)
-            except (OSError, trio.ClosedResourceError, ValueError) as error:
-                raise StreamBroken(_say(error)) from error
+            # A short read has emptied the socket: asking again would only
+            # cost a system call to be told so.
+            self._drained = len(data) < READ_BYTES
+            return data
 
     def close(self) -> None:
         """Close at once and wake whoever waits here."""

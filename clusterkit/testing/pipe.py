@@ -93,7 +93,7 @@ class Pipe:
     def deliver(self, now: float) -> None:
         """Let arrive what is due by `now`; called by the courier only."""
         if self.route.blocked:
-            self._stalled = min(self._stalled, now)
+            self._stalled = now
             return
         while self._flight and self._flight[0][0] <= now:
             self._arrive(self._flight.popleft()[1])
@@ -132,7 +132,6 @@ class Pipe:
     def lose(self) -> None:
         """Forget everything that is under way."""
         self._flight.clear()
-        self._stalled = inf
 
     def tear(self) -> None:
         """Keep a seeded beginning of what was not yet read, lose the rest.

@@ -15,6 +15,7 @@ import os
 import platform
 import pstats
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -85,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         sys.exit(f"no peer or workload is called {', '.join(sorted(unknown))}")
     os.environ["BENCH_SCALE"] = str(options.scale)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # The prototypes' fixed port may be another run's.
+        os.environ["NEAR_PORT"] = str(listener.getsockname()[1])
     workloads = ",".join(name for name in WORKLOADS if name in only)
     peers = [p for p in PEERS if chosen(p, set(only) & set(names), options.all)]
     if options.profile:

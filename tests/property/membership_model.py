@@ -6,7 +6,6 @@ what is said to be needed, so that the schedules can show that it is.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 
 
@@ -37,7 +36,7 @@ class ModelNode:
         self.name, self.incarnation, self.rng = name, incarnation, rng
         self.send, self.rules = send, rules
         self.lamport, self.generation, self.meeting = 0, 0, set()
-        self.left, self.owed = {}, {}
+        self.left, self.owed, self.departures = {}, {}, 0
         self.be_alone((0, True, name, incarnation))
         self.disk = None
         self.save()
@@ -59,12 +58,12 @@ class ModelNode:
         return sorted(self.lists() - {self.name})
 
     def save(self):
-        self.disk = deepcopy(
-            (self.lamport, self.ids, self.entries, self.left, self.owed)
-        )
+        self.disk = (self.lamport, self.ids, dict(self.entries), dict(self.left))
+        self.disk += ({t: (i, list(to), e) for t, (i, to, e) in self.owed.items()},)
 
     def restart(self, incarnation):
-        self.lamport, self.ids, self.entries, self.left, self.owed = deepcopy(self.disk)
+        self.lamport, self.ids, self.entries, self.left, self.owed = self.disk
+        self.save()
         self.incarnation = incarnation
         self.generation, self.meeting = 0, set()
 
@@ -72,6 +71,12 @@ class ModelNode:
         ids = self.ids if ids is None else ids
         entries = dict(self.entries if entries is None else entries)
         self.send(to, (kind, self.lamport, ids, entries, extra))
+
+    def registers(self):
+        return self.entries
+
+    def owes(self):
+        return [(ids, entries) for ids, _, entries in self.owed.values()]
 
     # Operations.
 
@@ -147,6 +152,7 @@ class ModelNode:
         self.depart(self.ids, last, owe, then)
 
     def depart(self, ids, last, owe, then=None, first=""):
+        self.departures += then is None or bool(self.others())
         if then is None or self.others() or not self.rules.join_ends_nothing:
             self.call_off()
         member = last[self.name][0]
@@ -182,7 +188,7 @@ class ModelNode:
         if kind == "join":
             self.on_join(sender, lamport, ids, entries, kin, *extra)
         elif kind == "answer":
-            self.on_answer(sender, ids, entries, kin, *extra)
+            self.on_answer(sender, lamport, ids, entries, kin, *extra)
         elif kind == "taken":
             self.owed.pop(extra[0], None)
         elif kin:
@@ -209,7 +215,8 @@ class ModelNode:
         stamp = entries[self.name][0]
         gone = max((self.left[i] for i in ids & self.left.keys()), default=None)
         if gone and gone > stamp:
-            self.say_left(sender, ids, entries, gone)
+            if kind != "farewell":
+                self.say_left(sender, ids, entries, gone)
             return
         if self.rules.awaited and stamp[2] in self.meeting and self.others():
             self.unite(sender, ids, entries)
@@ -228,15 +235,13 @@ class ModelNode:
 
     def unite(self, sender, ids, entries):
         self.entries, self.ids = self.merged(entries), ids | self.ids
-        for name in {self.name, sender} - self.lists():
+        for name in sorted({self.name, sender} - self.lists()):
             self.enlist(name, self.entries[name][1][1])
         self.meeting -= self.lists()
 
     def on_join(self, sender, lamport, ids, entries, kin, token):
-        own = self.entries.get(sender)
-        if self.rules.outlived and own and not own[0][1] and own[0][2] == sender:
-            if (own[0][3], own[0][0]) > (token[0], lamport):
-                return
+        if self.outlived(sender, token[0], lamport):
+            return
         if not kin and present(entries) == {sender}:
             self.enlist(sender, entries[sender][1][1])
         elif not kin and not self.others():
@@ -246,13 +251,22 @@ class ModelNode:
         else:
             self.unite(sender, ids, entries)
         self.meeting -= self.lists()
-        self.tell(sender, "answer", token)
+        self.tell(sender, "answer", token, self.incarnation)
 
-    def on_answer(self, sender, ids, entries, kin, token):
+    def outlived(self, sender, incarnation, lamport):
+        """Whether `sender` has left this ring, by its own hand, since it spoke."""
+        member = self.entries.get(sender, ((0, True),))[0]
+        if member[1] or member[2] != sender or not self.rules.outlived:
+            return False
+        return (member[3], member[0]) > (incarnation, lamport)
+
+    def on_answer(self, sender, lamport, ids, entries, kin, token, incarnation):
         listed = self.name in present(entries)
         if self.rules.generation and token != (self.incarnation, self.generation):
             if self.rules.decline and listed and not kin:
                 self.decline(sender, ids, entries)
+            return
+        if self.outlived(sender, incarnation, lamport):
             return
         self.meeting.discard(sender)
         if listed and not kin and not self.others():

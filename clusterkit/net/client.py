@@ -1,0 +1,189 @@
+"""A tool's connection to one node: no listener, no name, no resume.
+
+What `cluster-cli` is made of. It shakes hands as a client, and everything it
+asked for dies with its connection.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from clusterkit.errors import NodeDown, ProtocolError, WrongCookie, WrongNode
+from clusterkit.net.connection import Connection
+from clusterkit.net.dialling import refusal_error
+from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.peer import Peer
+from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.greetings import NONCE_BYTES
+from clusterkit.wire.handshake import (
+    Challenged,
+    Dialer,
+    Identity,
+    Refused,
+    Welcomed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from clusterkit.config import Config
+    from clusterkit.names import Address
+    from clusterkit.net.transport import Stream, Transport
+    from clusterkit.wire.codec import Codec
+    from clusterkit.wire.messages import Record
+    from clusterkit.wire.session import Session
+
+
+class ServingNode(Peer):
+    """The node that a tool is connected to.
+
+    Attributes:
+        ring: The name of the ring it is in.
+        lost: Why the connection ended, None while it is there.
+        ended: Set when it has.
+    """
+
+    def __init__(self, name: str, config: Config) -> None:
+        super().__init__(name, config)
+        self.ring = ""
+        self.lost: str | None = None
+        self.ended = trio.Event()
+
+
+@asynccontextmanager
+async def connect_as_client(
+    address: Address,
+    cookies: Sequence[bytes],
+    transport: Transport,
+    codec: Codec,
+    config: Config,
+    deliver: Callable[[ServingNode, list[Record]], None],
+    *,
+    expected: str | None = None,
+) -> AsyncIterator[ServingNode]:
+    """Connect to a node as a tool, for the length of the block.
+
+    Args:
+        address: Where it listens.
+        cookies: Tried in turn.
+        transport: Makes the stream.
+        codec: Encodes and decodes records.
+        config: Bounds and times.
+        deliver: Gets what the node sends.
+        expected: The name that must answer, None for whoever does.
+
+    Yields:
+        The node; its `connection` is None once it is lost.
+
+    Raises:
+        NodeDown: Nobody listens there, or not for us.
+        WrongCookie: It has another cookie.
+        WrongNode: Another node answers.
+        VersionRefused: No common protocol version.
+    """
+    me = Identity(
+        name=f"client-{secrets.token_hex(4)}",
+        incarnation=secrets.randbits(63),
+        role="client",
+    )
+    refused: Refused | None = None
+    for cookie in cookies:
+        dialer = Dialer(me, cookie, secrets.token_bytes(NONCE_BYTES), expected)
+        met = await _meet(address, dialer, transport, codec, config)
+        if not isinstance(met, Refused):
+            async with _carried(*met, deliver) as node:
+                yield node
+            return
+        refused = met
+        if refused.reason != "cookie":
+            break
+    if refused is not None:
+        raise refusal_error(str(address), refused)
+
+
+async def _meet(
+    address: Address,
+    dialer: Dialer,
+    transport: Transport,
+    codec: Codec,
+    config: Config,
+) -> tuple[Stream, ServingNode, Session] | Refused:
+    """Connect and shake hands."""
+    try:
+        stream = await transport.connect(address)
+    except StreamBroken as error:
+        raise NodeDown(str(error), outcome="not sent") from error
+    try:
+        met = await _shake(stream, address, dialer, codec, config)
+    except StreamBroken as error:
+        stream.close()
+        raise NodeDown(f"{address}: {error}", outcome="not sent") from error
+    except ProtocolError as error:
+        stream.close()
+        if error.reason == "cookie":
+            raise WrongCookie(f"{address} has another cookie") from error
+        raise
+    except BaseException:
+        stream.close()
+        raise
+    if isinstance(met, Refused):
+        stream.close()
+        return met
+    return stream, *met
+
+
+async def _shake(
+    stream: Stream, address: Address, dialer: Dialer, codec: Codec, config: Config
+) -> tuple[ServingNode, Session] | Refused:
+    await send_all(stream, dialer.hello())
+    event = await next_event(stream, dialer)
+    if isinstance(event, Refused):
+        return event
+    challenged = expect(event, Challenged)
+    if dialer.expected not in (None, challenged.name):
+        raise WrongNode(
+            f"{challenged.name} answers at {address}, not {dialer.expected}"
+        )
+    node = ServingNode(challenged.name, config)
+    offer = node.talk.offer(secrets.randbits(64) or 1)
+    await send_all(stream, dialer.prove("", "", 0, config.max_message, offer))
+    event = await next_event(stream, dialer)
+    if isinstance(event, Refused):
+        return event
+    welcome = expect(event, Welcomed).welcome
+    node.talk.conclude(welcome, challenged.incarnation)
+    node.ring = welcome.ring
+    node.max_message = min(config.max_message, welcome.max_message)
+    now = trio.current_time()
+    return node, open_session(dialer, node.talk, codec, config, now, dialer=True)
+
+
+@asynccontextmanager
+async def _carried(
+    stream: Stream,
+    node: ServingNode,
+    session: Session,
+    deliver: Callable[[ServingNode, list[Record]], None],
+) -> AsyncIterator[ServingNode]:
+    """Run the session beside the block; end it, with what is queued, after it."""
+    connection = node.connection = Connection(
+        stream, session, node.outbox, lambda records, size: deliver(node, records)
+    )
+
+    async def carry() -> None:
+        reason = await connection.run()
+        node.connection = None
+        node.lost = reason
+        node.unpark()
+        node.ended.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(carry)
+        try:
+            yield node
+        finally:
+            connection.detach("closed")
