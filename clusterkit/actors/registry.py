@@ -29,7 +29,7 @@ class Registry:
         return len(self._table)
 
     def __iter__(self) -> Iterator[Process]:
-        return iter(list(self._table.values()))
+        return iter([p for name, p in self._table.items() if name == p.name])
 
     def claim(
         self, name: str | None, process: Process, *, reserved: bool = False
@@ -52,6 +52,20 @@ class Registry:
             raise NameTaken(f"an actor named {name!r} runs on this node already")
         self._table[name] = process
         return name
+
+    def alias(self, name: str, process: Process) -> None:
+        """Register `process` under one more name.
+
+        Raises:
+            NameTaken: An actor on this node has it.
+        """
+        if name in self._table:
+            raise NameTaken(f"an actor named {name!r} runs on this node already")
+        self._table[name] = process
+
+    def unalias(self, name: str) -> None:
+        """Free a name that `alias` gave; unknown ones are ignored."""
+        self._table.pop(name, None)
 
     def release(self, process: Process) -> None:
         """Free the name of `process`, if it still holds it."""

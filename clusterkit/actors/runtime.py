@@ -26,6 +26,7 @@ from clusterkit.actors.server import GenServer
 from clusterkit.errors import ActorDown, EncodeError, MessageTooLarge, NoSuchActor
 from clusterkit.names import split_target
 from clusterkit.wire import messages as m
+from clusterkit.wire.frame import array_header
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -48,6 +49,7 @@ class Runtime:
         first_call_id: Random, so that answers to a former life of this node
             meet no call of this one.
         notify: Publishes an event.
+        copy_local: Send what stays on the node through the codec, too.
 
     Attributes:
         kernel: Set by the node before anything is sent.
@@ -65,6 +67,8 @@ class Runtime:
         config: Config,
         first_call_id: int,
         notify: Callable[[Event], None],
+        *,
+        copy_local: bool = False,
     ) -> None:
         self.name = name
         self.config = config
@@ -79,6 +83,7 @@ class Runtime:
         self.cast = self.sending.cast
         self.cast_nowait = self.sending.cast_nowait
         self.late_replies = 0
+        self._copy_local = copy_local
         self._scopes: dict[int, trio.CancelScope] = {}
 
     def __repr__(self) -> str:
@@ -133,10 +138,10 @@ class Runtime:
         if process is not None:
             await process.stop()
 
-    async def stop_all(self, *, but: frozenset[str] = frozenset()) -> None:
-        """Stop every actor, the latest first, each with what waits for it."""
+    async def stop_all(self) -> None:
+        """Stop the user's actors, the latest first, each with what waits for it."""
         for process in reversed(list(self.registry)):
-            if process.name not in but:
+            if not process.name.startswith("_"):
                 await process.stop()
 
     def local(self, name: str) -> Process:
@@ -184,6 +189,7 @@ class Runtime:
             self.late_replies += 1
             return
         if isinstance(origin, Here):
+            value = self.localise([m.REPLY, call_id, value])[m.VALUE]
             del origin.open_calls[call_id]
             self.calls.resolve(call_id, origin, value)
             return
@@ -196,6 +202,20 @@ class Runtime:
             raise
         del origin.open_calls[call_id]
         origin.outbox.append(data, m.REPLY, None)
+
+    def localise(self, record: list[Any]) -> list[Any]:
+        """Return a record that stays on this node as its receiver gets it.
+
+        Itself; a copy through the codec if this runtime was told so.
+
+        Raises:
+            EncodeError, MessageTooLarge: It could not travel to another node.
+        """
+        if not self._copy_local:
+            return record
+        codec = self.kernel.codec
+        copy: list[Any] = codec.decode(array_header(1) + codec.encode(record))[0]
+        return copy
 
     def fault(self, origin: Origin, record: list[Any], error: BaseException) -> None:
         """Answer a call with an error, if its caller still waits."""

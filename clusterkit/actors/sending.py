@@ -156,6 +156,11 @@ class Sending:
         now = trio.current_time()
         pending = runtime.calls.open(here, f"{actor}@{here.name}", event, timeout, now)
         record = [m.CALL, actor, event, list(args), kwargs or None, pending.id, 0]
+        try:
+            record = runtime.localise(record)
+        except ClusterError:
+            runtime.calls.take(pending.id)
+            raise
         here.open_calls[pending.id] = record
         process.mailbox.put((record, here, 0, inf))
         return pending
@@ -231,7 +236,7 @@ class Sending:
         if process is None:
             runtime.delivery.unknown_casts += 1
             return
-        process.mailbox.put((record, runtime.here, 0, inf))
+        process.mailbox.put((runtime.localise(record), runtime.here, 0, inf))
 
     async def _local_room(self, process: Process, event: str) -> None:
         """Wait for room in a full mailbox of this node."""

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import trio
 
-from clusterkit.actors.ref import take_ref
-from clusterkit.actors.runtime import Runtime
-from clusterkit.actors.server import GenServer
-from clusterkit.cluster.broadcast import Broadcast
+from clusterkit.cluster.assembly import Assembly, Plan
 from clusterkit.cluster.cookies import cookies
-from clusterkit.cluster.groups import collapsed_groups
-from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.platform import Platform
 from clusterkit.config import Config
-from clusterkit.errors import ConfigError
-from clusterkit.names import Address, check_host, check_name, check_port
-from clusterkit.net.kernel import Kernel
-from clusterkit.wire.codec import Codec
-from clusterkit.wire.handshake import Identity
-from clusterkit.wire.seal import stretch
+from clusterkit.errors import ClusterError, ConfigError, NameTaken
+from clusterkit.logs import log
+from clusterkit.names import (
+    Address,
+    NodeInfo,
+    check_host,
+    check_name,
+    check_port,
+    node_info,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+
+    from clusterkit.actors.server import GenServer
+    from clusterkit.cluster.node import ClusterNode
+
+logger = logging.getLogger("clusterkit.cluster")
 
 ActorFactory: TypeAlias = "Callable[[], GenServer] | GenServer"
 """What `actors=` maps names to: a class, a `partial` of one, or an instance."""
 
+SEED_PAUSE = 1.0
+"""Seconds between two attempts to meet a seed."""
+
 _WILDCARDS = frozenset({"0.0.0.0", "::", "*", ""})  # noqa: S104 - refused, not bound
-
-
-class NodeActor(GenServer):
-    """Answers for the node itself, as `_node`."""
-
-
-def _node_actor() -> GenServer:
-    server = NodeActor()
-
-    @server.on_call("ping")
-    async def ping() -> str:
-        return "pong"
-
-    return server
 
 
 @asynccontextmanager
@@ -55,7 +50,12 @@ async def create_cluster(
     cookie: str | bytes | Sequence[str | bytes] | None = None,
     ring: str = "ring",
     actors: Mapping[str, ActorFactory] | None = None,
+    seeds: Iterable[str] = (),
+    state: str | os.PathLike[str] | None = None,
     advertise: str | None = None,
+    on_exit: Literal["stay", "leave"] | None = None,
+    rfactor: int = 128,
+    pfactor: int = 2,
     config: Config | None = None,
     platform: Platform | None = None,
 ) -> AsyncIterator[ClusterNode]:
@@ -78,8 +78,14 @@ async def create_cluster(
             `~/.clusterkit.cookie`.
         ring: The ring's name; nodes of different rings never mix.
         actors: Names and what builds each.
+        seeds: Nodes to meet, as `name@host:port`; tried for ever.
+        state: File to keep the ring in across restarts.
         advertise: What peers are told, as `host` or `host:port`; needed for
             a wildcard bind.
+        on_exit: Whether leaving the block leaves the ring. By default it
+            stays in the ring if it has a state file, and leaves without.
+        rfactor: Ring positions of a node without a weight of its own.
+        pfactor: Neighbours that keep copies.
         config: Bounds and times.
         platform: Network, dice and clock; for simulations.
 
@@ -89,55 +95,57 @@ async def create_cluster(
     Raises:
         ConfigError: An option is missing or impossible; the text says which.
         OSError: The address is in use, or not of this machine.
-        NameTaken: A live node elsewhere has this name.
+        NameTaken: A live node elsewhere has this name, or two actors have one.
+        StateError: The state file is unreadable, damaged, or another ring's.
+        StateInUse: Another process has the state file.
         Exception: What an actor's `init` raised.
     """
-    platform = platform or Platform()
-    config = config or Config()
-    secrets = cookies(cookie)
     bind = Address(check_host(host), check_port(port, lowest=0))
-    told = _advertised(bind, advertise)
-    broadcast = Broadcast(config.event_buffer)
-    runtime = Runtime(
-        check_name(name, "node name"),
-        config,
-        platform.rng.getrandbits(48),
-        broadcast.publish,
+    plan = Plan(
+        name=check_name(name, "node name"),
+        bind=bind,
+        advertise=_advertised(bind, advertise),
+        secrets=cookies(cookie),
+        ring=check_name(ring, "ring name"),
+        rfactor=rfactor,
+        pfactor=pfactor,
+        state=None if state is None else os.fspath(state),
+        leaves=(state is None) if on_exit is None else on_exit == "leave",
+        config=config or Config(),
+        platform=platform or Platform(),
     )
-    codec = Codec(
-        config.max_message,
-        take_ref=take_ref,
-        make_ref=lambda parts: runtime.ref(*parts),
-    )
-    check_name(ring, "ring name")
-    me = Identity(name=name, incarnation=int(platform.wall_clock() * 1000))
-    kernel = runtime.kernel = Kernel(
-        me,
-        secrets,
-        platform.transport,
-        codec,
-        config,
-        platform.rng,
-        runtime.delivery,
-        lambda: ring,
-    )
-    node = runtime.node = ClusterNode(name, kernel, runtime, broadcast)
-    await _stretch(secrets)
-    node.host, node.port = await kernel.listen(bind, told)
-    with collapsed_groups():
-        async with trio.open_nursery() as nursery:
-            try:
-                await nursery.start(runtime.run)
-                await nursery.start(kernel.run)
-                await runtime.start("_node", _node_actor(), reserved=True)
-                for actor, factory in (actors or {}).items():
-                    await runtime.start(actor, factory)
-                kernel.accept()
-                yield node
-            finally:
-                with trio.CancelScope(shield=True):
-                    await node.shutdown(timeout=config.drain_timeout)
-                nursery.cancel_scope.cancel()
+    meetings = [node_info(seed) for seed in seeds]
+    if not {"command", ring}.isdisjoint(actors or {}):
+        raise NameTaken(f"the names 'command' and {ring!r} are the node's own")
+    assembly = Assembly(plan)
+    async with assembly.running():
+        node = assembly.node
+        for actor, factory in (actors or {}).items():
+            await node.start(actor, factory)
+        await assembly.start_ring()
+        node.kernel.accept()
+        for seed in meetings:
+            node.kernel.spawn(_meet_seed, node, seed)
+        yield node
+
+
+async def _meet_seed(node: ClusterNode, seed: NodeInfo) -> None:
+    """Meet a seed, however long it takes.
+
+    Raises:
+        NameTaken: The seed knows another live node of our name; this ends
+            the `create_cluster` block.
+    """
+    while seed.id != node.name:
+        try:
+            await node.meet(seed)
+        except NameTaken:
+            raise
+        except ClusterError as error:
+            log(logger, logging.WARNING, "seed_not_met", seed=seed, error=error)
+            await trio.sleep(SEED_PAUSE)
+        else:
+            return
 
 
 def _advertised(bind: Address, advertise: str | None) -> Address | None:
@@ -150,9 +158,3 @@ def _advertised(bind: Address, advertise: str | None) -> Address | None:
             "address by which they reach this machine"
         )
     return None
-
-
-async def _stretch(secrets: Sequence[bytes]) -> None:
-    """Stretch the cookies before anybody waits for it, off the event loop."""
-    for cookie in secrets:
-        await trio.to_thread.run_sync(stretch, cookie)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from clusterkit.actors.process import ActorStatistics
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.broadcast import Broadcast, Events
+    from clusterkit.cluster.gossip import GossipRing
+    from clusterkit.core import HashRing
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.peer import LinkStatistics
 
@@ -71,15 +73,25 @@ class ClusterNode:
         host: The host it is bound to.
         port: The port it is bound to, also if 0 was asked for.
         kernel: Its links.
+        gossip: Its ring, and the commands that change it.
     """
 
     def __init__(
-        self, name: str, kernel: Kernel, runtime: Runtime, broadcast: Broadcast
+        self,
+        name: str,
+        kernel: Kernel,
+        runtime: Runtime,
+        gossip: GossipRing,
+        broadcast: Broadcast,
+        *,
+        leaves: bool,
     ) -> None:
         self.name = name
         self.host = ""
         self.port = 0
         self.kernel = kernel
+        self.gossip = gossip
+        self._leaves = leaves
         self._runtime = runtime
         self._broadcast = broadcast
         self._shut = False
@@ -101,6 +113,15 @@ class ClusterNode:
     def incarnation(self) -> int:
         """Number of this life of the node; higher than all before it."""
         return self.kernel.me.incarnation
+
+    @property
+    def ring(self) -> HashRing:
+        """The members of the ring as a hash ring, as they are now."""
+        return self.gossip.ring
+
+    async def meet(self, address: NodeInfo | str, *, timeout: float = 5.0) -> bool:
+        """Become one ring with that of another node; see `GossipRing.meet`."""
+        return await self.gossip.meet(address, timeout=timeout)
 
     @overload
     async def start(self, name: str | None, server: S, /) -> ActorRef[S]: ...
@@ -328,7 +349,7 @@ class ClusterNode:
             late_replies=runtime.late_replies + runtime.calls.late,
             undelivered=dict(runtime.delivery.undelivered),
             refused=dict(runtime.delivery.refused),
-            foreign_gossip=0,
+            foreign_gossip=self.gossip.ignored.get("foreign", 0),
             rejected=dict(kernel.rejected),
             handshakes=kernel.reception.under_way,
             loop_lag=0.0,
@@ -352,7 +373,7 @@ class ClusterNode:
     async def shutdown(self, *, timeout: float = 10.0) -> None:
         """Drain: no new connections, actors end, what is queued goes out, Bye.
 
-        Leaving the `create_cluster` block does the same. Twice does nothing.
+        Leaves the ring first, if `on_exit` says so. Leaving the `create_cluster` block does the same. Twice does nothing.
 
         Args:
             timeout: Seconds for all of it; what is not done by then is cut.
@@ -363,8 +384,17 @@ class ClusterNode:
         self.kernel.stop_accepting()
         deadline = trio.current_time() + timeout
         with trio.move_on_at(deadline):
+            if self._leaves and self.gossip.name:
+                await self.gossip.leave()
             await self._runtime.stop_all()
         await self.kernel.drain(max(0.0, deadline - trio.current_time()))
+
+    def abandon(self) -> None:
+        """Have the block end as if the process had died: no Bye, no drain.
+
+        For simulations, and for a process that must go at once.
+        """
+        self._shut = True
 
     async def _force_on(self, signals: Any) -> None:
         await anext(signals)
@@ -400,4 +430,6 @@ class ClusterNode:
             self.kernel.know(info)
 
     def _members(self, nodes: Iterable[str] | None) -> list[str]:
-        return [self.name] if nodes is None else list(nodes)
+        if nodes is None:
+            return [node.id for node in self.ring.nodes()]
+        return list(nodes)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import trio
+
+from clusterkit.net.disk import FileDisk
 from clusterkit.net.tcp import TcpTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from clusterkit.net.transport import Transport
+    from clusterkit.net.transport import Disk, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +29,17 @@ class Platform:
     Attributes:
         transport: Makes streams.
         rng: Jitter, ids and the choice of gossip partners.
+        disk: Keeps the state file.
         wall_clock: Seconds since 1970; only for incarnations and expiry.
+        run_blocking: Runs a function that takes tens of milliseconds; in a
+            thread, or in place where virtual time knows no threads.
+        copy_local: Send local calls through the codec, too, so that a test
+            with one node finds what would fail between two.
     """
 
     transport: Transport = field(default_factory=TcpTransport)
     rng: random.Random = field(default_factory=random.SystemRandom)
+    disk: Disk = field(default_factory=FileDisk)
     wall_clock: Callable[[], float] = time.time
+    run_blocking: Callable[..., Awaitable[Any]] = trio.to_thread.run_sync
+    copy_local: bool = False

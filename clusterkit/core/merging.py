@@ -20,13 +20,14 @@ from clusterkit.core.ring_effects import (
     RemovedFromRing,
 )
 from clusterkit.core.ring_state import Kind, Message, RingState
-from clusterkit.core.standing import present_names
+from clusterkit.core.standing import Standing, present_names
 from clusterkit.core.vector_clock import VectorClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from clusterkit.core.ring_step import Step
+    from clusterkit.names import NodeInfo
 
 _PARTIAL = {Kind.DELTA, Kind.LEFT}
 
@@ -85,6 +86,7 @@ def _on_kin(step: Step, sender: str, message: Message) -> None:
         return
     standing.become(merged)
     standing.settle()
+    standing.meeting.discard(sender)
     # What this node held before: the sender shall see a conflict as well.
     says_more = merged.says_more_than(theirs)
     if (message.kind is Kind.STATE and says_more) or (partial and conflicts):
@@ -123,7 +125,7 @@ def _on_foreign(step: Step, sender: str, message: Message) -> None:
         return
     # Listed by the hand of a peer whose answer is awaited: this is the answer.
     if stamp.name in standing.meeting and not standing.alone:
-        _unite(step, sender, theirs)
+        _unite(step, sender, theirs, [standing.node])
         _tell_rest(step, sender, theirs)
     else:
         _adopt(step, theirs)
@@ -165,24 +167,30 @@ def _adopt(step: Step, theirs: RingState) -> None:
     step.spread(theirs.entries)
 
 
-def _unite(step: Step, sender: str, theirs: RingState) -> None:
-    """Make one ring of two; both who meet are in it."""
+def _unite(
+    step: Step, sender: str, theirs: RingState, speakers: list[NodeInfo]
+) -> None:
+    """Make one ring of two; those who speak for them are in it."""
     standing, mine = step.standing, step.standing.state
-    peer = theirs.entries.get(sender)
-    speakers = [standing.node, *([] if peer is None else [peer.node(sender)])]
     standing.unite(theirs, speakers)
     standing.settle()
     step.cause = "join"
     step.spread(mine.entries, {sender})
 
 
+def _meet(step: Step, sender: str, theirs: RingState) -> None:
+    speakers = [step.standing.node, theirs.entries[sender].node(sender)]
+    _unite(step, sender, theirs, speakers)
+
+
 def _on_join(step: Step, sender: str, message: Message) -> None:
     """Meet: a lone node comes into the other's ring, two rings unite."""
     standing, mine, theirs = step.standing, step.standing.state, message.state
+    incarnation = message.marks[0]
     if not theirs.entries.lists(sender):
         step.drop(sender, "invalid")
         return
-    if _is_outlived(mine, sender, message):
+    if _is_outlived(mine, sender, incarnation, theirs.lamport):
         step.drop(sender, "stale")
         return
     kin = mine.is_kin(theirs)
@@ -195,17 +203,16 @@ def _on_join(step: Step, sender: str, message: Message) -> None:
         step.cause = "join"
         step.spread(theirs.entries, {sender})
     else:
-        _unite(step, sender, theirs)
-    step.send(sender, Kind.ANSWER, *message.marks)
+        _meet(step, sender, theirs)
+    step.send(sender, Kind.ANSWER, *message.marks, standing.incarnation)
 
 
-def _is_outlived(mine: RingState, sender: str, message: Message) -> bool:
-    """Whether the asker has left this ring, by its own hand, since it asked."""
-    entry = mine.entries.get(sender)
-    if entry is None or entry.present or entry.member.name != sender:
+def _is_outlived(mine: RingState, peer: str, incarnation: int, lamport: int) -> bool:
+    """Whether `peer` has left this ring, by its own hand, since it spoke."""
+    entry = mine.entries.get(peer)
+    if entry is None or entry.present or entry.member.name != peer:
         return False
-    asked = (message.marks[0], message.state.lamport)
-    return (entry.member.incarnation, entry.member.lamport) > asked
+    return (entry.member.incarnation, entry.member.lamport) > (incarnation, lamport)
 
 
 def _take_in(step: Step, sender: str, asker: Entry) -> None:
@@ -220,16 +227,29 @@ def _take_in(step: Step, sender: str, asker: Entry) -> None:
 def _on_answer(step: Step, sender: str, message: Message) -> None:
     """The peer has met: be in its ring, or unite with it."""
     standing, theirs = step.standing, message.state
-    if message.marks != (standing.incarnation, standing.generation):
+    *token, incarnation = message.marks
+    if token != [standing.incarnation, standing.generation]:
         _decline(step, sender, theirs)
         return
+    if sender not in standing.meeting:
+        _on_entries(step, sender, message)  # a second answer is only a state
+        return
     standing.meeting.discard(sender)
-    foreign = not standing.state.is_kin(theirs)
-    if foreign and standing.alone and theirs.entries.lists(standing.name):
+    if _is_outlived(standing.state, sender, incarnation, theirs.lamport):
+        step.drop(sender, "stale")
+    elif not theirs.entries.lists(sender):
+        step.drop(sender, "invalid")
+    elif standing.alone and _is_foreign_host(standing, theirs):
         _adopt(step, theirs)
     else:
-        _unite(step, sender, theirs)
+        _meet(step, sender, theirs)
         _tell_rest(step, sender, theirs)
+
+
+def _is_foreign_host(standing: Standing, theirs: RingState) -> bool:
+    """Whether another ring lists this node."""
+    listed = theirs.entries.lists(standing.name)
+    return listed and not standing.state.is_kin(theirs)
 
 
 def _tell_rest(step: Step, sender: str, theirs: RingState) -> None:
@@ -241,7 +261,7 @@ def _decline(step: Step, sender: str, theirs: RingState) -> None:
     """Not wanted any more; the peer's ring, which lists this node, is told."""
     standing = step.standing
     step.drop(sender, "stale")
-    if standing.state.is_kin(theirs) or not theirs.entries.lists(standing.name):
+    if not _is_foreign_host(standing, theirs):
         return
     listed = theirs.entries[standing.name].member
     # The least later stamp, so that it undoes this meeting and nothing since.
@@ -258,8 +278,8 @@ def _decline(step: Step, sender: str, theirs: RingState) -> None:
 def _on_taken(step: Step, sender: str, message: Message) -> None:
     """A member has taken over what this node owed to a ring it left."""
     (ticket,) = message.marks
-    if step.standing.settle_debt(ticket):
-        step.note(HandedOver(ticket, sender))
+    step.standing.settle_debt(ticket)
+    step.note(HandedOver(ticket, sender))
 
 
 RULES: Mapping[Kind, Callable[[Step, str, Message], None]] = {

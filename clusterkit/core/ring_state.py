@@ -177,12 +177,13 @@ RING_MARKS = {
     Kind.DELTA: 0,
     Kind.LEFT: 0,
     Kind.JOIN: 2,
-    Kind.ANSWER: 2,
+    Kind.ANSWER: 3,
     Kind.FAREWELL: 1,
     Kind.TAKEN: 1,
 }
 """How many integers end a message: the digest, the ticket of what is handed
-over, or the asker's incarnation and generation."""
+over, or the asker's incarnation and generation and then the asked one's
+incarnation."""
 
 
 @dataclass(frozen=True, slots=True)

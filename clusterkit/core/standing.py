@@ -90,10 +90,10 @@ class Standing:
 
     def become(self, state: RingState) -> None:
         """Take `state` as the ring's; the clock keeps to the names in it."""
+        state = self._absorb(state).prune()
         same = state.entries is self.state.entries
         self.unsaved |= not same or state.ring_ids != self.state.ring_ids
-        self.state = state.prune()
-        self.meeting.difference_update(self.others)
+        self.state = state
 
     def enlist(self, members: Mapping[NodeInfo, int]) -> None:
         """Make `members` present, at the address and weight given."""
@@ -127,8 +127,8 @@ class Standing:
 
         Args:
             theirs: The other ring's state.
-            speakers: The two that meet; one that either ring had removed is
-                present again, by a new stamp.
+            speakers: Who meets; one that either ring had removed is present
+                again, by a new stamp.
         """
         self.become(self.state.merge(theirs))
         entries = self.state.entries
@@ -220,6 +220,15 @@ class Standing:
         owed = self.owed.pop(ticket, None) is not None
         self.unsaved |= owed
         return owed
+
+    def _absorb(self, state: RingState) -> RingState:
+        """Merge what is owed to a ring that this node is in again."""
+        for ticket in [t for t, owed in self.owed.items() if owed.is_kin(state)]:
+            merged = state.merge(self.owed[ticket])
+            if merged.entries.lists(self.name):
+                state = merged
+                self.settle_debt(ticket)
+        return state
 
     def _is_over(self, owed: RingState, ttl: float) -> bool:
         return self.now - owed.entries[self.name].removed_at >= ttl

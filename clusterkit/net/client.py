@@ -171,7 +171,7 @@ async def _carried(
 ) -> AsyncIterator[ServingNode]:
     """Run the session beside the block; end it, with what is queued, after it."""
     connection = node.connection = Connection(
-        stream, session, node.outbox, lambda records, size: deliver(node, records)
+        stream, session, node.outbox, lambda records, _: deliver(node, records)
     )
 
     async def carry() -> None:

@@ -159,9 +159,10 @@ class Connection:
 
     async def finish(self) -> None:
         """Say Bye, wait until it is on its way, and end."""
-        self._idle = trio.Event()
-        self.session.say_bye()
-        self.wake()
+        if self._idle is None:
+            self._idle = trio.Event()
+            self.session.say_bye()
+            self.wake()
         await self._idle.wait()
         self.detach("bye")
 

@@ -7,7 +7,6 @@ what goes out is posted on the `Link` it hands out.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from clusterkit.logs import log
 from clusterkit.names import Address, NodeInfo, node_info
 from clusterkit.net.link import Link
 from clusterkit.net.reception import Reception
+from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.greetings import NONCE_BYTES
 from clusterkit.wire.handshake import Identity, checked_cookie
 
@@ -43,7 +43,8 @@ class Kernel:
         transport: Makes streams.
         codec: Encodes and decodes records.
         config: Bounds and times.
-        rng: Source of jitter and ids; a seeded one makes a run repeatable.
+        rng: Source of nonces, jitter and ids. `random.SystemRandom`, whose
+            bytes nobody can guess; a seeded one makes a simulation repeatable.
         observer: What is told what arrives and what happens.
         ring_name: Returns the ring this node is in, "" for none.
 
@@ -217,7 +218,8 @@ class Kernel:
         if not force:
             with trio.move_on_after(self.config.drain_timeout):
                 await link.drain()
-        self.drop(link, "disconnected")
+        if not link.pinned:  # else it was asked for again meanwhile
+            self.drop(link, "disconnected")
 
     def drop(self, link: Link, reason: str) -> None:
         """Close a link at once and account for all that it held."""
@@ -281,7 +283,7 @@ class Kernel:
 
     def nonce(self) -> bytes:
         """Return 32 unpredictable bytes."""
-        return secrets.token_bytes(NONCE_BYTES)
+        return self.rng.randbytes(NONCE_BYTES)
 
     def fresh_id(self) -> int:
         """Return a random id for a conversation, never 0."""
@@ -291,6 +293,6 @@ class Kernel:
         while self._listener is listener:
             try:
                 stream, host = await listener.accept()
-            except trio.ClosedResourceError:
+            except StreamBroken:
                 return  # stop_accepting closed it under us
             self.spawn(self.reception.receive, stream, host)

@@ -48,6 +48,7 @@ class TcpStream:
 
     async def wait_writable(self) -> None:
         """Return when there is room, or the stream broke."""
+        self._check_open()
         try:
             await trio.lowlevel.wait_writable(self._sock)
         except (OSError, trio.ClosedResourceError) as error:
@@ -57,9 +58,10 @@ class TcpStream:
         """Return the bytes that are there, waiting for one; `b""` at the end."""
         while True:
             if self._drained:
+                self._check_open()
                 try:
                     await trio.lowlevel.wait_readable(self._sock)
-                except (OSError, trio.ClosedResourceError, ValueError) as error:
+                except (OSError, trio.ClosedResourceError) as error:
                     raise StreamBroken(_say(error)) from error
             try:
                 data = self._sock.recv(READ_BYTES)
@@ -72,6 +74,12 @@ class TcpStream:
             # cost a system call to be told so.
             self._drained = len(data) < READ_BYTES
             return data
+
+    def _check_open(self) -> None:
+        # A closed socket's descriptor is -1, which epoll would register for
+        # every closed socket alike.
+        if self._sock.fileno() < 0:
+            raise StreamBroken("closed")
 
     def close(self) -> None:
         """Close at once and wake whoever waits here."""
@@ -94,15 +102,21 @@ class TcpListener:
             try:
                 sock, peer = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                await trio.lowlevel.wait_readable(self._sock)
+                await self._wait()
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
-                    raise
+                    raise StreamBroken(_say(error)) from error
                 await trio.sleep(_EXHAUSTED_PAUSE)
             else:
                 await trio.lowlevel.checkpoint()
                 with suppress(OSError):  # gone again already: accept the next
                     return TcpStream(sock), peer[0]
+
+    async def _wait(self) -> None:
+        try:
+            await trio.lowlevel.wait_readable(self._sock)
+        except trio.ClosedResourceError:
+            raise StreamBroken("closed") from None
 
     def close(self) -> None:
         """Stop listening."""

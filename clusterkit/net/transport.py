@@ -1,4 +1,4 @@
-"""The seams to the outside: byte streams, clocks of the wall, the disk.
+"""The seams to the outside: byte streams and the disk.
 
 Everything above speaks to these protocols only. `net/tcp.py` and
 `net/disk.py` are the real ones; `clusterkit.testing` has the simulated ones,
@@ -56,7 +56,11 @@ class Listener(Protocol):
         ...
 
     async def accept(self) -> tuple[Stream, str]:
-        """Return the next connection and the peer's host."""
+        """Return the next connection and the peer's host.
+
+        Raises:
+            StreamBroken: The listener is closed.
+        """
         ...
 
     def close(self) -> None:

@@ -9,8 +9,8 @@ from clusterkit.testing.network import (
     MemoryNetwork as MemoryNetwork,
     NetworkStatistics as NetworkStatistics,
 )
-from clusterkit.testing.runner import (
-    Simulation as Simulation,
-    Trace as Trace,
+from clusterkit.testing.runner import Simulation as Simulation, Trace as Trace
+from clusterkit.testing.sim import (
+    ClusterSimulation as ClusterSimulation,
     simulate as simulate,
 )

@@ -1,8 +1,7 @@
 """Run an async function in virtual time, the same way for the same seed.
 
-Here live `simulate`, what it hands to the function and what it returns. The
-verbs that know nodes are not here: they come as a subclass of `Simulation`,
-given to `run`. Invariant: chance and time come from the simulation only, and
+Here live `run`, what it hands to the function and what it returns. The verbs
+that know nodes are in `sim.py`, as a subclass of `Simulation`. Invariant: chance and time come from the simulation only, and
 Python's global generator is left as it was.
 """
 
@@ -158,20 +157,16 @@ class Simulation:
 S = TypeVar("S", bound=Simulation)
 
 
-def simulate(
-    main: Callable[[Simulation], Awaitable[object]],
-    *,
-    seed: int = 0,
-    limit: float = LIMIT,
+def run(
+    main: Callable[[S], Awaitable[object]], simulation: S, *, limit: float = LIMIT
 ) -> Trace:
     """Run `main(simulation)` in virtual time and return what happened.
 
     Calls `trio.run` itself: call it from a plain function, not from a task.
 
     Args:
-        main: Gets a `Simulation`. When it returns, the run is over.
-        seed: Decides all chance: scheduling, delays, losses, what crashes
-            leave, and Python's global `random`.
+        main: Gets the simulation. When it returns, the run is over.
+        simulation: Of whatever class; built outside of trio.
         limit: Virtual seconds `main` may take.
 
     Raises:
@@ -185,13 +180,6 @@ def simulate(
         `main` takes time and chance from the simulation only, uses no
         threads, and decides nothing by the order of a set or by `id`.
     """
-    return run(main, Simulation(seed), limit=limit)
-
-
-def run(
-    main: Callable[[S], Awaitable[object]], simulation: S, *, limit: float = LIMIT
-) -> Trace:
-    """Do what `simulate` does, with a simulation of the caller's class."""
 
     async def play() -> float:
         with trio.move_on_after(limit) as scope:

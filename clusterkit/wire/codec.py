@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgpack
 
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
-from clusterkit.wire import extensions as ext, messages as m
+from clusterkit.wire import extensions as ext
 from clusterkit.wire.frame import array_header
+from clusterkit.wire.messages import ARGS, CALL, CAST, EVENT, KIND, KWARGS, REPLY, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 64
 """How deep containers may nest in a value, at both ends."""
 
+MAX_REASON: Final = 256
+"""Longest explanation of an `Undecodable`, in bytes: the answer to a bad value
+must not itself be too large to be sent."""
+
 _LEAVES = frozenset({type(None), bool, int, float, str, bytes, bytearray, memoryview})
 _KEYS = frozenset({str, bytes, int})
 _CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
 _PACK_ERRORS = (TypeError, ValueError, OverflowError)  # UnicodeEncodeError is one
+_DEEPER = f"nested deeper than {MAX_DEPTH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,10 @@ class Undecodable:
     """Stands where a value of an incoming message could not be built."""
 
     reason: str
+
+
+class TooDeep(ValueError):
+    """A value nests deeper than `MAX_DEPTH`."""
 
 
 class Codec:
@@ -62,7 +72,7 @@ class Codec:
         if make_ref is not None:
             self._build[ext.REF] = make_ref
         self._depth = 0
-        self._undecodable = False
+        self._undecodable: Undecodable | None = None
         # Reused, and autoreset: without it one bad argument would leave its
         # first half in the buffer of the next message.
         self._pack = msgpack.Packer(
@@ -81,20 +91,24 @@ class Codec:
             MessageTooLarge: The result is over the limit.
         """
         try:
-            if record[0] <= m.CAST:
-                check_shape(record[m.ARGS], MAX_DEPTH + 1)
-                if record[m.KWARGS]:
-                    check_shape(record[m.KWARGS], MAX_DEPTH + 1)
-            else:
-                check_shape(record, MAX_DEPTH + 1)
+            values = record
+            if record[0] <= CAST:
+                if type(record[EVENT]) is not str:
+                    raise TypeError(_no_event(record[EVENT]))
+                if record[KWARGS]:
+                    check_shape(record[KWARGS], MAX_DEPTH + 1)
+                values = record[ARGS]
+            for value in values:  # mostly a few leaves: not worth a call
+                if type(value) not in _LEAVES:
+                    check_shape(values, MAX_DEPTH + 1)
+                    break
             data: bytes = self._pack(record)
         except _PACK_ERRORS as error:
             raise EncodeError(self._blame(record, error)) from error
-        most = self.max_message if limit is None else min(limit, self.max_message)
-        if len(data) > most:
-            raise MessageTooLarge(
-                f"a message of {len(data)} bytes; the limit is {most}"
-            )
+        size = len(data)
+        if size > self.max_message or (limit is not None and size > limit):
+            most = self.max_message if limit is None else min(limit, self.max_message)
+            raise MessageTooLarge(f"a message of {size} bytes; the limit is {most}")
         return data
 
     def decode(self, body: bytes | memoryview) -> list[Any]:
@@ -105,31 +119,26 @@ class Codec:
         """
         try:
             records = msgpack.unpackb(body, strict_map_key=False, ext_hook=self._whole)
-        except (ValueError, TypeError, RecursionError) as error:
-            # TypeError: an unhashable map key. Encoders here never make one.
-            raise ProtocolError(f"undecodable frame: {error}") from error
+        except Exception as error:
+            # Beside what msgpack raises: a map's key that cannot be hashed, or
+            # whose class is a user's. Encoders here never make one.
+            raise ProtocolError(f"undecodable frame: {_text_of(error)}") from error
         if type(records) is not list:
             raise ProtocolError("a frame holds an array of records")
         return records
 
     def take_undecodable(self) -> bool:
         """Say whether `decode` met a value it could not build since last asked."""
-        found, self._undecodable = self._undecodable, False
-        return found
+        found, self._undecodable = self._undecodable, None
+        return found is not None
 
     def _extend(self, value: Any) -> msgpack.ExtType:
         """Pack a value that msgpack does not know; its hook for `default`."""
         code, parts = self._take_apart(value)
-        self._depth += 1
-        try:
-            if type(parts) is list:
-                check_shape(parts, MAX_DEPTH - self._depth)
-            if code in (ext.SET, ext.FROZENSET):
-                items = sorted(map(self._pack_inside, parts))
-                return msgpack.ExtType(code, array_header(len(items)) + b"".join(items))
-            return msgpack.ExtType(code, self._pack_inside(parts))
-        finally:
-            self._depth -= 1
+        if code in (ext.SET, ext.FROZENSET):
+            items = sorted(map(self._pack_inside, parts))
+            return msgpack.ExtType(code, array_header(len(items)) + b"".join(items))
+        return msgpack.ExtType(code, self._pack_inside(parts))
 
     def _pack_inside(self, value: Any) -> bytes:
         # A Packer is not reentrant, so what is inside an extension gets its own.
@@ -150,33 +159,55 @@ class Codec:
         raise TypeError(_remedy(value))
 
     def _whole(self, code: int, data: bytes) -> object:
-        """Build an extension value; msgpack's `ext_hook`."""
+        """Build an extension value; msgpack's `ext_hook`.
+
+        A value with something undecodable inside is itself undecodable: a
+        constructor that was given the marker might hide it.
+        """
         self._depth += 1
+        before, self._undecodable = self._undecodable, None
         try:
-            if self._depth > MAX_DEPTH:
-                raise ValueError(f"nested deeper than {MAX_DEPTH}")  # noqa: TRY301
-            parts = msgpack.unpackb(data, strict_map_key=False, ext_hook=self._whole)
-            return self._build[code](parts)
+            parts = self._parts(code, data)
+            if self._undecodable is None:
+                value = self._build[code](parts)
+                self._undecodable = before
+                return value
         except Exception as error:  # noqa: BLE001
             # A user's dataclass may check its fields and raise what it likes;
             # here that is a property of the message, not a fault of the node.
-            self._undecodable = True
-            return Undecodable(f"extension type {code}: {error!r}")
+            self._undecodable = Undecodable(f"extension type {code}: {_text_of(error)}")
         finally:
             self._depth -= 1
+        return self._undecodable
+
+    def _parts(self, code: int, data: bytes) -> Any:
+        if code not in self._build:
+            raise ValueError("not known here")
+        if self._depth > MAX_DEPTH:
+            raise TooDeep(_DEEPER)
+        parts = msgpack.unpackb(data, strict_map_key=False, ext_hook=self._whole)
+        # Nobody looks into an instance again, so its fields are measured now;
+        # the map that they travel in is not one of them.
+        if code == ext.RECORD and too_deep(parts, MAX_DEPTH - self._depth + 1):
+            raise TooDeep(_DEEPER)
+        return parts
 
     def _blame(self, record: Record, error: Exception) -> str:
         """Find the value that made packing fail, and name the way to it."""
-        for path, value in _walk(_named_fields(record), "", MAX_DEPTH + 2):
-            reason = self._fault_of(value)
-            if reason is not None:
-                return f"cannot send {path}: {reason}"
+        values = list(_named_values(record))
+        if isinstance(error, TooDeep):
+            path = next(path for path, value in values if _is_too_deep(value))
+            return f"cannot send {path}: {error}"
+        for top, whole in values:
+            for path, value in _walk(whole, top):
+                reason = self._fault_of(value)
+                if reason is not None:
+                    return f"cannot send {path}: {reason}"
         return f"cannot send the message: {error}"
 
     def _fault_of(self, value: Any) -> str | None:
         if type(value) is dict:
-            bad = [key for key in value if type(key) not in _KEYS]
-            return f"key {bad[0]!r} is not str, bytes or int" if bad else None
+            return next(filter(None, map(self._fault_of_key, value)), None)
         if type(value) in _CONTAINERS or ext.dataclass_parts(value) is not None:
             return None  # its items come next in the walk
         try:
@@ -185,78 +216,99 @@ class Codec:
             return str(error)
         return None
 
+    def _fault_of_key(self, key: Any) -> str | None:
+        if type(key) not in _KEYS:
+            return f"key {key!r} is not str, bytes or int"
+        reason = self._fault_of(key)
+        return None if reason is None else f"key {key!r}: {reason}"
 
-def check_shape(value: list[Any] | dict[Any, Any], room: int = MAX_DEPTH) -> None:
-    """Check the keys and the depth of plain containers.
+
+def check_shape(value: Any, room: int = MAX_DEPTH) -> None:
+    """Check the keys and the depth of what is inside a container.
 
     This is on the path of every message, hence the shape: one pass, no call
-    per leaf. What is inside extension types is checked as they are packed.
+    per leaf.
 
     Raises:
-        ValueError: A map has a key that is not str, bytes or int, or
-            containers nest more than `room` deep.
+        TooDeep: The items of `value` nest `room` deep or deeper.
+        ValueError: A map has a key that is not str, bytes or int.
     """
     if type(value) is dict:
         for key, item in value.items():
             if type(key) not in _KEYS:
                 raise ValueError("a map has a key that is not str, bytes or int")
-            if type(item) is dict or type(item) is list:
+            if type(item) not in _LEAVES:
                 _go_down(item, room)
     elif len(value) < 8 or not _LEAVES.issuperset(map(type, value)):
         for item in value:
-            if type(item) is dict or type(item) is list:
+            if type(item) not in _LEAVES:
                 _go_down(item, room)
 
 
-def _go_down(value: list[Any] | dict[Any, Any], room: int) -> None:
+def _go_down(item: Any, room: int) -> None:
+    if type(item) not in _CONTAINERS:
+        parts = ext.dataclass_parts(item)
+        if parts is None:
+            return  # packing it says whether it may travel
+        item = parts[1]
     if room <= 1:
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    check_shape(value, room - 1)
+        raise TooDeep(_DEEPER)
+    check_shape(item, room - 1)
+
+
+def _is_too_deep(value: Any) -> bool:
+    try:
+        check_shape([value], MAX_DEPTH + 1)
+    except ValueError as error:
+        return isinstance(error, TooDeep)
+    return False
 
 
 def too_deep(value: Any, room: int = MAX_DEPTH) -> bool:
-    """Say whether an incoming container nests deeper than a sender may send."""
+    """Say whether items of an incoming container nest more than `room` deep."""
     for item in value.values() if type(value) is dict else value:
         nests = type(item) not in _LEAVES and type(item) in _CONTAINERS
-        if nests and (room <= 1 or too_deep(item, room - 1)):
+        if nests and (room < 1 or too_deep(item, room - 1)):
             return True
     return False
 
 
 def holds_undecodable(value: Any) -> Undecodable | None:
-    """Return the first `Undecodable` inside `value`, None if there is none."""
+    """Return the first `Undecodable` inside `value`, None if there is none.
+
+    Only lists and maps can hold one: what is built from an extension type
+    with one inside is undecodable as a whole. Check the depth first.
+    """
     if type(value) is Undecodable:
         return value
     if type(value) is dict:
         value = [*value.keys(), *value.values()]
-    if type(value) in _CONTAINERS:
-        for item in value:
-            if (found := holds_undecodable(item)) is not None:
-                return found
-    elif (fields := ext.dataclass_parts(value)) is not None:
-        return holds_undecodable(fields[1])
+    if type(value) is list:
+        return next(filter(None, map(holds_undecodable, value)), None)
     return None
 
 
-def _named_fields(record: Record) -> dict[str, Any]:
-    """Give the user's own values in a record the names he knows them by."""
-    if record[m.KIND] in (m.CALL, m.CAST):
-        return {"args": record[m.ARGS], "kwargs": record[m.KWARGS]}
-    if record[m.KIND] == m.REPLY:
-        return {"the result": record[m.VALUE]}
-    return {"the message": record[1:]}
+def _named_values(record: Record) -> Iterator[tuple[str, Any]]:
+    """Yield the user's own values in a record under the names he knows them by."""
+    if record[KIND] in (CALL, CAST):
+        for index, value in enumerate(record[ARGS]):
+            yield f"args[{index}]", value
+        for key, value in (record[KWARGS] or {}).items():
+            yield "a keyword", key
+            yield f"kwargs[{key!r}]", value
+    elif record[KIND] == REPLY:
+        yield "the result", record[VALUE]
+    else:
+        yield "the message", record[1:]
 
 
-def _walk(value: Any, path: str, room: int) -> Iterator[tuple[str, Any]]:
+def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield every value inside `value` with its path, outermost first."""
-    if path:
-        yield path, value
-    if room < 0:
-        return
+    yield path, value
     if (fields := ext.dataclass_parts(value)) is not None:
         inside = [(f"{path}.{name}", item) for name, item in fields[1].items()]
     elif type(value) is dict:
-        inside = [(f"{path}[{k!r}]" if path else k, v) for k, v in value.items()]
+        inside = [(f"{path}[{key!r}]", item) for key, item in value.items()]
     elif type(value) in (list, tuple):
         inside = [(f"{path}[{i}]", item) for i, item in enumerate(value)]
     elif type(value) in (set, frozenset):
@@ -264,7 +316,24 @@ def _walk(value: Any, path: str, room: int) -> Iterator[tuple[str, Any]]:
     else:
         inside = []
     for inner_path, item in inside:
-        yield from _walk(item, inner_path, room - 1)
+        yield from _walk(item, inner_path)
+
+
+def _text_of(error: Exception) -> str:
+    """Return class and text of an error that a peer's value has caused.
+
+    What it says may be of any length, hold what UTF-8 cannot, or be the work
+    of a `__str__` that fails.
+    """
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001
+        text = type(error).__name__
+    return text.encode(errors="replace")[:MAX_REASON].decode(errors="ignore")
+
+
+def _no_event(event: object) -> str:
+    return f"an event is named by a str, not by {type(event).__qualname__}"
 
 
 def _remedy(value: Any) -> str:

@@ -194,13 +194,15 @@ class Conversations:
         Raises:
             ProtocolError: The offer contradicts what both sides know.
         """
-        resumes = proof.yours == self.outgoing.id != 0
+        # A conversation is of one incarnation, whatever a new one may claim.
+        known = incarnation == self.incarnation
+        resumes = known and proof.yours == self.outgoing.id != 0
         if resumes:  # may object, so it comes before any change
             self.outgoing.resume(proof.received)
         settled = Settled()
-        if incarnation != self.incarnation:
+        if not known:
             self._forget_incarnation(incarnation, settled)
-        if proof.mine == self.incoming != 0:
+        if known and proof.mine == self.incoming != 0:
             held = proof.mine
         else:
             held = proof.fresh
@@ -217,13 +219,16 @@ class Conversations:
         Raises:
             ProtocolError: The answer is none that the offer allows.
         """
-        resumes = welcome.held == self.outgoing.id != 0
+        known = incarnation == self.incarnation
+        resumes = known and welcome.held == self.outgoing.id != 0
         if resumes:  # may object, so it comes before any change
             self.outgoing.resume(welcome.received)
         elif welcome.held != self._fresh or welcome.received != 0:
             raise ProtocolError("the listener holds a conversation never offered")
+        if not known and welcome.mine == self.incoming:
+            raise ProtocolError("the listener goes on with an earlier life's")
         settled = Settled()
-        if incarnation != self.incarnation:
+        if not known:
             self._forget_incarnation(incarnation, settled)
         if not resumes:
             self._begin(self._fresh, settled)

@@ -34,6 +34,12 @@ NODE: Final = 9
 REF: Final = 10
 RECORD: Final = 11
 
+
+def _node_parts(node: NodeInfo) -> list[Any]:
+    # Constructing one checks nothing, but the receiver will.
+    return [*NodeInfo.from_json(node.to_json()).to_json().values()]
+
+
 _Row = tuple[int, "Callable[[Any], Any]"]
 
 # Python type → (code, what is packed in its place). Sets are sorted by the
@@ -47,7 +53,7 @@ PARTS: Final[dict[type, _Row]] = {
     dt.timedelta: (TIMEDELTA, lambda d: [d.days, d.seconds, d.microseconds]),
     UUID: (UUID_, lambda u: u.bytes),
     Decimal: (DECIMAL, str),
-    NodeInfo: (NODE, lambda n: [n.id, n.host, n.port]),
+    NodeInfo: (NODE, _node_parts),
 }
 
 WHOLE: Final[dict[int, Callable[[Any], Any]]] = {
@@ -97,13 +103,14 @@ def register(cls: Any = None, /, *, name: str | None = None) -> Any:
         ConfigError: It is no dataclass, or the name is another class's.
     """
     if cls is None:
-        return lambda cls: _register(cls, name or cls.__name__)
-    return _register(cls, cls.__name__)
+        return lambda cls: _register(cls, name)
+    return _register(cls, None)
 
 
-def _register(cls: type, name: str) -> type:
-    if not is_dataclass(cls):
+def _register(cls: Any, name: str | None) -> Any:
+    if not isinstance(cls, type) or not is_dataclass(cls):
         raise ConfigError(f"{cls!r} is not a dataclass")
+    name = name or cls.__name__
     holder = _registered.get(name, cls)
     # A reloaded module registers its class anew: same place, new object.
     if (holder.__module__, holder.__qualname__) != (cls.__module__, cls.__qualname__):

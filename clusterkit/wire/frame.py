@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LENGTH: Final = Struct(">I")
 HEADER: Final = Struct(">IQQ")
+LONGEST: Final = 2**32 - 1
+"""The longest frame that a length can announce."""
+
 SEALED_OVERHEAD: Final = HEADER.size + TAG_BYTES - LENGTH.size
 """What a sealed frame's length counts beside its records."""
 

@@ -32,6 +32,10 @@ MAX_GREETING: Final = 1024
 """Limit of a frame before authentication, in bytes."""
 
 NONCE_BYTES: Final = 32
+
+MAX_TEXT: Final = 256
+"""Longest reason or detail of a refusal, in bytes of UTF-8."""
+
 _U64 = 2**64
 
 Role = Literal["member", "client"]
@@ -168,6 +172,11 @@ def read_greeting(frame: bytes) -> tuple[Greeting, bytes, bytes]:
     return greeting, frame[:end], mac
 
 
+def cut(text: str) -> str:
+    """Return what of `text` fits into a refusal, and can be encoded."""
+    return text.encode(errors="replace")[:MAX_TEXT].decode(errors="ignore")
+
+
 def _no_extensions(*_: object) -> object:
     raise ValueError("extension types have no place in a greeting")
 
@@ -177,16 +186,24 @@ def _u64(value: Any) -> None:
         raise ConfigError(f"{value!r} is not an unsigned 64-bit number")
 
 
+def _id(value: Any) -> None:
+    _u64(value)
+    if value == 0:
+        raise ConfigError("0 is no conversation")
+
+
 def _text(value: Any) -> None:
-    if type(value) is not str or len(value) > 256:
+    if type(value) is not str or value != cut(value):
         raise ConfigError(f"{value!r} is not a short text")
 
 
 def _versions(value: Any) -> None:
-    if type(value) is not list or len(value) != 2 or value[0] > value[1]:
+    if type(value) is not list or len(value) != 2:
         raise ConfigError(f"{value!r} is not a range of versions")
     for version in value:
         _u64(version)
+    if value[0] > value[1]:
+        raise ConfigError(f"{value!r} is an empty range of versions")
 
 
 def _role(value: Any) -> None:
@@ -225,10 +242,10 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "host": _host,
     "port": _port,
     "max_message": _u64,
-    "mine": _u64,
-    "fresh": _u64,
+    "mine": _id,
+    "fresh": _id,
     "yours": _u64,
-    "held": _u64,
+    "held": _id,
     "received": _u64,
     "reason": _text,
     "detail": _text,

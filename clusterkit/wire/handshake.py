@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from clusterkit.errors import ConfigError, ProtocolError
-from clusterkit.wire.frame import FrameReader
+from clusterkit.wire.frame import LONGEST, FrameReader
 from clusterkit.wire.greetings import (
     MAX_GREETING,
     Challenge,
@@ -31,6 +31,7 @@ from clusterkit.wire.greetings import (
     Role,
     SealedRefusal,
     Welcome,
+    cut,
     read_greeting,
 )
 from clusterkit.wire.messages import PROTOCOL
@@ -240,6 +241,7 @@ class Dialer(Handshake):
         if not hmac.compare_digest(self._mac(b"listener"), mac):
             raise ProtocolError("the listener does not have the cookie", "cookie")
         self._transcript.update(mac)
+        self._reader.limit = LONGEST  # what follows is for the session to judge
         self.state = "up"
         return [Welcomed(welcome)]
 
@@ -330,7 +332,7 @@ class Listener(Handshake):
         proved = self.state == "proved"
         self.state = "refused"
         kind = SealedRefusal if proved else Refusal
-        return self._emit(kind(reason=reason, detail=detail[:256]), b"listener")
+        return self._emit(kind(reason=reason, detail=cut(detail)), b"listener")
 
     def _on_hello(self, hello: Hello, covered: bytes, mac: bytes) -> list[Event]:
         self._transcript.update(covered)

@@ -44,7 +44,8 @@ class Outbox:
         dropped: Casts that the drop-oldest policy has thrown away.
         put: Ticket of the newest entry.
         taken: Ticket of the newest entry that has left.
-        on_room: Called after entries have left, while somebody waits for it.
+        on_room: Called after entries have left, sent or taken back, while
+            somebody waits for it.
     """
 
     __slots__ = ("_gone", "_queue", "bytes", "dropped", "on_room", "put", "taken")
@@ -81,7 +82,7 @@ class Outbox:
         if index < 0 or self._queue[index] is _GONE:
             return False
         self._erase(index)
-        self._trim()
+        self._tidy()
         return True
 
     def take(self, max_bytes: int, max_records: int) -> tuple[list[RawEntry], int]:
@@ -127,7 +128,7 @@ class Outbox:
         ]
         for index, _ in found:
             self._erase(index)
-        self._trim()
+        self._tidy()
         return [entry for _, entry in found]
 
     def drop_oldest_cast(self) -> Entry | None:
@@ -135,7 +136,7 @@ class Outbox:
         for index, entry in self._entries():
             if entry[1] == CAST:
                 self._erase(index)
-                self._trim()
+                self._tidy()
                 self.dropped += 1
                 return Entry(*entry)
         return None
@@ -148,6 +149,11 @@ class Outbox:
         self.bytes -= len(self._queue[index][0])
         self._queue[index] = _GONE
         self._gone += 1
+
+    def _tidy(self) -> None:
+        self._trim()
+        if self.on_room is not None:
+            self.on_room()
 
     def _trim(self) -> None:
         while self._gone and self._queue[0] is _GONE:

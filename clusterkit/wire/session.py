@@ -90,7 +90,9 @@ class Session:
         self._sent_frames = 0
         self._received_frames = 0
         self._may_send = speaks_first
-        self._controls: list[bytes] = []
+        # One of each kind at most, so a peer that pings and never reads the
+        # answers cannot make them pile up.
+        self._controls: dict[int, bytes] = {}
         # The dialer's first frame goes out at once, empty if need be.
         self._ack_owed = speaks_first
         self._ack_due: float | None = None
@@ -120,27 +122,30 @@ class Session:
         for frame in self._reader.feed(data):
             records = self._open(frame)
             self._may_send = True
-            records, suspect = self._sort_out(records)
+            suspect = self._codec.take_undecodable()
+            records, deep = self._sort_out(records)
             if not records:
                 continue
             self.active = now
             self._talk.received += len(records)
             self._owe_ack(len(frame), now)
-            if suspect or self._codec.take_undecodable():
+            if suspect or deep:
                 records = [r for r in map(self._defuse, records) if r is not None]
-            yield records, len(frame)
+            if records:
+                yield records, len(frame)
 
     def next_frame(self, now: float) -> bytes | None:
         """Return the next frame to send, None if there is nothing to say."""
         entries = self._next_entries() if self._may_take() else ()
         if not entries and not self._controls and not self._ack_owed:
             return None
-        parts = self._controls
-        if entries:
+        parts = [entry[0] for entry in entries]
+        if parts:
             self.active = now
-            parts = [*parts, *[entry[0] for entry in entries]]
+        if self._controls:
+            parts[:0] = self._controls.values()
+            self._controls = {}
         body = array_header(len(parts)) + b"".join(parts)
-        self._controls = []
         self._ack_owed = False
         self._ack_due = None
         self._unacked_in = 0
@@ -148,20 +153,21 @@ class Session:
 
     def on_time(self, now: float) -> bool:
         """Do what is due: an Ack, a Ping. Return False if the peer is dead."""
-        silence = now - self.heard
-        if silence >= self._limits.dead_after:
+        # Compared with the very sums that `next_deadline` returns: a difference
+        # may round to just below, and the shell would wake for nothing, for ever.
+        if now >= self.heard + self._limits.dead_after:
             return False
         if self._ack_due is not None and now >= self._ack_due:
             self._ack_owed = True
-        if now - max(self.heard, self._pinged) >= self._limits.ping_after:
+            self._ack_due = None
+        if now >= self._ping_due():
             self._pinged = now
             self.say_ping()
         return True
 
     def next_deadline(self) -> float:
-        """Return when `on_time` has something to do."""
-        ping = max(self.heard, self._pinged) + self._limits.ping_after
-        due = min(ping, self.heard + self._limits.dead_after)
+        """Return when `on_time` has something to do, later than it last ran."""
+        due = min(self._ping_due(), self.heard + self._limits.dead_after)
         return due if self._ack_due is None else min(due, self._ack_due)
 
     def say_ping(self) -> None:
@@ -175,7 +181,7 @@ class Session:
 
     @property
     def ack_due(self) -> float | None:
-        """When an Ack has to leave at the latest, None if none is owed."""
+        """Until when an Ack may wait for a frame to ride on, None if none does."""
         return self._ack_due
 
     @property
@@ -183,14 +189,17 @@ class Session:
         """Whether `next_frame` has something to say now."""
         return self._ack_owed or bool(self._controls) or self._may_take()
 
+    def _ping_due(self) -> float:
+        return max(self.heard, self._pinged) + self._limits.ping_after
+
     def _say(self, record: Record) -> None:
-        self._controls.append(msgpack.packb(record))
+        self._controls[record[0]] = msgpack.packb(record)
 
     def _owe_ack(self, size: int, now: float) -> None:
         self._unacked_in += size
         if self._unacked_in >= self._limits.ack_bytes:
             self._ack_owed = True
-        elif self._ack_due is None:
+        elif self._ack_due is None and not self._ack_owed:
             self._ack_due = now + self._limits.ack_delay
 
     def _next_entries(self) -> list[RawEntry]:
@@ -245,19 +254,23 @@ class Session:
         Returns:
             The numbered ones, and whether one of them needs `_defuse`.
         """
-        controls = suspect = False
+        controls = deep = False
         for record in records:
             if not m.well_formed(record):
                 raise ProtocolError("a record of unknown kind or shape")
             kind = record[0]
             if kind >= m.UNNUMBERED:
                 controls = True
-            elif too_deep(record[m.ARGS] if kind <= m.CAST else record):
-                suspect = True
+            elif kind > m.CAST:
+                deep = deep or too_deep(record)
+            elif too_deep(record[m.ARGS]) or (
+                record[m.KWARGS] and too_deep(record[m.KWARGS])
+            ):
+                deep = True
         if controls:
             self._act_on_controls(records)
             records = [record for record in records if record[0] < m.UNNUMBERED]
-        return records, suspect
+        return records, deep
 
     def _act_on_controls(self, records: list[Record]) -> None:
         for record in records:
@@ -268,15 +281,29 @@ class Session:
 
     def _defuse(self, record: Record) -> Record | None:
         """Answer or replace a record with a value that cannot be taken."""
-        bad = holds_undecodable(record[1:])
-        if bad is None and not too_deep(record[1:], MAX_DEPTH + 1):
+        reason = _objection(record)
+        if reason is None:
             return record
-        reason = bad.reason if bad else f"nested deeper than {MAX_DEPTH}"
         if record[0] == m.CALL:
             fault = [m.FAULT, record[m.CALL_ID], "badarg", [reason]]
             self._talk.outbox.append(msgpack.packb(fault), m.FAULT, None)
             return None
-        if record[0] == m.REPLY:
+        if record[0] in (m.REPLY, m.FAULT):
+            # The call has ended, and its caller must learn of it.
             return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
         self.undecodable += 1
         return None
+
+
+def _objection(record: Record) -> str | None:
+    """Say why a record cannot be taken, None if it can.
+
+    What follows the fields that are known is not looked at: a later version
+    may have values there that this one cannot build.
+    """
+    fields = record[: len(m.FIELDS[record[0]]) + 1]
+    # Args and kwargs hold values, the others are values.
+    if too_deep(fields, MAX_DEPTH + (record[0] <= m.CAST)):
+        return f"nested deeper than {MAX_DEPTH}"
+    bad = holds_undecodable(fields)
+    return None if bad is None else bad.reason

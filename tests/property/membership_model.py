@@ -25,6 +25,8 @@ class Rules:
     """A foreign ring in which an awaited peer listed us has met us."""
     decline: bool = True
     """Who ignores the end of a meeting says so."""
+    as_of_then: bool = True
+    """Who meets us is listed as of the time at which it spoke."""
     outlived: bool = True
     """A peer ignores what was asked before the asker left its ring."""
 
@@ -91,6 +93,15 @@ class ModelNode:
     def enlist(self, name, weight):
         stamp = self.stamp(True)
         self.entries[name] = (stamp, (stamp, weight))
+
+    def welcome(self, name, weight, spoke):
+        """List who spoke to us, but as of then: what it has done since is later."""
+        member = self.entries.get(name, ((0, True, "", 0),))[0]
+        self.enlist(name, weight)
+        if self.rules.as_of_then:
+            lamport = spoke if member[1] else max(spoke, member[0])
+            then = (lamport, True, self.name, self.incarnation)
+            self.entries[name] = (max(member, then), self.entries[name][1])
 
     def update(self, name, weight):
         if name not in self.lists():
@@ -167,6 +178,8 @@ class ModelNode:
             self.be_alone(self.stamp(True))
         else:
             self.ids, self.entries = then[0], dict(then[1])
+            if self.name in self.entries:
+                self.absorb()
 
     def part(self, ids, stamp):
         if self.rules.left:
@@ -178,6 +191,14 @@ class ModelNode:
             ours = merged.get(name, (member, record))
             merged[name] = (max(ours[0], member), max(ours[1], record))
         return merged
+
+    def absorb(self):
+        """What is owed to a ring that we are in again is merged."""
+        for ticket, (ids, _, entries) in list(self.owed.items()):
+            merged = self.merged(entries)
+            if not ids.isdisjoint(self.ids) and merged[self.name][0][1]:
+                self.entries, self.ids = merged, self.ids | ids
+                del self.owed[ticket]
 
     # The table.
 
@@ -191,11 +212,15 @@ class ModelNode:
             self.on_answer(sender, lamport, ids, entries, kin, *extra)
         elif kind == "taken":
             self.owed.pop(extra[0], None)
-        elif kin:
+        else:
+            self.on_entries(sender, kind, ids, entries, extra)
+        self.save()
+
+    def on_entries(self, sender, kind, ids, entries, extra):
+        if not ids.isdisjoint(self.ids):
             self.on_kin(sender, kind, ids, entries, extra)
         elif kind != "left" and self.name in present(entries):
             self.on_foreign(sender, kind, ids, entries, extra)
-        self.save()
 
     def on_kin(self, sender, kind, ids, entries, extra):
         merged = self.merged(entries)
@@ -205,7 +230,8 @@ class ModelNode:
                 self.tell(sender, "taken", *extra)
             return
         self.entries, self.ids = merged, ids | self.ids
-        self.meeting -= self.lists()
+        self.meeting.discard(sender)
+        self.absorb()
         if kind == "state" and (merged, self.ids) != (entries, ids):
             self.tell(sender, "reply")
         if kind == "farewell":
@@ -219,7 +245,7 @@ class ModelNode:
                 self.say_left(sender, ids, entries, gone)
             return
         if self.rules.awaited and stamp[2] in self.meeting and self.others():
-            self.unite(sender, ids, entries)
+            self.unite({self.name}, ids, entries)
         else:
             self.resign((ids, entries))
         if kind == "farewell":
@@ -233,24 +259,26 @@ class ModelNode:
         one = {self.name: (gone, entries[self.name][1])}
         self.tell(sender, "left", ids=ids & self.left.keys(), entries=one)
 
-    def unite(self, sender, ids, entries):
+    def unite(self, speakers, ids, entries, spoke=0):
         self.entries, self.ids = self.merged(entries), ids | self.ids
-        for name in sorted({self.name, sender} - self.lists()):
-            self.enlist(name, self.entries[name][1][1])
-        self.meeting -= self.lists()
+        for name in sorted(speakers - self.lists()):
+            if name == self.name:
+                self.enlist(name, self.entries[name][1][1])
+            else:
+                self.welcome(name, self.entries[name][1][1], spoke)
+        self.absorb()
 
     def on_join(self, sender, lamport, ids, entries, kin, token):
         if self.outlived(sender, token[0], lamport):
             return
         if not kin and present(entries) == {sender}:
-            self.enlist(sender, entries[sender][1][1])
+            self.welcome(sender, entries[sender][1][1], lamport)
         elif not kin and not self.others():
             self.resign((ids, entries))
             if self.name not in self.lists():
                 self.enlist(self.name, 128)
         else:
-            self.unite(sender, ids, entries)
-        self.meeting -= self.lists()
+            self.unite({self.name, sender}, ids, entries, lamport)
         self.tell(sender, "answer", token, self.incarnation)
 
     def outlived(self, sender, incarnation, lamport):
@@ -266,13 +294,16 @@ class ModelNode:
             if self.rules.decline and listed and not kin:
                 self.decline(sender, ids, entries)
             return
-        if self.outlived(sender, incarnation, lamport):
+        if sender not in self.meeting:
+            self.on_entries(sender, "reply", ids, entries, ())
             return
         self.meeting.discard(sender)
+        if self.outlived(sender, incarnation, lamport):
+            return
         if listed and not kin and not self.others():
             self.resign((ids, entries))
         else:
-            self.unite(sender, ids, entries)
+            self.unite({self.name, sender}, ids, entries, lamport)
 
     def decline(self, sender, ids, entries):
         least = (entries[self.name][0][0] + 1, False, self.name, self.incarnation)

@@ -138,6 +138,8 @@ class Op:
     ids: frozenset
     step: int
     meetings: bool
+    listed_at: tuple
+    others_meet: bool
     holders: set = field(default_factory=set)
     exempt: bool = False
 
@@ -155,6 +157,11 @@ class Weather:
     cuts: bool = False
     ops: tuple = ("insert", "insert", "remove", "leave", "meet", "meet", "update")
     steps: int = 60
+
+    @property
+    def fair(self):
+        """Nothing goes wrong, except that pairs differ in speed."""
+        return not (self.loss or self.repeat or self.reorder or self.crash or self.cuts)
 
     @classmethod
     def draw(cls, rng):
@@ -226,7 +233,11 @@ class World:
         kind = self.rng.choice(self.weather.ops)
         name = self.rng.choice(self.weather.names)
         ids, was = node.ids, node.registers()
-        meetings = self.under_way(node.name)
+        meetings, listed_at = self.under_way(node.name), self.listed_at(node.name)
+        alien = any(
+            m[0] in {"join", "answer"} and node.name not in ({s} if m[0] == "join" else {t})
+            for s, t, m in self.wire
+        )
         arguments = {
             "leave": (),
             "update": (name, self.rng.randint(1, 9)),
@@ -245,7 +256,26 @@ class World:
             stamp = node.registers()[name][kind == "update"]
             stamp = stamp[0] if kind == "update" else stamp
         self.ops.append(
-            Op(kind, name, node.name, tuple(stamp), ids, self.step, meetings, {node.name})
+            Op(
+                kind,
+                name,
+                node.name,
+                tuple(stamp),
+                ids,
+                self.step,
+                meetings,
+                listed_at,
+                alien,
+                {node.name},
+            )
+        )
+
+    def listed_at(self, name):
+        """The latest stamp at which anyone lists `name`."""
+        return max(
+            tuple(node.registers()[name][0])
+            for node in self.nodes.values()
+            if name in node.lists()
         )
 
     def under_way(self, name):
@@ -320,9 +350,10 @@ class World:
         for _ in range(40):
             self.drain()
             for node in self.up():
-                node.tick()
                 for name in node.others():
                     node.greet(name)
+                for _ in self.nodes:
+                    node.tick()
             self.drain()
             after = [(n.name, n.ids, n.registers()) for n in self.up()]
             if after == before:
@@ -370,6 +401,9 @@ class World:
         for op in self.ops:
             if not op.exempt and op.holders & live:
                 self.judge_op(op, live)
+        if self.weather.fair:
+            self.judge_leaves()
+            self.judge_meetings()
         for node in self.up():
             for ids, registers in node.owes():
                 self.judge_owed(node, ids, registers)
@@ -401,8 +435,34 @@ class World:
                 continue
             if stamp < op.stamp and {node.name, op.name} & op.holders & live:
                 self.faults.append(f"{node.name} lists {op.name} in spite of {op}")
-            if op.kind == "leave" and node.name == op.name:
+            ours = stamp > op.stamp and stamp[2] == op.name
+            at_once = op.listed_at >= stamp > op.stamp
+            if node.name == op.name and op.kind == "leave" and not (ours or at_once):
                 self.faults.append(f"{op.name} is back, and nobody asked: {op}")
+
+    def judge_leaves(self):
+        for op in self.ops:
+            node = self.nodes[op.name]
+            if op.kind != "leave" or node.ids.isdisjoint(op.ids) or op.others_meet:
+                continue
+            met = any(step > op.step for step, *_ in self.meets)
+            inserted = any(
+                o.kind == "insert" and (o.step > op.step or o.stamp > op.stamp)
+                for o in self.ops
+            )
+            if not met and not inserted:
+                self.faults.append(f"{op.name} is back without a cause: {op}")
+
+    def judge_meetings(self):
+        """Where all do nothing but meet, all who met are together, and none left."""
+        if set(self.weather.ops) != {"meet"}:
+            return
+        for step, one, other in self.meets:
+            if other not in self.nodes[one].lists():
+                self.faults.append(f"{one} met {other} at {step}, in vain")
+        for node in self.nodes.values():
+            if node.departures:
+                self.faults.append(f"{node.name} left a ring, and nobody asked")
 
     def cause(self, leave):
         """Whether something brought back the node after it had left."""
@@ -414,7 +474,11 @@ class World:
             or any(
                 op.kind == "insert"
                 and op.name == name
-                and (op.step > step or op.stamp > leave.stamp)
+                and (
+                    op.step > step
+                    or op.stamp > leave.stamp
+                    or op.ids.isdisjoint(leave.ids)
+                )
                 for op in self.ops
             )
         )

@@ -1,0 +1,211 @@
+"""The parts of a node, made and put together in the order they need."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from clusterkit.actors.ref import take_ref
+from clusterkit.actors.runtime import Runtime
+from clusterkit.actors.server import GenServer
+from clusterkit.cluster.broadcast import Broadcast
+from clusterkit.cluster.gossip import GossipRing
+from clusterkit.cluster.groups import collapsed_groups
+from clusterkit.cluster.node import ClusterNode
+from clusterkit.cluster.process_hooks import ProcessHooks
+from clusterkit.cluster.ring_file import RingFile
+from clusterkit.cluster.ring_work import ACTOR, RingWork, apply
+from clusterkit.core import HashRing
+from clusterkit.core.membership import Membership
+from clusterkit.events import Event, LinkUp
+from clusterkit.names import Address, NodeInfo
+from clusterkit.net.kernel import Kernel
+from clusterkit.wire.codec import Codec
+from clusterkit.wire.handshake import Identity
+from clusterkit.wire.seal import stretch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from clusterkit.cluster.platform import Platform
+    from clusterkit.config import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `create_cluster` was given, checked."""
+
+    name: str
+    bind: Address
+    advertise: Address | None
+    secrets: list[bytes]
+    ring: str
+    rfactor: int
+    pfactor: int
+    state: str | None
+    leaves: bool
+    config: Config
+    platform: Platform
+
+
+class Assembly:
+    """A node under construction.
+
+    Attributes:
+        node: The node; its ring speaks from `start_ring` on.
+    """
+
+    node: ClusterNode
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._broadcast = Broadcast(plan.config.event_buffer)
+        self._runtime = Runtime(
+            plan.name,
+            plan.config,
+            plan.platform.rng.getrandbits(48),
+            self._publish,
+            copy_local=plan.platform.copy_local,
+        )
+        self._file: RingFile | None = None
+        if plan.state is not None:
+            self._file = RingFile(plan.platform.disk, plan.state)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Bind, read the state file, run the parts; shut down after the block."""
+        plan = self._plan
+        for cookie in plan.secrets:
+            # Before anybody waits for it: it takes as long as many calls.
+            await plan.platform.run_blocking(stretch, cookie)
+        saved = await self._file.open(plan.ring) if self._file is not None else None
+        kernel = self._kernel()
+        try:
+            bound = await kernel.listen(plan.bind, plan.advertise)
+            self._make_node(kernel, saved)
+            self.node.host, self.node.port = bound
+            with collapsed_groups():
+                async with trio.open_nursery() as nursery:
+                    await self._run_parts(nursery)
+                    try:
+                        yield
+                    finally:
+                        with trio.CancelScope(shield=True):
+                            await self.node.shutdown(timeout=plan.config.drain_timeout)
+                        nursery.cancel_scope.cancel()
+        finally:
+            kernel.stop_accepting()
+            if self._file is not None:
+                self._file.close()
+
+    async def start_ring(self) -> None:
+        """Let the ring speak: save this life of the node, then announce it."""
+        await self._runtime.start(ACTOR, self._ring, reserved=True)
+        self._runtime.registry.alias(self._plan.ring, self._runtime.local(ACTOR))
+
+    def _publish(self, event: Event) -> None:
+        self._broadcast.publish(event)
+        if isinstance(event, LinkUp):
+            ring = self._runtime.registry.get(ACTOR)
+            if ring is not None:
+                ring.tell(event)
+
+    def _kernel(self) -> Kernel:
+        plan, runtime = self._plan, self._runtime
+        codec = Codec(
+            plan.config.max_message,
+            take_ref=take_ref,
+            make_ref=lambda parts: runtime.ref(*parts),
+        )
+        now = int(plan.platform.wall_clock() * 1000)
+        kernel = runtime.kernel = Kernel(
+            Identity(name=plan.name, incarnation=now),
+            plan.secrets,
+            plan.platform.transport,
+            codec,
+            plan.config,
+            plan.platform.rng,
+            runtime.delivery,
+            lambda: self._work.name,
+        )
+        return kernel
+
+    def _make_node(self, kernel: Kernel, saved: dict[str, Any] | None) -> None:
+        plan = self._plan
+        membership = self._membership(kernel, saved)
+        kernel.me = Identity(name=plan.name, incarnation=membership.incarnation)
+        hooks = ProcessHooks()
+        self._work = RingWork(
+            membership,
+            kernel,
+            plan.config,
+            name=plan.ring,
+            ring=apply(HashRing(plan.rfactor, plan.pfactor), membership.members),
+            file=self._file,
+            hooks=hooks,
+            notify=self._broadcast.publish,
+            wall_clock=plan.platform.wall_clock,
+        )
+        self._hooks = hooks
+        self._gossip = GossipRing(
+            membership, self._work, hooks, self._runtime, plan.platform
+        )
+        self.node = self._runtime.node = ClusterNode(
+            plan.name,
+            kernel,
+            self._runtime,
+            self._gossip,
+            self._broadcast,
+            leaves=plan.leaves,
+        )
+
+    def _membership(self, kernel: Kernel, saved: dict[str, Any] | None) -> Membership:
+        plan = self._plan
+        node = NodeInfo(plan.name, *kernel.address)
+        now, rng = plan.platform.wall_clock(), plan.platform.rng
+        config = plan.config
+        if saved is not None:
+            return Membership.restore(
+                saved,
+                node,
+                rng=rng,
+                now=now,
+                weight=plan.rfactor,
+                fanout=config.gossip_fanout,
+                ttl=config.tombstone_ttl,
+            )
+        return Membership(
+            node,
+            incarnation=kernel.me.incarnation,
+            rng=rng,
+            now=now,
+            weight=plan.rfactor,
+            fanout=config.gossip_fanout,
+            ttl=config.tombstone_ttl,
+        )
+
+    def _ring(self) -> GossipRing:
+        # A crash restarts the actor around the same state: losing it would
+        # lose the ring.
+        return self._gossip
+
+    async def _run_parts(self, nursery: trio.Nursery) -> None:
+        await nursery.start(self._runtime.run)
+        await nursery.start(self.node.kernel.run)
+        nursery.start_soon(self._work.run)
+        nursery.start_soon(self._hooks.run)
+        await self._runtime.start("_node", _node_actor(), reserved=True)
+
+
+def _node_actor() -> GenServer:
+    """Answers for the node itself."""
+    server = GenServer()
+
+    @server.on_call("ping")
+    async def ping() -> str:
+        return "pong"
+
+    return server

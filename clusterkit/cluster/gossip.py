@@ -1,0 +1,375 @@
+"""GossipRing: which nodes are in the ring, agreed on by gossip.
+
+What a member is, and who may say so, is decided by `core.membership`, a pure
+state machine. This actor brings it messages, commands and the time;
+`ring_work` carries out what it asks for.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from clusterkit.actors.handlers import cast
+from clusterkit.actors.server import GenServer
+from clusterkit.cluster.ring_work import apply
+from clusterkit.errors import (
+    AlreadyInRing,
+    CallTimeout,
+    ClusterError,
+    ConfigError,
+    NodeDown,
+    NotInRing,
+    RingError,
+)
+from clusterkit.events import LinkUp
+from clusterkit.names import NodeInfo, check_name, node_info
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.platform import Platform
+    from clusterkit.cluster.process_hooks import Hook, ProcessHooks
+    from clusterkit.cluster.ring_work import RingWork
+    from clusterkit.core import HashRing, VectorClock
+    from clusterkit.core.membership import Membership
+    from clusterkit.core.ring_effects import Effect
+
+ASK_AGAIN: Final = 1.0
+"""Seconds after which an unanswered request to meet is repeated."""
+
+
+class GossipRing(GenServer):
+    """The ring of one node: its members, and the commands that change them.
+
+    An actor, registered under the ring's name; the methods below are for the
+    program that runs the node. Each that changes the ring returns whether it
+    did, after the change is saved (if there is a state file) and applied here;
+    other nodes learn it by gossip, within a few rounds.
+
+    Args:
+        membership: The state machine.
+        work: Carries out its effects.
+        hooks: Run after each change.
+        runtime: The node's actors.
+        platform: Dice and the clock on the wall.
+
+    Cancellation:
+        A cancelled command may still take effect.
+    """
+
+    def __init__(
+        self,
+        membership: Membership,
+        work: RingWork,
+        hooks: ProcessHooks,
+        runtime: Runtime,
+        platform: Platform,
+    ) -> None:
+        self._membership = membership
+        self._work = work
+        self._hooks = hooks
+        self._runtime = runtime
+        self._config = runtime.config
+        self._platform = platform
+        self._turn = trio.Lock()
+        self._changed = trio.lowlevel.ParkingLot()
+
+    def __repr__(self) -> str:
+        return f"<GossipRing {self.name or '(no ring)'} {self.ring!r}>"
+
+    @property
+    def name(self) -> str:
+        """Name of the ring this node belongs to, "" after it has left."""
+        return self._work.name
+
+    @property
+    def ring(self) -> HashRing:
+        """The members as a hash ring, as they are now."""
+        return apply(self._work.ring, self._membership.members)
+
+    @property
+    def clock(self) -> VectorClock:
+        """Which operations of which node the ring's state contains."""
+        return self._membership.clock
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """Gossip that was ignored, by reason: foreign, invalid, full, stale."""
+        return dict(self._work.dropped)
+
+    async def init(self) -> None:
+        """Announce this life of the node, and begin to poll."""
+        await self._submit(self._membership.start())
+        self._work.tend_links(self._membership.members)
+        self._poll_later()
+
+    async def join(self, ring: str) -> bool:
+        """Belong to a ring of this name, alone for now; then `meet` a member.
+
+        Raises:
+            AlreadyInRing: This node belongs to one.
+            NameTaken: An actor of this node has the name.
+            ConfigError: The name is not valid.
+        """
+        if self.name:
+            raise AlreadyInRing(f"Node already belongs to ring '{self.name}'")
+        self._runtime.registry.alias(check_name(ring, "ring name"), self._process)
+        self._work.name = ring
+        await self._work.save()
+        return True
+
+    async def meet(self, address: NodeInfo | str, *, timeout: float = 5.0) -> bool:
+        """Become one ring with the ring of another node.
+
+        Transitive: all members of both rings are in the united one.
+
+        Args:
+            address: The node, as `id@host:port`.
+            timeout: Seconds for all of it.
+
+        Returns:
+            True; False if it is a member at this address already.
+
+        Raises:
+            RingError: It is a member at another address.
+            NotInRing: This node belongs to no ring; `join` one.
+            NodeDown: It was not reached.
+            WrongCookie, WrongRing, WrongNode, VersionRefused, NameTaken: It
+                refuses.
+            CallTimeout: It was reached, but did not answer in time.
+        """
+        node = node_info(address)
+        self._check_in_ring()
+        if node.id == self._membership.name:
+            raise ConfigError(f"{node} is this node itself")
+        if self._membership.lists(node.id):
+            known = self._membership.find(node.id)
+            if known != node:
+                raise RingError(
+                    f"{node.id} is a member at {known}; use update to move it"
+                )
+            return False
+        with trio.move_on_after(timeout) as scope:
+            await self._connect(node, trio.current_time() + timeout)
+            await self._unite(node.id)
+        if scope.cancelled_caught:
+            self._unpin(node.id)
+            raise CallTimeout(f"{node} did not answer within {timeout:g} s")
+        return True
+
+    async def insert(
+        self, node: NodeInfo | str, weight: int | None = None, *, force: bool = False
+    ) -> bool:
+        """Make a node a member. Not transitive: it leaves a ring it is in.
+
+        Args:
+            node: The node, as `id@host:port`; it need not run yet.
+            weight: Its ring positions; `rfactor` by default.
+            force: Do not wait for hooks of earlier changes.
+
+        Raises:
+            RingError: It is a member at another address, or the weight is not
+                a positive integer.
+            NotInRing: This node belongs to no ring.
+            StateError: The change could not be saved; it was not sent.
+        """
+        async with self._mutation(force=force):
+            todo = self._membership.insert(node, weight)
+        return await self._submit(todo, force=force)
+
+    async def minsert(
+        self,
+        nodes: Iterable[NodeInfo | str],
+        weight: int | None = None,
+        *,
+        force: bool = False,
+    ) -> bool:
+        """Insert several nodes at once; this one among them is skipped."""
+        async with self._mutation(force=force):
+            todo = self._membership.minsert(nodes, weight)
+        return await self._submit(todo, force=force)
+
+    async def update(
+        self, node: NodeInfo | str, weight: int | None = None, *, force: bool = False
+    ) -> bool:
+        """Change a member's weight or address; insert it if it is absent.
+
+        Args:
+            node: The node, with the address it has or is to have.
+            weight: Its ring positions; unchanged by default.
+            force: As for `insert`, which has the errors too.
+        """
+        async with self._mutation(force=force):
+            todo = self._membership.update(node, weight)
+        return await self._submit(todo, force=force)
+
+    async def remove(self, id: str, *, force: bool = False) -> bool:
+        """Remove a member; it is told, and is alone then.
+
+        Args:
+            id: Its name.
+            force: Do not wait for hooks, and close the link at once, without
+                sending what is queued.
+
+        Raises:
+            RingError: It is this node: `leave`.
+            NotInRing: This node belongs to no ring.
+            StateError: The change could not be saved; it was not sent.
+        """
+        async with self._mutation(force=force):
+            todo = self._membership.remove(id)
+        return await self._submit(todo, force=force)
+
+    async def mremove(self, ids: Iterable[str], *, force: bool = False) -> bool:
+        """Remove several members at once; this node among them is skipped."""
+        async with self._mutation(force=force):
+            todo = self._membership.mremove(ids)
+        return await self._submit(todo, force=force)
+
+    async def leave(self, *, force: bool = False) -> bool:
+        """Leave the ring; `join` and `meet` lead back.
+
+        Returns when a member has acknowledged it, or none could be reached;
+        the `Left` event says which.
+
+        Args:
+            force: Do not wait for hooks, and close links at once.
+
+        Raises:
+            NotInRing: This node belongs to no ring.
+        """
+        async with self._mutation(force=force):
+            todo = self._membership.leave()
+            old, self._work.name = self._work.name, ""
+            self._runtime.registry.unalias(old)
+        await self._submit(todo, force=force)
+        await self._work.save()
+        return True
+
+    def find(self, key: str | bytes, n: int | None = None) -> tuple[NodeInfo, ...]:
+        """Return the owner of a key and the owner's neighbours.
+
+        The set is fixed per owner: all its keys have the same one.
+
+        Args:
+            key: Any.
+            n: How many; `pfactor` + 1 by default, less in a small ring.
+        """
+        ring = self.ring
+        n = ring.pfactor + 1 if n is None else n
+        owner = ring.find(key)
+        return (owner, *ring.next(owner.id, n - 1)) if n > 1 else (owner,)
+
+    def range(self, key: str | bytes, n: int | None = None) -> tuple[NodeInfo, ...]:
+        """Return the nodes that own a key, each key having a set of its own."""
+        return self.ring.range_next(key, n)
+
+    def next(self, id: str, n: int | None = None) -> tuple[NodeInfo, ...]:
+        """Return the members that follow `id` on the ring."""
+        return self.ring.next(id, n)
+
+    def prev(self, id: str, n: int | None = None) -> tuple[NodeInfo, ...]:
+        """Return the members that precede `id` on the ring."""
+        return self.ring.prev(id, n)
+
+    def select_random(self, n: int = 1) -> tuple[str, ...]:
+        """Return the names of up to `n` other members, at random."""
+        others = self._membership.others
+        return tuple(self._platform.rng.sample(others, min(n, len(others))))
+
+    def on_process(self, hook: Hook) -> Hook:
+        """Run `hook(old, new)`, async or not, after each change of the ring.
+
+        Mutations wait while it runs, unless forced or its own.
+        """
+        self._hooks.add(hook)
+        return hook
+
+    @cast
+    async def gossip(self, ring: str, message: Any) -> None:
+        """Take what a member of a ring says."""
+        origin = self.caller.origin
+        if origin.role != "member" or (self.name and ring and ring != self.name):
+            self._work.dropped["foreign"] += 1
+            return
+        todo = self._membership.receive(origin.name, message)
+        if not self.name and self._membership.others:
+            await self.join(ring)  # another ring has inserted this node
+        await self._work.submit(todo).taken.wait()
+        self._changed.unpark_all()
+
+    async def handle_info(self, message: Any) -> None:
+        """Poll when it is time; greet a member whose link has come up."""
+        if isinstance(message, LinkUp):
+            self._work.submit(self._membership.greet(message.peer))
+        elif message == "poll":
+            now = self._platform.wall_clock()
+            if self.name:
+                self._work.submit(self._membership.poll(now))
+            else:
+                self._work.submit(self._membership.expire(now))
+            self._poll_later()
+
+    def _poll_later(self) -> None:
+        # A tenth of jitter keeps the polls of many nodes apart.
+        period = self._config.gossip_interval * self._platform.rng.uniform(0.9, 1.1)
+        self.send_after(period, "poll")
+
+    async def _submit(self, todo: list[Effect], *, force: bool = False) -> bool:
+        job = self._work.submit(todo, force=force)
+        await job.done.wait()
+        if job.error is not None:
+            raise job.error
+        return bool(todo)
+
+    @asynccontextmanager
+    async def _mutation(self, *, force: bool) -> AsyncIterator[None]:
+        """Wait for this command's turn, unless it is forced."""
+        self._check_in_ring()
+        if force:
+            yield
+            return
+        async with self._turn:
+            await self._hooks.idle()
+            self._check_in_ring()
+            yield
+
+    def _check_in_ring(self) -> None:
+        if not self.name:
+            raise NotInRing("this node belongs to no ring; join one first")
+
+    async def _connect(self, node: NodeInfo, deadline: float) -> None:
+        """Keep dialling until the link is up or the peer refuses."""
+        kernel = self._runtime.kernel
+        while True:
+            try:
+                await kernel.connect(node)
+            except NodeDown as error:
+                if trio.current_time() + self._config.down_after > deadline:
+                    self._unpin(node.id)
+                    raise NodeDown(f"{node}: {error}", error.outcome) from error
+            except ClusterError:
+                self._unpin(node.id)
+                raise
+            else:
+                return
+
+    async def _unite(self, peer: str) -> None:
+        while not self._membership.lists(peer):
+            self._work.submit(self._membership.meet(peer))
+            with trio.move_on_after(ASK_AGAIN):
+                while not self._membership.lists(peer):
+                    await self._changed.park()
+        await self._work.caught_up()
+
+    def _unpin(self, peer: str) -> None:
+        """Stop dialling a node that has not become a member."""
+        link = self._runtime.kernel.peers.get(peer)
+        if link is not None and not self._membership.lists(peer):
+            link.pinned = False
+            if link.connection is None:
+                self._runtime.kernel.drop(link, "not met")

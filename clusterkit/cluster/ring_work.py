@@ -1,0 +1,323 @@
+"""Carrying out what the ring's state machine asks for, in order.
+
+One task works through the effects of one step after the other: save, tell,
+send, close links. A step whose change cannot be saved sends nothing; the next
+one saves first. So whatever a peer hears from this node survives its crash.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from clusterkit.core import ring_effects as effects
+from clusterkit.errors import StateError
+from clusterkit.events import Left, Removed, RingChanged, RingConflict
+from clusterkit.logs import log
+from clusterkit.wire import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clusterkit.cluster.process_hooks import ProcessHooks
+    from clusterkit.cluster.ring_file import RingFile
+    from clusterkit.config import Config
+    from clusterkit.core import HashRing
+    from clusterkit.core.membership import Membership
+    from clusterkit.events import Event
+    from clusterkit.names import NodeInfo
+    from clusterkit.net.kernel import Kernel
+    from clusterkit.net.link import Link
+
+logger = logging.getLogger("clusterkit.cluster")
+
+ACTOR: Final = "_ring"
+"""What the ring's actor is registered as beside the ring's name: a node that is
+in no ring still has to hear what rings say about it."""
+
+CANDIDATE_TIME: Final = 1.0
+"""Seconds a member gets to take over what a leaver hands it."""
+
+
+class Job:
+    """One step's effects.
+
+    Attributes:
+        force: Close links without draining them.
+        taken: Set when all but a hand-over is done.
+        done: Set when all of it is.
+        error: Why it could not be saved, None if it was.
+        told: The member that took over a leave.
+    """
+
+    def __init__(self, todo: list[effects.Effect], *, force: bool) -> None:
+        self.todo = deque(todo)
+        self.force = force
+        self.taken = trio.Event()
+        self.done = trio.Event()
+        self.error: StateError | None = None
+        self.told: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Job {len(self.todo)} left{' forced' if self.force else ''}>"
+
+    def finish(self) -> None:
+        """Let those go on who wait for it."""
+        self.taken.set()
+        self.done.set()
+
+
+class RingWork:
+    """Works through jobs.
+
+    Args:
+        membership: The state machine; read for what to save.
+        kernel: Its links follow the membership.
+        config: Bounds and times.
+        ring: The hash ring of the members so far.
+        file: Where the state is kept, None for nowhere.
+        hooks: Run after each change.
+        notify: Publishes an event.
+        wall_clock: Seconds since 1970.
+
+    Attributes:
+        name: Of the ring, "" while this node is in none.
+        ring: The members as a hash ring, as of the last `RingChanged`.
+        dropped: What was ignored, by kind.
+    """
+
+    def __init__(
+        self,
+        membership: Membership,
+        kernel: Kernel,
+        config: Config,
+        *,
+        name: str,
+        ring: HashRing,
+        file: RingFile | None,
+        hooks: ProcessHooks,
+        notify: Callable[[Event], None],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.ring = ring
+        self.dropped: Counter[str] = Counter()
+        self._membership = membership
+        self._kernel = kernel
+        self._config = config
+        self._file = file
+        self._hooks = hooks
+        self._notify = notify
+        self._wall_clock = wall_clock
+        self._jobs: deque[Job] = deque()
+        self._arrived = trio.lowlevel.ParkingLot()
+        self._unsaved = False
+        self._handed: dict[int, trio.Event] = {}
+        self._takers: dict[int, str] = {}
+        self._table: dict[type, Callable[[Any, Job], None]] = {
+            effects.Send: self._send,
+            effects.HandedOver: self._handed_over,
+            effects.Changed: self._changed,
+            effects.Conflict: self._conflict,
+            effects.LeftRing: self._left,
+            effects.RemovedFromRing: self._removed,
+            effects.CloseLinks: self._close_links,
+            effects.Dropped: self._drop,
+        }
+
+    def __repr__(self) -> str:
+        return f"<RingWork {self.name or '(no ring)'} jobs={len(self._jobs)}>"
+
+    def submit(self, todo: list[effects.Effect], *, force: bool = False) -> Job:
+        """Queue the effects of one step; a cancelled waiter stops nothing."""
+        job = Job(todo, force=force)
+        if todo:
+            self._queue(job)
+        else:
+            job.finish()
+        return job
+
+    async def caught_up(self) -> None:
+        """Wait until everything submitted so far is saved and carried out.
+
+        Raises:
+            StateError: It could not be saved.
+        """
+        job = Job([], force=False)
+        self._queue(job)
+        await job.done.wait()
+        if job.error is not None:
+            raise job.error
+
+    def _queue(self, job: Job) -> None:
+        self._jobs.append(job)
+        self._arrived.unpark()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            while not self._jobs:
+                await self._arrived.park()
+            job = self._jobs.popleft()
+            if await self._save(job):
+                self._carry_out(job)
+            else:
+                job.finish()
+
+    async def save(self) -> None:
+        """Write the state file now.
+
+        Raises:
+            StateError: The disk refused.
+        """
+        if self._file is not None:
+            plain = self._membership.to_plain(self._wall_clock())
+            await self._file.save(self.name, plain)
+
+    async def _save(self, job: Job) -> bool:
+        """Save if the job needs it; say whether it may go on."""
+        if job.todo and isinstance(job.todo[0], effects.Persist):
+            job.todo.popleft()
+            self._unsaved = True
+        if self._unsaved:
+            try:
+                await self.save()
+            except StateError as error:
+                log(logger, logging.ERROR, "state_not_saved", error=error)
+                job.error = error
+                return False
+            self._unsaved = False
+        return True
+
+    def _carry_out(self, job: Job) -> None:
+        """Do what is left of a job; a hand-over goes on beside the next ones."""
+        while job.todo:
+            effect = job.todo.popleft()
+            if isinstance(effect, effects.HandOver):
+                self._kernel.spawn(self._hand_over, effect, job)
+                job.taken.set()
+                return
+            self._table[type(effect)](effect, job)
+        job.finish()
+
+    async def _hand_over(self, effect: effects.HandOver, job: Job) -> None:
+        """Offer a message to one candidate after the other until one has it."""
+        taken = self._handed[effect.ticket] = trio.Event()
+        for candidate in effect.candidates:
+            self._post(candidate, effect.message)
+            with trio.move_on_after(CANDIDATE_TIME):
+                await taken.wait()
+                break
+        del self._handed[effect.ticket]
+        job.told = self._takers.pop(effect.ticket, None)
+        self._carry_out(job)
+
+    def _handed_over(self, effect: effects.HandedOver, job: Job) -> None:
+        if effect.ticket in self._handed:
+            self._takers[effect.ticket] = effect.by
+            self._handed[effect.ticket].set()
+
+    def _send(self, effect: effects.Send, job: Job) -> None:
+        self._post(effect.to, effect.message)
+
+    def _post(self, name: str, message: tuple[Any, ...]) -> None:
+        """Send gossip to a node, unless it is known to be down.
+
+        What gossip loses it says again; queueing it for a dead member would
+        only fill the outbox.
+        """
+        link = self._link(name)
+        if link is None or link.down or link.full or link.given_up is not None:
+            return
+        record = [m.CAST, ACTOR, "gossip", [self.name, list(message)], None]
+        link.post(self._kernel.codec.encode(record), m.CAST, ACTOR)
+        link.wake()
+
+    def _link(self, name: str) -> Link | None:
+        """Return the link to a node, None if nobody knows where it is."""
+        if name not in self._kernel.peers and self._kernel.where(name) is None:
+            node = self._membership.find(name)
+            if node is None:
+                return None
+            self._kernel.know(node)
+        return self._kernel.link_to(name)
+
+    def _changed(self, effect: effects.Changed, job: Job) -> None:
+        old, self.ring = self.ring, apply(self.ring, effect.new)
+        self.tend_links(effect.new)
+        log(
+            logger,
+            logging.INFO,
+            "ring_changed",
+            cause=effect.cause,
+            members=",".join(sorted(node.id for node in effect.new)),
+        )
+        self._notify(RingChanged(old, self.ring, effect.cause))
+        self._hooks.put(old, self.ring)
+
+    def tend_links(self, members: Mapping[NodeInfo, int]) -> None:
+        """Know where members are; keep a link to each while they are few."""
+        mesh = len(members) < self._config.full_mesh
+        for node in members:
+            if node.id == self._membership.name:
+                continue
+            self._kernel.know(node)
+            if mesh or node.id in self._kernel.peers:
+                link = self._kernel.link_to(node.id)
+                link.pinned = mesh
+                link.ensure_dialling()
+
+    def _conflict(self, effect: effects.Conflict, job: Job) -> None:
+        log(
+            logger,
+            logging.WARNING,
+            "ring_conflict",
+            peer=effect.peer,
+            name_=effect.name,
+        )
+        self._notify(RingConflict(effect.peer, effect.ours, effect.theirs))
+
+    def _left(self, effect: effects.LeftRing, job: Job) -> None:
+        async def tell() -> None:
+            await job.done.wait()
+            log(logger, logging.INFO, "left_ring", told=job.told)
+            self._notify(Left(job.told))
+
+        self._kernel.spawn(tell)
+
+    def _removed(self, effect: effects.RemovedFromRing, job: Job) -> None:
+        log(logger, logging.WARNING, "removed_from_ring", by=effect.by)
+        self._notify(Removed(effect.by))
+
+    def _close_links(self, effect: effects.CloseLinks, job: Job) -> None:
+        for name in effect.peers:
+            self._kernel.forget(name)
+            link = self._kernel.peers.get(name)
+            if link is None:
+                continue
+            link.pinned = False
+            if job.force:
+                self._kernel.drop(link, "not a member")
+            else:
+                self._kernel.spawn(self._kernel.disconnect, name)
+
+    def _drop(self, effect: effects.Dropped, job: Job) -> None:
+        self.dropped[effect.what] += effect.count
+
+
+def apply(ring: HashRing, members: Mapping[NodeInfo, int]) -> HashRing:
+    """Return `ring` with exactly these members and weights.
+
+    By differences from the ring that is there, so that its sorted positions
+    are spliced instead of sorted anew.
+    """
+    for node in ring.nodes():
+        if node not in members:
+            ring = ring.remove(node)
+    for node, weight in members.items():
+        if ring.weight(node.id) != weight:
+            ring = ring.update(node, weight)
+    return ring

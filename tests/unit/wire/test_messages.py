@@ -1,0 +1,72 @@
+"""A record is checked by its kind before anything believes its fields."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterkit.wire import messages as m
+
+EXAMPLES = {
+    m.CALL: ["counter", "add", [1], {"by": 2}, 7, 5_000],
+    m.CAST: ["counter", "add", [1], None],
+    m.REPLY: [7, object()],
+    m.FAULT: [7, "noproc", []],
+    m.CANCEL: [7],
+    m.MONITOR: [1, "counter"],
+    m.DEMONITOR: [1],
+    m.DOWN: [1, "crashed"],
+    m.CHOKE: ["counter"],
+    m.UNCHOKE: ["counter"],
+    m.REFUSED: ["counter", 3],
+    m.PING: [1],
+    m.PONG: [1],
+    m.BYE: [],
+}
+KINDS = pytest.mark.parametrize("kind", EXAMPLES, ids=m.NAMES.get)
+
+
+def test_every_kind_has_fields_and_a_name():
+    assert EXAMPLES.keys() == m.FIELDS.keys() == m.NAMES.keys()
+
+
+@KINDS
+def test_a_record_with_its_fields_is_well_formed(kind):
+    assert m.well_formed([kind, *EXAMPLES[kind]])
+
+
+@KINDS
+def test_fields_of_a_later_version_are_allowed(kind):
+    assert m.well_formed([kind, *EXAMPLES[kind], "later", {}])
+
+
+@KINDS
+def test_a_record_that_lacks_its_last_field_is_refused(kind):
+    assert not m.well_formed([kind, *EXAMPLES[kind]][:-1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "index"),
+    [
+        (kind, index)
+        for kind, fields in EXAMPLES.items()
+        for index in range(len(fields))
+        if (kind, index) != (m.REPLY, 1)
+    ],
+)
+def test_a_field_of_another_type_is_refused(kind, index):
+    fields = list(EXAMPLES[kind])
+    fields[index] = 1.5
+    assert not m.well_formed([kind, *fields])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [None, 1, "Call", b"\x01", {}, [], [None], ["1"], [0], [12], [13], [14], [35]],
+)
+def test_what_is_no_record_is_refused(record):
+    assert not m.well_formed(record)
+
+
+def test_only_the_connections_own_kinds_are_unnumbered():
+    unnumbered = {kind for kind in m.FIELDS if kind >= m.UNNUMBERED}
+    assert unnumbered == {m.PING, m.PONG, m.BYE}
