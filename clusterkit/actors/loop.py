@@ -123,8 +123,7 @@ class Loop:
             self.current = record, origin, size, deadline = queue.popleft()
             mailbox.bytes -= size
             kind = record[0]
-            if self.current_caller is not None:
-                self.current_caller = None
+            self.current_caller = None
             try:
                 if kind == m.CAST:
                     _, _, event, args, kwargs, *_ = record
@@ -140,9 +139,7 @@ class Loop:
                         await self._unusual_cast(handler, record, origin)
                 elif kind == m.CALL:
                     await self._answer(handlers, record, origin, deadline)
-                elif kind == INFO:
-                    await server.handle_info(record[1])
-                else:
+                elif not await self._take_internal(record):
                     return "shutdown"
             except Exception as error:  # noqa: BLE001 - the crash barrier
                 return self.crashed(error, record, origin)
@@ -154,6 +151,13 @@ class Loop:
                 self.relax()
                 await trio.lowlevel.checkpoint()
                 turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+
+    async def _take_internal(self, record: list[Any]) -> bool:
+        """Take a record that never left the process; False ends the actor."""
+        if record[0] == STOP:
+            return False
+        await self.server.handle_info(record[1])
+        return True
 
     async def _answer(
         self,

@@ -136,7 +136,8 @@ class ClusterSimulation(Simulation):
             trio.TooSlowError: They did not; the text has their rings.
         """
         with trio.move_on_after(timeout):
-            while not self._agreed():
+            # Agreement is of all nodes at once: there is no one event for it.
+            while not self._agreed():  # noqa: ASYNC110
                 await trio.sleep(_LOOK)
             return
         rings = {name: sorted(node.ring.weights()) for name, node in self.nodes.items()}

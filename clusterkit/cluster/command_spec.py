@@ -1,0 +1,158 @@
+"""What a command is: the columns of the command table.
+
+Only the shape is here; the rows are in `commands`. Nothing in it runs: the
+server answers commands, the command line reads and renders them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Literal
+
+
+class Kind(StrEnum):
+    """What a word on the command line stands for: how it is read and completed."""
+
+    NODE = "id"
+    RING = "ring"
+    HOST = "host"
+    PORT = "port"
+    NUMBER = "number"
+    COUNT = "n"
+    SECONDS = "seconds"
+    KEY = "key"
+    TARGET = "name[@node]"
+    EVENT = "event"
+    JSON = "json"
+    COMMAND = "command"
+    WORD = "word"
+    PATH = "path"
+    ADDRESS = "id@host:port"
+    CLASS = "name=module:Class"
+    TRIPLE = "id host port"
+
+
+class Where(Enum):
+    """Who carries a command out."""
+
+    NODE = "the node spoken to"
+    HERE = "the command line itself"
+    SHELL = "the command line itself, but not from its prompt"
+
+
+class View(Enum):
+    """How a result is shown to a person; a machine always gets the JSON."""
+
+    DONE = "ok"
+    VALUE = "the JSON value"
+    WORD = "the word alone"
+    TREE = "a summary and a table of nodes"
+    NODES = "a table of nodes"
+    NODE = "one node"
+    OWNERS = "the ids, most preferred first"
+    WEIGHTS = "a table of weights"
+    LINKS = "a table of links"
+    ACTORS = "a table of actors"
+    RING = "a picture of the ring, and a table of shares"
+    EVENTS = "a line for each event"
+    HELP = "a help page"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """A word, or several, that a command takes by position.
+
+    Attributes:
+        name: What it is called in the request and in help.
+        kind: What it stands for.
+        help: What it means.
+        times: How often it comes: exactly once, perhaps, any number of
+            times, or at least once.
+        words: The only words it may be; empty for any.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    times: Literal["once", "perhaps", "any", "some"] = "once"
+    words: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """How a usage line shows it."""
+        shown = "|".join(self.words) or " ".join(
+            f"<{word}>" for word in self.name.split()
+        )
+        return {
+            "once": shown,
+            "perhaps": f"[{shown}]",
+            "any": f"[{shown} …]",
+            "some": f"{shown} …",
+        }[self.times]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """A flag, with a value or without.
+
+    Attributes:
+        flags: Its spellings, short before long.
+        name: What it is called in the request.
+        help: What it means.
+        kind: What its value stands for; None for a switch.
+        default: Its value when it is absent, as help shows it.
+        repeats: Whether it may come more than once.
+    """
+
+    flags: tuple[str, ...]
+    name: str
+    help: str
+    kind: Kind | None = None
+    default: str | int | float | None = None
+    repeats: bool = False
+
+    @property
+    def usage(self) -> str:
+        """How a usage line shows it."""
+        value = "" if self.kind is None else f" <{self.kind}>"
+        shown = f"[{'|'.join(self.flags)}{value}]"
+        return f"{shown} …" if self.repeats else shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One row of the command table.
+
+    Attributes:
+        name: What is typed, and what the command server calls it.
+        help: One sentence.
+        example: What is typed, and what comes of it.
+        arguments: By position; only the last may come more than once.
+        options: Its own, beside those that all commands have.
+        details: More sentences, for its help page.
+        changes: What it changes; "" for nothing.
+        view: How its result is shown to a person.
+        beside: Queries whose results the picture for a person needs, too.
+        timed: Whether the node is told how long it may take.
+        where: Who carries it out.
+    """
+
+    name: str
+    help: str
+    example: tuple[str, str]
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    details: str = ""
+    changes: str = ""
+    view: View = View.VALUE
+    beside: tuple[str, ...] = ()
+    timed: bool = False
+    where: Where = Where.NODE
+
+    @property
+    def usage(self) -> str:
+        """The usage line, without the program's name."""
+        parts = [option.usage for option in self.options]
+        parts += [argument.usage for argument in self.arguments]
+        return " ".join([self.name, *parts])
