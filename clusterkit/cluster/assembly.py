@@ -12,12 +12,14 @@ from clusterkit.actors.ref import take_ref
 from clusterkit.actors.runtime import Runtime
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.broadcast import Broadcast
+from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.process_hooks import ProcessHooks
 from clusterkit.cluster.ring_file import RingFile
 from clusterkit.cluster.ring_work import ACTOR, RingWork, apply
+from clusterkit.cluster.watchdog import Watchdog
 from clusterkit.core import HashRing
 from clusterkit.core.membership import Membership
 from clusterkit.events import Event, LinkUp
@@ -70,6 +72,8 @@ class Assembly:
             self._publish,
             copy_local=plan.platform.copy_local,
         )
+        guard(self._runtime)
+        self._watchdog = Watchdog(plan.config.held_after)
         self._file: RingFile | None = None
         if plan.state is not None:
             self._file = RingFile(plan.platform.disk, plan.state)
@@ -159,6 +163,7 @@ class Assembly:
             self._runtime,
             self._gossip,
             self._broadcast,
+            self._watchdog,
             leaves=plan.leaves,
         )
 
@@ -197,6 +202,8 @@ class Assembly:
         await nursery.start(self.node.kernel.run)
         nursery.start_soon(self._work.run)
         nursery.start_soon(self._hooks.run)
+        if self._plan.platform.watchdog:
+            nursery.start_soon(self._watchdog.run)
         await self._runtime.start("_node", _node_actor(), reserved=True)
 
 

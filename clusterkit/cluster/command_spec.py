@@ -18,7 +18,7 @@ class Kind(StrEnum):
     RING = "ring"
     HOST = "host"
     PORT = "port"
-    NUMBER = "number"
+    WEIGHT = "weight"
     COUNT = "n"
     SECONDS = "seconds"
     KEY = "key"
@@ -64,8 +64,8 @@ class Argument:
     """A word, or several, that a command takes by position.
 
     Attributes:
-        name: What it is called in the request and in help.
-        kind: What it stands for.
+        name: What it is called in the request.
+        kind: What it stands for, and how usage lines show it.
         help: What it means.
         times: How often it comes: exactly once, perhaps, any number of
             times, or at least once.
@@ -81,9 +81,7 @@ class Argument:
     @property
     def usage(self) -> str:
         """How a usage line shows it."""
-        shown = "|".join(self.words) or " ".join(
-            f"<{word}>" for word in self.name.split()
-        )
+        shown = "|".join(self.words) or " ".join(f"<{w}>" for w in self.kind.split())
         return {
             "once": shown,
             "perhaps": f"[{shown}]",

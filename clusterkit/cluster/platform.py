@@ -35,6 +35,7 @@ class Platform:
             thread, or in place where virtual time knows no threads.
         copy_local: Send local calls through the codec, too, so that a test
             with one node finds what would fail between two.
+        watchdog: Measure how long handlers hold the event loop, by real time.
     """
 
     transport: Transport = field(default_factory=TcpTransport)
@@ -43,3 +44,4 @@ class Platform:
     wall_clock: Callable[[], float] = time.time
     run_blocking: Callable[..., Awaitable[Any]] = trio.to_thread.run_sync
     copy_local: bool = False
+    watchdog: bool = True

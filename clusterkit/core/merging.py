@@ -125,7 +125,7 @@ def _on_foreign(step: Step, sender: str, message: Message) -> None:
         return
     # Listed by the hand of a peer whose answer is awaited: this is the answer.
     if stamp.name in standing.meeting and not standing.alone:
-        _unite(step, sender, theirs, [standing.node])
+        _unite(step, sender, theirs)
         _tell_rest(step, sender, theirs)
     else:
         _adopt(step, theirs)
@@ -168,19 +168,14 @@ def _adopt(step: Step, theirs: RingState) -> None:
 
 
 def _unite(
-    step: Step, sender: str, theirs: RingState, speakers: list[NodeInfo]
+    step: Step, sender: str, theirs: RingState, peer: NodeInfo | None = None
 ) -> None:
-    """Make one ring of two; those who speak for them are in it."""
+    """Make one ring of two."""
     standing, mine = step.standing, step.standing.state
-    standing.unite(theirs, speakers)
+    standing.unite(theirs, peer)
     standing.settle()
     step.cause = "join"
     step.spread(mine.entries, {sender})
-
-
-def _meet(step: Step, sender: str, theirs: RingState) -> None:
-    speakers = [step.standing.node, theirs.entries[sender].node(sender)]
-    _unite(step, sender, theirs, speakers)
 
 
 def _on_join(step: Step, sender: str, message: Message) -> None:
@@ -195,15 +190,15 @@ def _on_join(step: Step, sender: str, message: Message) -> None:
         return
     kin = mine.is_kin(theirs)
     if not kin and present_names(theirs) == [sender]:
-        _take_in(step, sender, theirs.entries[sender])
+        _take_in(step, sender, theirs)
     elif not kin and standing.alone:
         standing.adopt(theirs)
-        standing.unite(theirs, [standing.node])
+        standing.unite(theirs)
         standing.settle()
         step.cause = "join"
         step.spread(theirs.entries, {sender})
     else:
-        _meet(step, sender, theirs)
+        _unite(step, sender, theirs, theirs.entries[sender].node(sender))
     step.send(sender, Kind.ANSWER, *message.marks, standing.incarnation)
 
 
@@ -215,11 +210,11 @@ def _is_outlived(mine: RingState, peer: str, incarnation: int, lamport: int) -> 
     return (entry.member.incarnation, entry.member.lamport) > (incarnation, lamport)
 
 
-def _take_in(step: Step, sender: str, asker: Entry) -> None:
+def _take_in(step: Step, sender: str, theirs: RingState) -> None:
     standing, mine = step.standing, step.standing.state
-    known = mine.entries.get(sender)
+    asker, known = theirs.entries[sender], mine.entries.get(sender)
     weight = (known if known and known.present else asker).record.weight
-    standing.enlist({asker.node(sender): weight})
+    standing.welcome(asker.node(sender), weight, theirs.lamport)
     step.cause = "join"
     step.spread(mine.entries, {sender})
 
@@ -242,7 +237,7 @@ def _on_answer(step: Step, sender: str, message: Message) -> None:
     elif standing.alone and _is_foreign_host(standing, theirs):
         _adopt(step, theirs)
     else:
-        _meet(step, sender, theirs)
+        _unite(step, sender, theirs, theirs.entries[sender].node(sender))
         _tell_rest(step, sender, theirs)
 
 

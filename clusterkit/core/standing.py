@@ -122,23 +122,44 @@ class Standing:
         if entry.node(self.name) != self.node:
             self.rewrite(self.node, entry.record.weight)
 
-    def unite(self, theirs: RingState, speakers: Iterable[NodeInfo]) -> None:
-        """Become one ring with `theirs`, and list each of the speakers.
+    def welcome(self, node: NodeInfo, weight: int, spoke: int) -> None:
+        """Make a peer present that has met this node.
+
+        As of the time at which it spoke: if it has left since, that is later.
+
+        Args:
+            node: The peer.
+            weight: Its weight.
+            spoke: The Lamport time of its message.
+        """
+        known = self.state.entries.get(node.id)
+        self.enlist({node: weight})
+        fresh = self.state.entries[node.id]
+        if known is None:
+            then = fresh.member._replace(lamport=spoke)
+        elif known.present:
+            then = max(known.member, fresh.member._replace(lamport=spoke))
+        else:
+            # At equal times presence wins, so this is later than the removal.
+            lamport = max(spoke, known.member.lamport)
+            then = fresh.member._replace(lamport=lamport)
+        self._write({node.id: replace(fresh, member=then)})
+
+    def unite(self, theirs: RingState, peer: NodeInfo | None = None) -> None:
+        """Become one ring with `theirs`; this node is in it, and so is the peer.
 
         Args:
             theirs: The other ring's state.
-            speakers: Who meets; one that either ring had removed is present
-                again, by a new stamp.
+            peer: Who met this node. If either ring had removed one of the two,
+                it is present again, by a new stamp.
         """
         self.become(self.state.merge(theirs))
         entries = self.state.entries
-        absent = {
-            node: entries[node.id].record.weight if node.id in entries else self.weight
-            for node in speakers
-            if not entries.lists(node.id)
-        }
-        if absent:
-            self.enlist(absent)
+        if not entries.lists(self.name):
+            weight = entries[self.name].record.weight if self.name in entries else 0
+            self.enlist({self.node: weight or self.weight})
+        if peer is not None and not entries.lists(peer.id):
+            self.welcome(peer, entries[peer.id].record.weight, theirs.lamport)
 
     def call_off(self) -> None:
         """Want no meeting any more: what was asked for is declined."""

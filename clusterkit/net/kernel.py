@@ -117,7 +117,9 @@ class Kernel:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            await trio.sleep_forever()
+            while True:
+                await trio.sleep(self.config.idle_close / 4)
+                self._close_idle()
 
     def accept(self) -> None:
         """Begin to accept connections; actors must be ready for messages."""
@@ -288,6 +290,12 @@ class Kernel:
     def fresh_id(self) -> int:
         """Return a random id for a conversation, never 0."""
         return self.rng.getrandbits(64) or 1
+
+    def _close_idle(self) -> None:
+        """Say Bye on links that nobody needs; they are dialled anew on demand."""
+        for link in self.peers.values():
+            if link.idle(self.config.idle_close) and link.connection is not None:
+                self.spawn(link.connection.finish)
 
     async def _accept_all(self, listener: Listener) -> None:
         while self._listener is listener:

@@ -92,6 +92,12 @@ class Link(Peer):
             or self.talk.outgoing.unacked > 0
         )
 
+    def idle(self, seconds: float) -> bool:
+        """Whether an established link has carried nothing for so long."""
+        if self.connection is None or self.wanted:
+            return False
+        return trio.current_time() - self.connection.session.active >= seconds
+
     def wake(self) -> None:
         """Have what is queued sent soon; dial if there is no connection."""
         if self.connection is not None:

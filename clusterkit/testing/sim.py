@@ -184,6 +184,7 @@ class ClusterSimulation(Simulation):
             wall_clock=self.wall,
             run_blocking=_in_place,
             copy_local=True,
+            watchdog=False,
         )
         try:
             with life.scope:

@@ -196,8 +196,8 @@ class Codec:
         """Find the value that made packing fail, and name the way to it."""
         values = list(_named_values(record))
         if isinstance(error, TooDeep):
-            path = next(path for path, value in values if _is_too_deep(value))
-            return f"cannot send {path}: {error}"
+            deep = (path for path, value in values if _is_too_deep(value))
+            return f"cannot send {next(deep, 'the message')}: {error}"
         for top, whole in values:
             for path, value in _walk(whole, top):
                 reason = self._fault_of(value)

@@ -447,7 +447,12 @@ class World:
                 continue
             met = any(step > op.step for step, *_ in self.meets)
             inserted = any(
-                o.kind == "insert" and (o.step > op.step or o.stamp > op.stamp)
+                o.kind == "insert"
+                and (
+                    o.step > op.step
+                    or o.stamp > op.stamp
+                    or o.ids.isdisjoint(op.ids)
+                )
                 for o in self.ops
             )
             if not met and not inserted:

@@ -162,7 +162,7 @@ class Talk:
         """Check that the next frame holds exactly these records."""
         frame = self.session.next_frame(self.now)
         assert frame is not None
-        length, counter, acked = struct.unpack_from(">IQQ", frame)
+        length, _, acked = struct.unpack_from(">IQQ", frame)
         body = frame[20:-32]
         assert frame == sealed(OURS, self.said, acked, body)
         assert length == len(frame) - 4

@@ -43,9 +43,11 @@ RFC_4231 = {
     ),
     "case 7": (
         b"\xaa" * 131,
-        b"This is a test using a larger than block-size key and a larger than "
-        b"block-size data. The key needs to be hashed before being used by the "
-        b"HMAC algorithm.",
+        (
+            b"This is a test using a larger than block-size key and a larger than "
+            b"block-size data. The key needs to be hashed before being used by the "
+            b"HMAC algorithm."
+        ),
         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
     ),
 }

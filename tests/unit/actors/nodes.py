@@ -1,0 +1,96 @@
+"""Nodes in virtual time: real ones, on a network in memory, in one process.
+
+What takes hours here takes no time at all; what never ends is noticed after
+ten virtual minutes.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextlib import asynccontextmanager
+from random import Random
+
+import trio
+from trio.testing import MockClock
+
+from clusterkit import Config, create_cluster
+from clusterkit.cluster.platform import Platform
+from clusterkit.testing import MemoryDisk, MemoryNetwork
+
+LIMIT = 600.0
+
+
+def virtual(test):
+    """Turn an async test into one that runs in virtual time."""
+
+    async def limited(args, kwargs):
+        with trio.fail_after(LIMIT):
+            await test(*args, **kwargs)
+
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        trio.run(limited, args, kwargs, clock=MockClock(autojump_threshold=0))
+
+    return run
+
+
+async def in_place(function, *args):
+    await trio.lowlevel.checkpoint()
+    return function(*args)
+
+
+def platform_on(network, name, **options):
+    return Platform(
+        transport=network.host(name),
+        rng=Random(name),
+        disk=MemoryDisk(Random(name)),
+        wall_clock=lambda: 1_700_000_000.0 + trio.current_time(),
+        run_blocking=in_place,
+        **options,
+    )
+
+
+@asynccontextmanager
+async def on_network(network, name, *, copy_local=False, config=None, **options):
+    """One node called `name`, on a host of that name."""
+    options = {"cookie": "test", "config": Config(**(config or {}))} | options
+    platform = platform_on(network, name, copy_local=copy_local)
+    async with create_cluster(name, name, 7022, platform=platform, **options) as node:
+        yield node
+
+
+@asynccontextmanager
+async def alone(**options):
+    """One node, `a`."""
+    async with on_network(MemoryNetwork(Random(0)), "a", **options) as node:
+        yield node
+
+
+@asynccontextmanager
+async def pair(**options):
+    """Two nodes, `a` and `b`, of which `a` has dialled `b`.
+
+    The options are of both; `actors` of `b` only.
+    """
+    network = MemoryNetwork(Random(0))
+    actors = options.pop("actors", None)
+    async with (
+        on_network(network, "b", actors=actors, **options) as b,
+        on_network(network, "a", **options) as a,
+    ):
+        a.network = network
+        await a.kernel.connect(b.address)
+        yield a, b
+
+
+async def until(condition):
+    """Wait until `condition()` is true, and return what it is."""
+    while not (found := condition()):
+        await trio.sleep(0.001)
+    return found
+
+
+def statistics_of(node, name):
+    """The statistics of one actor, None once there is none of the name."""
+    found = [a for a in node.statistics().actors if a.name == name]
+    return found[0] if found else None
