@@ -18,9 +18,9 @@ from clusterkit.events import Event
 from clusterkit.names import NodeInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-        from clusterkit.actors.process import ActorStatistics
+    from clusterkit.actors.process import ActorStatistics
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.broadcast import Broadcast, Events
     from clusterkit.cluster.gossip import GossipRing
