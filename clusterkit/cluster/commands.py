@@ -321,7 +321,7 @@ LOCAL: Final = (
                 flags=("-p", "--port"),
                 name="port",
                 help="On which port; 0 for any free one.",
-                kind=Kind.PORT,
+                kind=Kind.ANY_PORT,
                 default=DEFAULT_PORT,
             ),
             Option(
@@ -356,7 +356,7 @@ LOCAL: Final = (
                 flags=("--pfactor",),
                 name="pfactor",
                 help="Neighbours that hold a copy of a key.",
-                kind=Kind.COUNT,
+                kind=Kind.WHOLE,
                 default=2,
             ),
             Option(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import trio
 
-from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.reach import Reach
 from clusterkit.events import Event
 from clusterkit.names import NodeInfo
 
 if TYPE_CHECKING:
+    from clusterkit.actors.ref import ActorRef
     from collections.abc import Callable
 
     from clusterkit.actors.process import ActorStatistics

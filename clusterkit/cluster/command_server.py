@@ -1,0 +1,379 @@
+"""The command server: what an operator's tool asks of a node, answered.
+
+An actor, registered as `command`. It answers to the names in the command table
+and hands the work to the node's other parts; no decision about the ring is made
+here. Only a tool may command, and what it is was settled by the handshake: a
+member that calls is refused, whatever it says about itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+from contextlib import AsyncExitStack
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+
+import trio
+
+from clusterkit.actors.handlers import CallHandler
+from clusterkit.actors.server import GenServer
+from clusterkit.cluster.commands import COMMANDS
+from clusterkit.cluster.json_values import json_value
+from clusterkit.cluster.ring_shares import shares
+from clusterkit.core import HashRing
+from clusterkit.errors import ClusterError, NotInRing, Rejected, RingError
+from clusterkit.logs import log
+from clusterkit.names import NodeInfo
+from clusterkit.wire import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from clusterkit.actors.here import Origin
+    from clusterkit.cluster.broadcast import Events
+    from clusterkit.cluster.node import ClusterNode
+    from clusterkit.events import Event
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NAME: Final = "command"
+"""What the actor is registered as."""
+
+logger = logging.getLogger("clusterkit.cluster")
+
+
+class CommandRefused(Rejected):
+    """A command came to nothing; its arguments are the text and an exit status.
+
+    The code is that of the error behind it. The status travels along because a
+    code alone does not tell: an application's own `Rejected` may have any.
+    """
+
+    def __init__(self, code: str, text: str, exit_status: int) -> None:
+        super().__init__(text, exit_status)
+        self.code = code  # type: ignore[misc]
+
+
+def _answers(
+    function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
+) -> CallHandler[Any, P, R]:
+    """Make a method answer the command of its name, to tools alone.
+
+    Commands run beside each other: one that waits for a distant node holds up
+    nobody. Every error of ours becomes a refusal; the actor lives on.
+    """
+
+    @wraps(function)
+    async def answer(self: CommandServer, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.check_caller()
+        try:
+            value = await function(self, *args, **kwargs)
+            self.check_answer(value)
+        except (ClusterError, ValueError) as error:
+            raise _refusal(error) from error
+        finally:
+            self.log_command(function.__name__)
+        return value
+
+    return CallHandler(answer, concurrent=True)
+
+
+class CommandServer(GenServer):
+    """Answers the commands of `commands.COMMANDS` that the node carries out.
+
+    Results are what the command line prints as JSON, in the shapes of the
+    reference page. A mutation is answered after it took effect on this node.
+
+    Streams to tools do not exist in this protocol version, so `watch` is asked
+    again and again (long polling): the first call begins to keep events, each
+    further one returns the next, or nothing when its time is up. What is kept
+    for one tool is bounded; a tool that is too slow finds an `events_lost`.
+    """
+
+    def __init__(self) -> None:
+        self._watches: dict[Origin, tuple[AsyncExitStack, Events[Event]]] = {}
+
+    async def terminate(self, reason: str) -> None:
+        """Stop keeping events."""
+        await self._drop_watches(list(self._watches))
+
+    async def handle_call(
+        self, event: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        """Refuse what the table does not have."""
+        self.check_caller()
+        return await super().handle_call(event, args, kwargs)
+
+    @_answers
+    async def inspect(self) -> dict[str, Any]:
+        """Return the ring's factors and positions."""
+        return self._ring.to_json()
+
+    @_answers
+    async def nodes(self) -> list[dict[str, Any]]:
+        """Return the members."""
+        return [node.to_json() for node in self._ring.nodes()]
+
+    @_answers
+    async def ping(self) -> str:
+        """Give a sign of life."""
+        return "pong"
+
+    @_answers
+    async def get(self, id: str) -> dict[str, Any]:
+        """Return where a member listens."""
+        node = self._ring.get(id)
+        if node is None:
+            raise _not_defined(id)
+        return node.to_json()
+
+    @_answers
+    async def has(self, id: str) -> bool:
+        """Say whether a node is a member."""
+        return self._ring.is_defined(id)
+
+    @_answers
+    async def weight(self, id: str) -> int:
+        """Return the weight of a member."""
+        weight = self._ring.weight(id)
+        if weight is None:
+            raise _not_defined(id)
+        return weight
+
+    @_answers
+    async def weights(self) -> dict[str, int]:
+        """Return the weights of all members."""
+        return self._ring.weights()
+
+    @_answers
+    async def join(self, ring: str) -> None:
+        """Belong to a ring of this name."""
+        await self._node.gossip.join(ring)
+
+    @_answers
+    async def meet(self, id: str, host: str, port: int, timeout: float) -> None:
+        """Unite this node's ring with another's."""
+        node = _checked(id, host, port)
+        await self._node.gossip.meet(node, timeout=timeout)
+
+    @_answers
+    async def leave(self, *, force: bool = False) -> None:
+        """Leave the ring."""
+        await self._node.gossip.leave(force=force is True)
+
+    @_answers
+    async def insert(
+        self,
+        id: str,
+        host: str,
+        port: int,
+        weight: int | None = None,
+        *,
+        force: bool = False,
+    ) -> None:
+        """Make a node a member."""
+        node = _checked(id, host, port)
+        await self._node.gossip.insert(node, weight, force=force is True)
+
+    @_answers
+    async def minsert(
+        self, nodes: list[Any], weight: int | None = None, *, force: bool = False
+    ) -> None:
+        """Make several nodes members."""
+        found = [_checked(*node) for node in nodes]
+        await self._node.gossip.minsert(found, weight, force=force is True)
+
+    @_answers
+    async def update(
+        self,
+        id: str,
+        host: str,
+        port: int,
+        weight: int | None = None,
+        *,
+        force: bool = False,
+    ) -> None:
+        """Change a member's address or weight."""
+        node = _checked(id, host, port)
+        await self._node.gossip.update(node, weight, force=force is True)
+
+    @_answers
+    async def remove(
+        self, id: str, host: str, port: int, *, force: bool = False
+    ) -> None:
+        """Remove a member."""
+        self._check_present([node := _checked(id, host, port)])
+        await self._node.gossip.remove(node.id, force=force is True)
+
+    @_answers
+    async def mremove(self, nodes: list[Any], *, force: bool = False) -> None:
+        """Remove several members."""
+        found = [_checked(*node) for node in nodes]
+        self._check_present(found)
+        ids = [node.id for node in found]
+        await self._node.gossip.mremove(ids, force=force is True)
+
+    @_answers
+    async def links(self) -> list[dict[str, Any]]:
+        """Return the state of each link."""
+        return [
+            {
+                "node": link.peer,
+                "address": link.address,
+                "state": link.state,
+                "outbox": link.outbox,
+                "outbox_bytes": link.outbox_bytes,
+                "unacked": link.unacked,
+                "last_seen": link.last_seen,
+            }
+            for link in self._node.kernel.links()
+        ]
+
+    @_answers
+    async def actors(self) -> list[dict[str, Any]]:
+        """Return the state of each actor."""
+        return [
+            {
+                "name": actor.name,
+                "type": actor.type,
+                "state": actor.state,
+                "mailbox": actor.mailbox,
+                "handled": actor.handled,
+                "restarts": actor.restarts,
+            }
+            for actor in self._node.statistics().actors
+        ]
+
+    @_answers
+    async def find(self, key: str, n: int | None = None) -> list[dict[str, Any]]:
+        """Return the nodes that own a key."""
+        return [node.to_json() for node in self._node.gossip.find(key, n)]
+
+    @_answers
+    async def call(
+        self, target: str, event: str, args: list[Any], timeout: float
+    ) -> Any:
+        """Call an actor, here or elsewhere, in this node's name."""
+        answer = await self._node.call(target, event, *args, timeout=timeout)
+        return json_value(answer)
+
+    @_answers
+    async def cast(self, target: str, event: str, args: list[Any]) -> None:
+        """Cast to an actor, here or elsewhere, in this node's name."""
+        await self._node.cast(target, event, *args)
+
+    @_answers
+    async def ring(self) -> list[dict[str, Any]]:
+        """Return each member's weight and its share of the keys."""
+        ring = self._ring
+        share = shares(ring)
+        return [
+            {"id": name, "weight": weight, "share": round(share[name], 6)}
+            for name, weight in ring.weights().items()
+        ]
+
+    @_answers
+    async def watch(self, timeout: float) -> list[dict[str, Any]]:
+        """Return the next event, or nothing within `timeout` seconds."""
+        await self._drop_watches([o for o in self._watches if _is_gone(o)])
+        origin = self.caller.origin
+        watch = self._watches.get(origin)
+        if watch is None:
+            stack = AsyncExitStack()
+            events = await stack.enter_async_context(self._node.events())
+            self._watches[origin] = stack, events
+            return []
+        with trio.move_on_after(timeout):
+            return [event_json(await anext(watch[1]), dt.datetime.now(dt.UTC))]
+        return []
+
+    @property
+    def _node(self) -> ClusterNode:
+        node: ClusterNode = self.node
+        return node
+
+    @property
+    def _ring(self) -> HashRing:
+        return self._node.ring
+
+    def check_caller(self) -> None:
+        """Refuse whoever is not a tool.
+
+        Raises:
+            CommandRefused: The call came from a node, perhaps this one.
+        """
+        if self.caller.origin.role != "client":
+            text = "only a tool may command a node, not one of its peers or actors"
+            raise CommandRefused("forbidden", text, Rejected.exit_status)
+
+    def check_answer(self, value: object) -> None:
+        """Refuse to answer what cannot travel.
+
+        Found out only when the answer is sent, it would count as a crash.
+
+        Raises:
+            EncodeError, MessageTooLarge: It cannot.
+        """
+        limit = self.caller.origin.max_message
+        self._node.kernel.codec.encode([m.REPLY, 0, value], limit)
+
+    def log_command(self, name: str) -> None:
+        """Log who has changed something; with what is nobody's business here."""
+        if COMMANDS[name].changes:
+            client = self.caller.node
+            log(logger, logging.INFO, "command", command=name, client=client)
+
+    def _check_present(self, nodes: Iterable[NodeInfo]) -> None:
+        """Refuse addresses that are not those of the members they name."""
+        for node in nodes:
+            known = self._ring.get(node.id)
+            if known not in (None, node):
+                raise RingError(f"{node.id} is at {known.address}, not {node.address}")
+
+    async def _drop_watches(self, origins: list[Origin]) -> None:
+        for origin in origins:
+            stack, _ = self._watches.pop(origin)
+            await stack.aclose()
+
+
+def event_json(event: Event, time: dt.datetime) -> dict[str, Any]:
+    """Return an event as `{"event": its name, "time": …, its fields}`.
+
+    A ring is a list of `{id, host, port, weight}`: all that can change in it.
+    """
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    told = {"event": name, "time": time.isoformat(timespec="milliseconds")}
+    for field in event.__dataclass_fields__:
+        told[field] = _field_json(getattr(event, field))
+    return told
+
+
+def _field_json(value: object) -> Any:
+    if isinstance(value, HashRing):
+        weights = value.weights()
+        return [{**n.to_json(), "weight": weights[n.id]} for n in value.nodes()]
+    return json_value(value)
+
+
+def _checked(id: str, host: str, port: int) -> NodeInfo:
+    return NodeInfo.from_json({"id": id, "host": host, "port": port})
+
+
+def _not_defined(id: str) -> NotInRing:
+    return NotInRing(f"'{id}' is not defined in this ring.")
+
+
+def _is_gone(origin: Any) -> bool:
+    return origin.connection is None
+
+
+def _refusal(error: Exception) -> CommandRefused:
+    if isinstance(error, ClusterError):
+        # What an application rejects is always a plain refusal.
+        plain = isinstance(error, Rejected)
+        status = Rejected.exit_status if plain else error.exit_status
+        return CommandRefused(error.code, str(error), status)
+    return CommandRefused("badarg", str(error), Rejected.exit_status)
