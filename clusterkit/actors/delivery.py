@@ -76,14 +76,14 @@ class Delivery:
                 continue
             # `put` and `full` in line: this is the path of every cast.
             mailbox = process.mailbox
+            if mailbox.task is not None:
+                mailbox.wake()
             queue = mailbox.queue
             if (
                 len(queue) < mailbox.mark and mailbox.bytes < mailbox.byte_mark
             ) or self._under_pressure(process, peer):
                 queue.append((record, peer, each, inf))
                 mailbox.bytes += each
-                if mailbox.task is not None:
-                    mailbox.wake()
             else:
                 process.dropped += 1
                 self._refuse(process, peer)
@@ -159,24 +159,24 @@ class Delivery:
         mailbox = process.mailbox
         if process.make_room():
             return True
-        conversation = peer.talk.outgoing.id
-        if mailbox.choked.get(peer) != conversation:
-            mailbox.choked[peer] = conversation
+        if mailbox.choke(peer, peer.talk.outgoing.id):
             self._runtime.post_control(peer, [m.CHOKE, process.name])
         return not mailbox.overfull
 
     def _refuse(self, process: Process, peer: Peer) -> None:
         """Count a refused cast; tell its sender once per interval."""
+        if process.mailbox.refused is None:
+            process.mailbox.refused = {}
         refused = process.mailbox.refused
-        told_soon = peer in refused
+        if peer not in refused:
+            self._runtime.spawn(self._tell_refused, process.name, refused, peer)
         refused[peer] = refused.get(peer, 0) + 1
-        if not told_soon:
-            self._runtime.spawn(self._tell_refused, process, peer)
 
-    async def _tell_refused(self, process: Process, peer: Peer) -> None:
+    async def _tell_refused(
+        self, actor: str, refused: dict[Peer, int], peer: Peer
+    ) -> None:
         await trio.sleep(self._runtime.config.refused_interval)
-        n = process.mailbox.refused.pop(peer)
-        self._runtime.post_control(peer, [m.REFUSED, process.name, n])
+        self._runtime.post_control(peer, [m.REFUSED, actor, refused.pop(peer)])
 
     def _on_reply(self, peer: Peer, record: Record, size: int) -> None:
         self._runtime.calls.resolve(record[m.ANSWERS], peer, record[m.VALUE])

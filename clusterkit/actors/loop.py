@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from clusterkit.actors.faults import describe, text_of
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
 from clusterkit.actors.server import Caller, GenServer, concurrent_caller
 from clusterkit.errors import (
     BadArguments,
     CallError,
+    EncodeError,
+    MessageTooLarge,
     NoSuchHandler,
     Rejected,
     RemoteFault,
@@ -34,6 +37,9 @@ logger = logging.getLogger("clusterkit.actors")
 # Record kinds that never leave the process: [INFO, message] and [STOP].
 INFO: Final = 0
 STOP: Final = -1
+
+NOTHING: Final[list[Any]] = []
+"""In the place of the last message, while there is none."""
 
 TURN_MESSAGES: Final = 4096
 TURN_SECONDS: Final = 0.005
@@ -95,10 +101,10 @@ class Loop:
             RuntimeError: It is handling none.
         """
         if self.current_caller is None:
-            if self.current is None:
+            item = self.current
+            if item is None or item[0][m.KIND] not in (m.CALL, m.CAST):
                 raise RuntimeError("no call or cast is being handled")
-            record, origin = self.current[:2]
-            self.current_caller = Caller(self.runtime, origin, record)
+            self.current_caller = Caller(self.runtime, item[1], item[0])
         return self.current_caller
 
     def exit(self, reason: str = "normal") -> None:
@@ -108,16 +114,18 @@ class Loop:
 
     async def handle_messages(self) -> str:
         """Handle messages until there is a reason to end."""
-        server, mailbox = self.server, self.mailbox
+        server, mailbox, me = self.server, self.mailbox, trio.lowlevel.current_task()
         queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
         turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
-        while True:
-            if not queue or self.paused or self.exiting is not None:
-                if self.exiting is not None:
-                    return self.exiting
+        while self.exiting is None:
+            if not queue or self.paused:
                 self.handled += turn
                 self.relax()
-                await mailbox.park()
+                # An idle actor must not keep its last message alive.
+                self.current = self.current_caller = kwargs = None
+                record = args = NOTHING
+                await mailbox.park(me)
+                queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
                 turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
                 continue
             self.current = record, origin, size, deadline = queue.popleft()
@@ -139,25 +147,28 @@ class Loop:
                         await self._unusual_cast(handler, record, origin)
                 elif kind == m.CALL:
                     await self._answer(handlers, record, origin, deadline)
-                elif not await self._take_internal(record):
-                    return "shutdown"
+                else:
+                    await self._take_internal(record)
             except Exception as error:  # noqa: BLE001 - the crash barrier
-                return self.crashed(error, record, origin)
+                self.exiting = self.crashed(error, record, origin)
             turn += 1
+            if mailbox.awaited and 2 * len(queue) <= mailbox.mark:
+                self.relax()
             if turn & 31 == 0 and (
                 turn >= TURN_MESSAGES or trio.current_time() >= turn_ends
             ):
                 self.handled += turn
-                self.relax()
                 await trio.lowlevel.checkpoint()
                 turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+        self.handled += turn
+        return self.exiting
 
-    async def _take_internal(self, record: list[Any]) -> bool:
-        """Take a record that never left the process; False ends the actor."""
+    async def _take_internal(self, record: list[Any]) -> None:
+        """Take a record that never left the process."""
         if record[0] == STOP:
-            return False
-        await self.server.handle_info(record[1])
-        return True
+            self.exiting = "shutdown"
+        else:
+            await self.server.handle_info(record[1])
 
     async def _answer(
         self,
@@ -185,11 +196,29 @@ class Loop:
         else:
             if value is LATER or self._replied_early(value):
                 return
-            self.runtime.reply(origin, record, value)
+            self._reply(origin, record, value)
         if self.mailbox.queue:
             origin.wake()  # more answers will follow: one frame for all
         else:
             origin.flush()
+
+    def _reply(self, origin: Any, record: list[Any], value: Any) -> None:
+        """Send an answer; one that cannot travel costs the caller, not the actor.
+
+        It may be too large for that caller only, and the state is sound.
+        """
+        try:
+            self.runtime.reply(origin, record, value)
+        except (EncodeError, MessageTooLarge) as error:
+            log(
+                logger,
+                logging.ERROR,
+                "answer_not_sent",
+                actor=self.name,
+                event_=record[m.EVENT],
+                peer=origin.name,
+                error=error,
+            )
 
     def _replied_early(self, value: Any) -> bool:
         """Say whether the handler has answered by `caller.reply` itself."""
@@ -257,20 +286,35 @@ class Loop:
         """Run a concurrent handler, as a task of the actor's nursery."""
         concurrent_caller.set(caller)
         origin = caller.origin
+        if abandoned(record, origin):
+            return
         try:
             with self.runtime.cancellable(record) as scope, scope:
                 value = await handler.run(
                     self.server, record[m.ARGS], record[m.KWARGS] or {}
                 )
                 if handler.is_call and value is not LATER and not caller.answered:
-                    self.runtime.reply(origin, record, value)
-                    origin.flush()
+                    self._reply(origin, record, value)
         except Exception as error:  # noqa: BLE001 - the crash barrier
             if handler.is_call and _is_an_answer(error):
                 self.runtime.fault(origin, record, error)
-                origin.flush()
             else:
-                self.exit(self.crashed(error, record, origin))
+                self._crashed_beside(error, record, origin)
+        except BaseExceptionGroup as group:
+            # It crashed while it was being cancelled with its actor.
+            crash, rest = group.split(Exception)
+            if crash is not None:
+                self._crashed_beside(crash, record, origin)
+            if rest is not None:
+                raise rest from None
+        origin.flush()
+
+    def _crashed_beside(self, error: Exception, record: list[Any], origin: Any) -> None:
+        """Take the crash of a concurrent handler, which ends the actor."""
+        if self.nursery.cancel_scope.cancel_called:  # it ends already
+            self.log_crash(error, record[m.EVENT])
+        else:
+            self.exit(self.crashed(error, record, origin))
 
     def crashed(
         self, error: Exception, record: list[Any] | None, origin: Any = None
@@ -279,8 +323,9 @@ class Loop:
         self.crash = error
         self.log_crash(error, record[m.EVENT] if record and len(record) > 2 else None)
         if record is not None and record[m.KIND] == m.CALL:
-            fault = RemoteFault(type(error).__name__, str(error))
-            self.runtime.fault(origin, record, fault)
+            self.runtime.fault(
+                origin, record, RemoteFault(type(error).__name__, text_of(error))
+            )
             origin.flush()
         return type(error).__name__
 
@@ -292,7 +337,7 @@ class Loop:
             "actor_crashed",
             actor=self.name,
             event_=event,
-            error=repr(error),
+            error=describe(error),
         )
         logger.error("".join(traceback.format_exception(error)).rstrip())
 

@@ -8,22 +8,35 @@ to twice the mark, where it is refused and reported.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast as typed
 
 import trio
 
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from clusterkit.net.peer import Peer
 
 Item = tuple[list[Any], Any, int, float]
 """A record, its origin (a `Peer`, or the runtime's `Here`), its size in bytes,
 and the time after which a call is not worth running."""
 
+_NONE: Final = typed("deque[Item]", ())
+"""The queue of a mailbox that has none: always empty, and takes nothing."""
+
+_NOBODY: Final = typed("trio.lowlevel.Task", object())
+"""In the place of a task: there is none to wake, but the queue is not made."""
+
 
 class Mailbox:
     """Messages waiting for one actor.
+
+    Most actors of a node are idle most of the time, and an empty deque takes
+    as much memory as all else of an actor; so while the actor is parked with
+    nothing to do, its mailbox has no queue. Hence the order of whoever puts
+    something in: if `task` is set, `wake` first, and only then look at `queue`.
 
     Attributes:
         queue: What waits; the loop pops from the left.
@@ -33,11 +46,14 @@ class Mailbox:
         choked: Who was told, and in which of our conversations with it.
         refused: Casts refused since each peer was last told.
         abandoned: Queued calls whose callers have given up, at most.
+        awaited: Whether somebody has to be told when there is room again.
+        task: The actor's, while it is parked; see above.
     """
 
     __slots__ = (
         "_waiting",
         "abandoned",
+        "awaited",
         "byte_mark",
         "bytes",
         "choked",
@@ -48,14 +64,15 @@ class Mailbox:
     )
 
     def __init__(self, mark: int, byte_mark: int) -> None:
-        self.queue: deque[Item] = deque()
+        self.queue = _NONE
         self.bytes = 0
         self.mark = mark
         self.byte_mark = byte_mark
-        self.task: trio.lowlevel.Task | None = None
-        self.choked: dict[Peer, int] = {}
-        self.refused: dict[Peer, int] = {}
+        self.task: trio.lowlevel.Task | None = _NOBODY
+        self.choked: dict[Peer, int] | None = None
+        self.refused: dict[Peer, int] | None = None
         self.abandoned = 0
+        self.awaited = False
         self._waiting: trio.lowlevel.ParkingLot | None = None
 
     def __repr__(self) -> str:
@@ -78,48 +95,65 @@ class Mailbox:
 
     def put(self, item: Item) -> None:
         """Queue an item and wake the actor, once per batch."""
+        if self.task is not None:
+            self.wake()
         self.queue.append(item)
         self.bytes += item[2]
-        task = self.task
-        if task is not None:
-            self.task = None
-            trio.lowlevel.reschedule(task)
 
     def wake(self) -> None:
-        """Wake the actor though nothing came: its state has changed."""
+        """Wake the actor if it is parked; make its queue if it has none."""
         task, self.task = self.task, None
-        if task is not None:
+        if self.queue is _NONE:
+            self.queue = deque()
+        if task is not None and task is not _NOBODY:
             trio.lowlevel.reschedule(task)
 
-    async def park(self) -> None:
-        """Wait for `put` or `wake`; only the actor's own task may."""
-        self.task = trio.lowlevel.current_task()
+    def park(self, task: trio.lowlevel.Task) -> Awaitable[Any]:
+        """Return what the actor awaits until `put` or `wake`.
 
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self.task = None
-            return trio.lowlevel.Abort.SUCCEEDED
+        Args:
+            task: The actor's own, which is the current one.
+        """
+        self.task = task
+        if not self.queue:
+            self.queue = _NONE
+        return trio.lowlevel.wait_task_rescheduled(self._abort)  # noqa: ASYNC105
 
-        await trio.lowlevel.wait_task_rescheduled(abort)
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self.task = _NOBODY
+        return trio.lowlevel.Abort.SUCCEEDED
 
     async def room(self) -> None:
         """Wait until a local sender may go on."""
         if self._waiting is None:
             self._waiting = trio.lowlevel.ParkingLot()
+        self.awaited = True
         await self._waiting.park()
 
-    @property
-    def awaited(self) -> bool:
-        """Whether somebody has to be told when there is room again."""
-        return bool(self.choked or self._waiting)
+    def choke(self, peer: Peer, conversation: int) -> bool:
+        """Note that a peer has to wait; say whether it has to be told."""
+        if self.choked is None:
+            self.choked = {}
+        if self.choked.get(peer) == conversation:
+            return False
+        self.choked[peer] = conversation
+        self.awaited = True
+        return True
 
     def release(self) -> list[Peer]:
         """Let local senders go on; return the peers to unchoke."""
         if self._waiting is not None:
             self._waiting.unpark_all()
             self._waiting = None
-        peers = list(self.choked)
-        self.choked.clear()
-        return peers
+        choked, self.choked = self.choked, None
+        self.awaited = False
+        return list(choked or ())
+
+    def clear(self) -> int:
+        """Forget what waits; return how many casts that were."""
+        queue, self.queue, self.bytes = self.queue, _NONE, 0
+        self.task = _NOBODY
+        return sum(item[0][m.KIND] == m.CAST for item in queue)
 
     def purge(self) -> None:
         """Forget calls whose callers have given up."""

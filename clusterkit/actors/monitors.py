@@ -42,7 +42,9 @@ class Monitors:
         peer.interest += 1
         if isinstance(peer, Here):
             self.watch(peer, monitor, actor)
-        elif peer.down:
+            return monitor
+        peer.ensure_dialling()
+        if peer.down or peer.given_up is not None:
             self.fire(peer, monitor, "noconnection")
         else:
             self._runtime.post_control(peer, [m.MONITOR, monitor, actor])

@@ -18,7 +18,7 @@ from clusterkit.actors.delivery import Delivery
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
 from clusterkit.actors.monitors import Monitors
-from clusterkit.actors.process import Process
+from clusterkit.actors.process import Beginning, Process
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.registry import Registry
 from clusterkit.actors.sending import Sending
@@ -98,9 +98,20 @@ class Runtime:
             task_status.started()
             await self.calls.reap()
 
-    def spawn(self, task: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start a task that lives no longer than the runtime."""
-        self._nursery.start_soon(task, *args)
+    def spawn(
+        self,
+        task: Callable[..., Awaitable[Any]],
+        *args: Any,
+        name: str | None = None,
+    ) -> None:
+        """Start a task that lives no longer than the runtime.
+
+        Args:
+            task: An async function.
+            args: For it.
+            name: What trio calls the task; made from the function by default.
+        """
+        self._nursery.start_soon(task, *args, name=name)
 
     async def start(
         self,
@@ -116,21 +127,12 @@ class Runtime:
         process = Process(self, factory, restartable=restartable)
         process.name = self.registry.claim(name, process, reserved=reserved)
         if type(process.server).init is GenServer.init:
-            self.spawn(process.run)
+            self.spawn(process.run, name=process.name)
         else:
-            process.started = trio.Event()
-            self.spawn(process.run)
-            await self._until_started(process, process.started)
+            process.beginning = beginning = Beginning()
+            self.spawn(process.run, name=process.name)
+            await beginning.over()
         return ActorRef(self, process.name, self.name)
-
-    async def _until_started(self, process: Process, started: trio.Event) -> None:
-        try:
-            await started.wait()
-        except trio.Cancelled:
-            process.exit("shutdown")  # nobody will know of it: end it again
-            raise
-        if process.failure is not None:
-            raise process.failure
 
     async def stop(self, name: str) -> None:
         """Stop an actor; see `ClusterNode.stop`."""
@@ -158,8 +160,8 @@ class Runtime:
     def end(self, process: Process) -> None:
         """A process has ended for good: free its name."""
         self.registry.release(process)
-        if process.started is not None:
-            process.started.set()
+        if process.beginning is not None:
+            process.beginning.done.set()
 
     def ref(self, name: str, node: str) -> ActorRef[Any]:
         """Return an untyped reference."""
@@ -232,13 +234,26 @@ class Runtime:
         peer.wake()
 
     def _send_fault(self, origin: Origin, call_id: int, error: BaseException) -> None:
-        code, details = to_fault(error)
+        """Send an error; if it cannot travel, less of it."""
+        for most in (None, 256):
+            try:
+                self._send_details(origin, call_id, *to_fault(error, most=most))
+            except (EncodeError, MessageTooLarge):
+                continue
+            return
+        self._send_details(origin, call_id, *to_fault(error, most=0))
+
+    def _send_details(
+        self, origin: Origin, call_id: int, code: str, details: list[Any]
+    ) -> None:
+        record = [m.FAULT, call_id, code, details]
         if isinstance(origin, Here):
+            details = self.localise(record)[m.DETAILS]
             pending = self.calls.pending.get(call_id)
             where = pending.where() if pending is not None else {}
             self.calls.fail(call_id, origin, from_fault(code, details, where))
         else:
-            data = self.kernel.codec.encode([m.FAULT, call_id, code, details])
+            data = self.kernel.codec.encode(record, origin.max_message)
             origin.outbox.append(data, m.FAULT, None)
 
     def expire(self, origin: Origin, record: list[Any]) -> None:

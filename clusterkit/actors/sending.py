@@ -18,7 +18,7 @@ from clusterkit.errors import (
     NoSuchActor,
     OutboxFull,
 )
-from clusterkit.net.peer import UNSENT_BYTES
+from clusterkit.net.peer import UNSENT_BYTES, UNSENT_MESSAGES
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 YIELD_EVERY: Final = 64
 """A sender of casts lets others run this often. Once per cast costs seven
 eighths of the throughput; never lets one actor starve the node."""
+
+
+MOST_BUDGET: Final = 1e9
+"""Seconds above which a call carries no budget: the field has 64 bits."""
 
 
 class Sending:
@@ -60,7 +64,8 @@ class Sending:
             pending = self._open_local(actor, event, args, kwargs, timeout)
             return await runtime.calls.wait(pending)
         link = runtime.kernel.route(node)
-        await self._admit_call(link, actor, event, timeout)
+        if not link.at_ease:
+            link, timeout = await self._admit_call(link, actor, event, timeout)
         pending = self._open_remote(link, actor, event, args, kwargs, timeout)
         try:
             return await runtime.calls.wait(pending)
@@ -88,7 +93,7 @@ class Sending:
             link = runtime.kernel.route(node)
             data = runtime.kernel.codec.encode(record, link.max_message)
             if not link.at_ease:
-                await self._remote_room(link, actor, event)
+                link = await self._remote_room(link, actor, event)
             outbox = link.outbox
             idle = not outbox.bytes  # else the writer is awake, or will be
             outbox.append(data, m.CAST, actor)
@@ -167,25 +172,44 @@ class Sending:
 
     async def _admit_call(
         self, link: Link, actor: str, event: str, timeout: float
-    ) -> None:
-        """Return when the call may be queued on the link.
+    ) -> tuple[Link, float]:
+        """Wait until a call may be queued on a link that is busy or choked.
+
+        Returns:
+            The link, which may be another after the wait, and the seconds
+            that are left for the call.
 
         Raises:
             NodeDown: The peer is known to be down.
             MailboxFull: The actor has choked us.
             OutboxFull, CallTimeout: There is no room, or was none in time.
         """
-        if actor in link.choked:
-            raise self._full(f"{actor}@{link.name}", event)
-        if link.full and not link.make_room(wait=True):
-            with trio.move_on_after(timeout):
+        ends = trio.current_time() + timeout
+        while actor not in link.choked:
+            if not link.full or link.make_room(wait=True):
+                return link, timeout
+            self._expect_up(link)
+            with trio.move_on_at(ends) as scope:
                 await link.room(*self._low(link))
-                return
-            raise CallTimeout(
-                f"the outbox to {link.name} stayed full for {timeout:g} s",
-                to=f"{actor}@{link.name}",
-                event=event,
-            )
+            if scope.cancelled_caught:
+                raise CallTimeout(
+                    f"the outbox to {link.name} stayed full for {timeout:g} s",
+                    to=f"{actor}@{link.name}",
+                    event=event,
+                )
+            link = self._present(link)
+            timeout = max(0.0, ends - trio.current_time())
+        raise self._full(f"{actor}@{link.name}", event)
+
+    def _expect_up(self, link: Link) -> None:
+        """Raise NodeDown if the peer is known to be down."""
+        link.ensure_dialling()
+        if link.down or link.given_up is not None:
+            raise NodeDown(f"{link.name} is down", outcome="not sent")
+
+    def _present(self, link: Link) -> Link:
+        """Return the link that stands for the node now, after a wait."""
+        return self._runtime.kernel.route(link.name) if link.gone else link
 
     def _open_remote(
         self,
@@ -199,13 +223,12 @@ class Sending:
         runtime = self._runtime
         link.interest += 1
         try:
-            link.ensure_dialling()
-            if link.down or link.given_up is not None:
-                raise NodeDown(f"{link.name} is down", outcome="not sent")
+            self._expect_up(link)
             now = trio.current_time()
             to = f"{actor}@{link.name}"
             pending = runtime.calls.open(link, to, event, timeout, now)
-            budget_ms = 0 if timeout == inf else max(1, int(timeout * 1000))
+            # Beyond what a peer could wait for anyway, no budget is as good.
+            budget_ms = max(1, int(timeout * 1000)) if timeout < MOST_BUDGET else 0
             record = [
                 m.CALL,
                 actor,
@@ -249,18 +272,24 @@ class Sending:
             return
         raise self._full(process.name, event)
 
-    async def _remote_room(self, link: Link, actor: str, event: str) -> None:
-        """Wait until a cast may be queued on a link that is busy or choked."""
-        choked = actor in link.choked
+    async def _remote_room(self, link: Link, actor: str, event: str) -> Link:
+        """Wait until a cast may be queued on a link that is busy or choked.
+
+        Returns:
+            The link, which may be another after the wait.
+        """
         with trio.move_on_after(self._runtime.config.busy_wait):
-            await link.unchoked(actor)
-            choked = False
-            if link.full and not link.make_room(wait=True):
-                await link.room(*self._low(link))
-            elif link.connection is not None and link.outbox.bytes > UNSENT_BYTES:
-                await link.room(UNSENT_BYTES // 2, self._low(link)[1])
-            return
-        if choked:
+            while True:
+                link = self._present(link)
+                if actor in link.choked:
+                    await link.change()
+                elif link.full and not link.make_room(wait=True):
+                    await link.room(*self._low(link))
+                elif link.hurried:
+                    await link.room(UNSENT_BYTES // 2, UNSENT_MESSAGES // 2)
+                else:
+                    return link
+        if actor in link.choked:
             raise self._full(f"{actor}@{link.name}", event)
         raise OutboxFull(
             f"the outbox to {link.name} stayed full for "

@@ -27,6 +27,7 @@ from clusterkit.actors.handlers import (
     event_name,
 )
 from clusterkit.errors import ConfigError, NoSuchHandler
+from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
     from typing import Self
@@ -69,13 +70,18 @@ class Caller:
 
         Raises:
             RuntimeError: It was answered already, or it was a cast.
-            EncodeError: The value cannot travel; the caller is told.
+            EncodeError, MessageTooLarge: The value cannot travel; the caller
+                is told.
         """
+        if self._record[m.KIND] != m.CALL:
+            raise RuntimeError("a cast has no caller that waits for an answer")
         if self.answered:
             raise RuntimeError("this call has been answered already")
         self.answered = True
-        self._runtime.reply(self.origin, self._record, value)
-        self.origin.flush()
+        try:
+            self._runtime.reply(self.origin, self._record, value)
+        finally:
+            self.origin.flush()
 
 
 class GenServer:
@@ -103,6 +109,7 @@ class GenServer:
     mailbox: ClassVar[int] = 8192
 
     _handlers: ClassVar[dict[str, Handler]] = {}
+    _has_concurrent: ClassVar[bool] = False
     _process: Process
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -117,6 +124,7 @@ class GenServer:
                 elif name in table:
                     del table[name]  # overridden by something unmarked
         cls._handlers = table
+        cls._has_concurrent = any(handler.concurrent for handler in table.values())
 
     @property
     def node(self) -> Any:
@@ -218,9 +226,14 @@ class GenServer:
         event_name(event)
 
         def add(function: H) -> H:
-            # The class's table is shared; the first addition makes our own.
             handler = Handler(function, event, is_call=is_call, bound=True)
-            self._handlers = {**self._handlers, event: handler}  # type: ignore[misc]
+            self._own_handlers()[event] = handler
             return function
 
         return add
+
+    def _own_handlers(self) -> dict[str, Handler]:
+        """Return this instance's table; the class's is shared by all."""
+        if "_handlers" not in vars(self):
+            self._handlers = dict(self._handlers)  # type: ignore[misc]
+        return self._handlers

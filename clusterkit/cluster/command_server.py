@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import re
 from contextlib import AsyncExitStack
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 import trio
 
 from clusterkit.actors.handlers import CallHandler
+from clusterkit.actors.here import Here
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.commands import COMMANDS
-from clusterkit.cluster.json_values import json_value
+from clusterkit.cluster.json_values import event_json, json_value
 from clusterkit.cluster.ring_shares import shares
-from clusterkit.core import HashRing
 from clusterkit.errors import ClusterError, NotInRing, Rejected, RingError
 from clusterkit.logs import log
 from clusterkit.names import NodeInfo
@@ -31,10 +30,11 @@ from clusterkit.wire import messages as m
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from clusterkit.actors.here import Origin
     from clusterkit.cluster.broadcast import Events
     from clusterkit.cluster.node import ClusterNode
+    from clusterkit.core import HashRing
     from clusterkit.events import Event
+    from clusterkit.net.peer import Peer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,6 +57,12 @@ class CommandRefused(Rejected):
         self.code = code  # type: ignore[misc]
 
 
+class Forbidden(Rejected):
+    """Only a tool may command a node: `cluster-cli`, or one like it."""
+
+    code = "forbidden"
+
+
 def _answers(
     function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
 ) -> CallHandler[Any, P, R]:
@@ -67,15 +73,15 @@ def _answers(
     """
 
     @wraps(function)
-    async def answer(self: CommandServer, *args: P.args, **kwargs: P.kwargs) -> R:
-        self.check_caller()
+    async def answer(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        tool = self.tool()
+        self.log_command(function.__name__, tool)
         try:
+            COMMANDS[function.__name__].check(args, kwargs)
             value = await function(self, *args, **kwargs)
-            self.check_answer(value)
+            self.check_answer(value, tool)
         except (ClusterError, ValueError) as error:
             raise _refusal(error) from error
-        finally:
-            self.log_command(function.__name__)
         return value
 
     return CallHandler(answer, concurrent=True)
@@ -94,7 +100,7 @@ class CommandServer(GenServer):
     """
 
     def __init__(self) -> None:
-        self._watches: dict[Origin, tuple[AsyncExitStack, Events[Event]]] = {}
+        self._watches: dict[Peer, tuple[AsyncExitStack, Events[Event]]] = {}
 
     async def terminate(self, reason: str) -> None:
         """Stop keeping events."""
@@ -104,7 +110,7 @@ class CommandServer(GenServer):
         self, event: str, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
         """Refuse what the table does not have."""
-        self.check_caller()
+        self.tool()
         return await super().handle_call(event, args, kwargs)
 
     @_answers
@@ -183,7 +189,7 @@ class CommandServer(GenServer):
         self, nodes: list[Any], weight: int | None = None, *, force: bool = False
     ) -> None:
         """Make several nodes members."""
-        found = [_checked(*node) for node in nodes]
+        found = [_checked(name, host, port) for name, host, port in nodes]
         await self._node.gossip.minsert(found, weight, force=force is True)
 
     @_answers
@@ -211,7 +217,7 @@ class CommandServer(GenServer):
     @_answers
     async def mremove(self, nodes: list[Any], *, force: bool = False) -> None:
         """Remove several members."""
-        found = [_checked(*node) for node in nodes]
+        found = [_checked(name, host, port) for name, host, port in nodes]
         self._check_present(found)
         ids = [node.id for node in found]
         await self._node.gossip.mremove(ids, force=force is True)
@@ -278,13 +284,13 @@ class CommandServer(GenServer):
     @_answers
     async def watch(self, timeout: float) -> list[dict[str, Any]]:
         """Return the next event, or nothing within `timeout` seconds."""
-        await self._drop_watches([o for o in self._watches if _is_gone(o)])
-        origin = self.caller.origin
-        watch = self._watches.get(origin)
+        await self._drop_watches([t for t in self._watches if t.connection is None])
+        tool = self.tool()
+        watch = self._watches.get(tool)
         if watch is None:
             stack = AsyncExitStack()
-            events = await stack.enter_async_context(self._node.events())
-            self._watches[origin] = stack, events
+            events: Events[Event] = await stack.enter_async_context(self._node.events())
+            self._watches[tool] = stack, events
             return []
         with trio.move_on_after(timeout):
             return [event_json(await anext(watch[1]), dt.datetime.now(dt.UTC))]
@@ -299,17 +305,20 @@ class CommandServer(GenServer):
     def _ring(self) -> HashRing:
         return self._node.ring
 
-    def check_caller(self) -> None:
-        """Refuse whoever is not a tool.
+    def tool(self) -> Peer:
+        """Return the tool that has called.
 
         Raises:
-            CommandRefused: The call came from a node, perhaps this one.
+            Forbidden: The call came from a node, perhaps this one.
         """
-        if self.caller.origin.role != "client":
-            text = "only a tool may command a node, not one of its peers or actors"
-            raise CommandRefused("forbidden", text, Rejected.exit_status)
+        origin = self.caller.origin
+        if isinstance(origin, Here) or origin.role != "client":
+            raise Forbidden(
+                "only a tool may command a node, not one of its peers or actors"
+            )
+        return origin
 
-    def check_answer(self, value: object) -> None:
+    def check_answer(self, value: object, tool: Peer) -> None:
         """Refuse to answer what cannot travel.
 
         Found out only when the answer is sent, it would count as a crash.
@@ -317,14 +326,12 @@ class CommandServer(GenServer):
         Raises:
             EncodeError, MessageTooLarge: It cannot.
         """
-        limit = self.caller.origin.max_message
-        self._node.kernel.codec.encode([m.REPLY, 0, value], limit)
+        self._node.kernel.codec.encode([m.REPLY, 0, value], tool.max_message)
 
-    def log_command(self, name: str) -> None:
-        """Log who has changed something; with what is nobody's business here."""
+    def log_command(self, name: str, tool: Peer) -> None:
+        """Log who asks for a change; with which arguments stays unsaid."""
         if COMMANDS[name].changes:
-            client = self.caller.node
-            log(logger, logging.INFO, "command", command=name, client=client)
+            log(logger, logging.INFO, "command", command=name, client=tool.name)
 
     def _check_present(self, nodes: Iterable[NodeInfo]) -> None:
         """Refuse addresses that are not those of the members they name."""
@@ -333,29 +340,10 @@ class CommandServer(GenServer):
             if known not in (None, node):
                 raise RingError(f"{node.id} is at {known.address}, not {node.address}")
 
-    async def _drop_watches(self, origins: list[Origin]) -> None:
-        for origin in origins:
-            stack, _ = self._watches.pop(origin)
+    async def _drop_watches(self, tools: list[Peer]) -> None:
+        for tool in tools:
+            stack, _ = self._watches.pop(tool)
             await stack.aclose()
-
-
-def event_json(event: Event, time: dt.datetime) -> dict[str, Any]:
-    """Return an event as `{"event": its name, "time": …, its fields}`.
-
-    A ring is a list of `{id, host, port, weight}`: all that can change in it.
-    """
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-    told = {"event": name, "time": time.isoformat(timespec="milliseconds")}
-    for field in event.__dataclass_fields__:
-        told[field] = _field_json(getattr(event, field))
-    return told
-
-
-def _field_json(value: object) -> Any:
-    if isinstance(value, HashRing):
-        weights = value.weights()
-        return [{**n.to_json(), "weight": weights[n.id]} for n in value.nodes()]
-    return json_value(value)
 
 
 def _checked(id: str, host: str, port: int) -> NodeInfo:
@@ -364,10 +352,6 @@ def _checked(id: str, host: str, port: int) -> NodeInfo:
 
 def _not_defined(id: str) -> NotInRing:
     return NotInRing(f"'{id}' is not defined in this ring.")
-
-
-def _is_gone(origin: Any) -> bool:
-    return origin.connection is None
 
 
 def _refusal(error: Exception) -> CommandRefused:

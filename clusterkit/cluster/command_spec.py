@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast as typed
+
+from clusterkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 
 class Kind(StrEnum):
@@ -29,10 +34,22 @@ class Kind(StrEnum):
     JSON = "json"
     COMMAND = "command"
     WORD = "word"
+    COOKIE = "cookie"
+    ADVERTISED = "host[:port]"
     PATH = "path"
     ADDRESS = "id@host:port"
     CLASS = "name=module:Class"
     TRIPLE = "id host port"
+
+
+_NUMBERS = (int, float)
+_TYPES: dict[Kind, tuple[type, ...]] = {
+    Kind.PORT: (int,),
+    Kind.COUNT: (int,),
+    Kind.WEIGHT: _NUMBERS,
+    Kind.JSON: (list,),
+    Kind.TRIPLE: (list,),
+}
 
 
 class Where(Enum):
@@ -81,9 +98,14 @@ class Argument:
     words: tuple[str, ...] = ()
 
     @property
+    def shown(self) -> str:
+        """What stands for it in a usage line."""
+        return "|".join(self.words) or " ".join(f"<{w}>" for w in self.kind.split())
+
+    @property
     def usage(self) -> str:
-        """How a usage line shows it."""
-        shown = "|".join(self.words) or " ".join(f"<{w}>" for w in self.kind.split())
+        """How a usage line shows it, and how often it comes."""
+        shown = self.shown
         return {
             "once": shown,
             "perhaps": f"[{shown}]",
@@ -103,6 +125,7 @@ class Option:
         kind: What its value stands for; None for a switch.
         default: Its value when it is absent, as help shows it.
         repeats: Whether it may come more than once.
+        for_view: Whether it is about the picture only and not sent.
     """
 
     flags: tuple[str, ...]
@@ -111,6 +134,7 @@ class Option:
     kind: Kind | None = None
     default: str | int | float | None = None
     repeats: bool = False
+    for_view: bool = False
 
     @property
     def usage(self) -> str:
@@ -132,6 +156,7 @@ class Command:
         options: Its own, beside those that all commands have.
         details: More sentences, for its help page.
         changes: What it changes; "" for nothing.
+        data: What its result is as JSON, in words.
         view: How its result is shown to a person.
         beside: Queries whose results the picture for a person needs, too.
         timed: Whether the node is told how long it may take.
@@ -145,10 +170,35 @@ class Command:
     options: tuple[Option, ...] = ()
     details: str = ""
     changes: str = ""
+    data: str = "`null`"
     view: View = View.VALUE
     beside: tuple[str, ...] = ()
     timed: bool = False
     where: Where = Where.NODE
+
+    def check(self, args: Collection[object], values: Mapping[str, object]) -> None:
+        """Check the types of a request that came over the wire.
+
+        Raises:
+            ConfigError: It has arguments without names, or one of another type.
+        """
+        if args:
+            raise ConfigError(f"the arguments of {self.name} have names")
+        if self.timed and not isinstance(values.get("timeout"), _NUMBERS):
+            raise ConfigError(f"{self.name} needs a timeout in seconds")
+        for argument in self.arguments:
+            value = values.get(argument.name)
+            fits = isinstance(value, _TYPES.get(argument.kind, (str,)))
+            if argument.kind is Kind.TRIPLE:
+                fits = fits and all(map(_is_triple, typed("list[object]", value)))
+            if not fits and (argument.times != "perhaps" or value is not None):
+                raise ConfigError(f"{self.name}: {value!r} is no {argument.kind}")
+
+    @property
+    def summary(self) -> str:
+        """The usage line with its options left out."""
+        options = ["[options]"] if self.options else []
+        return " ".join([self.name, *options, *(a.usage for a in self.arguments)])
 
     @property
     def usage(self) -> str:
@@ -156,3 +206,7 @@ class Command:
         parts = [option.usage for option in self.options]
         parts += [argument.usage for argument in self.arguments]
         return " ".join([self.name, *parts])
+
+
+def _is_triple(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 3

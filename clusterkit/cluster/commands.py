@@ -15,12 +15,8 @@ from clusterkit.cluster.command_spec import (
     Kind,
     Option,
     View,
-    Where,
 )
-
-DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 7022
-DEFAULT_TIMEOUT: Final = 5.0
+from clusterkit.cluster.local_commands import LOCAL
 
 _ID = Argument(name="id", kind=Kind.NODE, help="The node's name.")
 _HOST = Argument(name="host", kind=Kind.HOST, help="Where it listens.")
@@ -65,12 +61,15 @@ READING: Final = (
     Command(
         name="inspect",
         help="Show the ring: its factors and every position with its node.",
+        data='`{"rfactor", "pfactor", "tree": [{"key", "value": {"id", "host", "port"}}]}`, '
+        "in order of position",
         example=("inspect", "2 nodes, 256 positions, rfactor 128, pfactor 2"),
         options=(
             Option(
                 flags=("--points",),
                 name="points",
                 help="Show every position on a terminal, too; JSON always has them.",
+                for_view=True,
             ),
         ),
         view=View.TREE,
@@ -78,6 +77,7 @@ READING: Final = (
     Command(
         name="nodes",
         help="List the members of the ring.",
+        data='a list of `{"id", "host", "port"}`',
         example=("nodes", "bar  127.0.0.1:7023"),
         view=View.NODES,
         beside=("ring", "links"),
@@ -85,12 +85,14 @@ READING: Final = (
     Command(
         name="ping",
         help="Ask the node for a sign of life.",
+        data='`"pong"`',
         example=("ping", "pong"),
         view=View.WORD,
     ),
     Command(
         name="get",
         help="Show where a member listens.",
+        data='`{"id", "host", "port"}`',
         example=("get bar", "bar@127.0.0.1:7023"),
         arguments=(_ID,),
         view=View.NODE,
@@ -98,18 +100,21 @@ READING: Final = (
     Command(
         name="has",
         help="Say whether a node is a member.",
+        data="a boolean",
         example=("has bar", "true"),
         arguments=(_ID,),
     ),
     Command(
         name="weight",
         help="Show the weight of a member.",
+        data="a number",
         example=("weight bar", "128"),
         arguments=(_ID,),
     ),
     Command(
         name="weights",
         help="Show the weights of all members.",
+        data="an object, id to number",
         example=("weights", "bar  128"),
         view=View.WEIGHTS,
     ),
@@ -223,18 +228,22 @@ OPERATING: Final = (
     Command(
         name="links",
         help="Show the links to other nodes: state, what waits, last sign of life.",
+        data='a list of `{"node", "address", "state", "outbox", "outbox_bytes", '
+        '"unacked", "last_seen"}`; the last is in seconds, or null',
         example=("links", "bar  127.0.0.1:7023  up"),
         view=View.LINKS,
     ),
     Command(
         name="actors",
         help="Show the actors of the node.",
+        data='a list of `{"name", "type", "state", "mailbox", "handled", "restarts"}`',
         example=("actors", "counter  Counter  running"),
         view=View.ACTORS,
     ),
     Command(
         name="find",
         help="Show which nodes own a key, most preferred first.",
+        data='a list of `{"id", "host", "port"}`',
         example=("find user:42", "bar, foo"),
         arguments=(
             Argument(name="key", kind=Kind.KEY, help="Any text."),
@@ -250,10 +259,11 @@ OPERATING: Final = (
     Command(
         name="call",
         help="Call an actor and show what it answers.",
+        data='what the actor answered; bytes as `{"base64": …}`, dates as ISO 8601, '
+        "tuples and sets as lists, dataclasses as objects",
         example=("call counter@bar add 5", "5"),
         arguments=(_TARGET, _EVENT, _JSON),
-        details='Bytes in the answer are shown as `{"base64": …}`. After `--` an '
-        "argument may begin with a dash.",
+        details="After `--` an argument may begin with a dash.",
         changes="whatever the handler changes",
         timed=True,
     ),
@@ -268,12 +278,15 @@ OPERATING: Final = (
     Command(
         name="ring",
         help="Draw the ring, with each node's share of the keys.",
+        data='a list of `{"id", "weight", "share"}`; a share is from 0 to 1',
         example=("ring", "foo  128  48.2 %"),
         view=View.RING,
     ),
     Command(
         name="watch",
         help="Show what happens, as it happens, until Ctrl-C.",
+        data='for each event a line `{"event", "time", …}` without the usual frame; '
+        "the time is when the node told it, in UTC",
         example=("watch", "ring_changed cause=insert"),
         details="One line for each event of the node: members, links, actors.",
         view=View.EVENTS,
@@ -281,196 +294,7 @@ OPERATING: Final = (
     ),
 )
 
-LOCAL: Final = (
-    Command(
-        name="help",
-        help="Show the commands, or one of them with its options.",
-        example=("help insert", "insert [-f|--force] …"),
-        arguments=(
-            Argument(
-                name="command",
-                kind=Kind.COMMAND,
-                help="Which one.",
-                times="perhaps",
-            ),
-        ),
-        view=View.HELP,
-        where=Where.HERE,
-    ),
-    Command(
-        name="exit",
-        help="End the prompt; Ctrl-D does, too.",
-        example=("exit", ""),
-        view=View.DONE,
-        where=Where.HERE,
-    ),
-    Command(
-        name="run",
-        help="Run a node in the foreground, until SIGTERM or Ctrl-C.",
-        example=("run foo --meet bar@127.0.0.1:7023", "ready foo@127.0.0.1:7022 …"),
-        arguments=(Argument(name="id", kind=Kind.WORD, help="The node's name."),),
-        options=(
-            Option(
-                flags=("-H", "--host", "--hostname"),
-                name="host",
-                help="Where to listen.",
-                kind=Kind.HOST,
-                default=DEFAULT_HOST,
-            ),
-            Option(
-                flags=("-p", "--port"),
-                name="port",
-                help="On which port; 0 for any free one.",
-                kind=Kind.ANY_PORT,
-                default=DEFAULT_PORT,
-            ),
-            Option(
-                flags=("--advertise",),
-                name="advertise",
-                help="What other nodes are told, as `host` or `host:port`; "
-                "needed with a wildcard address.",
-                kind=Kind.WORD,
-            ),
-            Option(
-                flags=("--ring",),
-                name="ring",
-                help="The ring's name.",
-                kind=Kind.RING,
-                default="ring",
-            ),
-            Option(
-                flags=("--state",),
-                name="state",
-                help="The file that keeps its membership; by default "
-                "`$XDG_STATE_HOME/clusterkit/<ring>/<id>.state`.",
-                kind=Kind.PATH,
-            ),
-            Option(
-                flags=("--rfactor",),
-                name="rfactor",
-                help="Positions of a node that is inserted without a weight.",
-                kind=Kind.COUNT,
-                default=128,
-            ),
-            Option(
-                flags=("--pfactor",),
-                name="pfactor",
-                help="Neighbours that hold a copy of a key.",
-                kind=Kind.WHOLE,
-                default=2,
-            ),
-            Option(
-                flags=("--actor",),
-                name="actors",
-                help="Start an actor of this class; its module is looked for in the "
-                "current folder, too.",
-                kind=Kind.CLASS,
-                repeats=True,
-            ),
-            Option(
-                flags=("--meet",),
-                name="seeds",
-                help="Meet this node, however long it takes until it is there.",
-                kind=Kind.ADDRESS,
-                repeats=True,
-            ),
-        ),
-        details="It prints `ready` with its address and its ring once it accepts "
-        "connections, and `stopped` at the end. The first signal drains and stays a "
-        "member, the second one ends it at once with status 1.",
-        changes="nothing of a running cluster but by --meet",
-        view=View.WORD,
-        where=Where.SHELL,
-    ),
-    Command(
-        name="cookie",
-        help="Make a new cookie that only its owner can read.",
-        example=("cookie new", "wrote ~/.clusterkit.cookie"),
-        arguments=(
-            Argument(
-                name="action",
-                kind=Kind.WORD,
-                help="Make a new one.",
-                words=("new",),
-            ),
-            Argument(
-                name="path",
-                kind=Kind.PATH,
-                help="The file; `~/.clusterkit.cookie` by default.",
-                times="perhaps",
-            ),
-        ),
-        options=(
-            Option(
-                flags=("-f", "--force"),
-                name="force",
-                help="Replace one that is there. Nodes that use it are cut off.",
-            ),
-        ),
-        changes="the cookie file",
-        view=View.WORD,
-        where=Where.SHELL,
-    ),
-)
-
 COMMANDS: Final = {
     command.name: command for command in (*READING, *CHANGING, *OPERATING, *LOCAL)
 }
 """The table: every command by its name, in the order help shows them."""
-
-COOKIE_OPTIONS: Final = (
-    Option(
-        flags=("-a", "--key"),
-        name="key",
-        help="The cookie itself. Others see it in process lists: prefer a file.",
-        kind=Kind.WORD,
-    ),
-    Option(
-        flags=("--cookie-file",),
-        name="cookie_file",
-        help="The file that holds the cookie. Without either, CLUSTERKIT_COOKIE "
-        "counts, then `~/.clusterkit.cookie`.",
-        kind=Kind.PATH,
-    ),
-)
-OUTPUT_OPTIONS: Final = (
-    Option(
-        flags=("--json",),
-        name="json",
-        help="Print one line of JSON, as is always done when not on a terminal.",
-    ),
-)
-TIME_OPTIONS: Final = (
-    Option(
-        flags=("--timeout",),
-        name="timeout",
-        help="How long the node may take to connect and to answer.",
-        kind=Kind.SECONDS,
-        default=DEFAULT_TIMEOUT,
-    ),
-)
-CONNECTION_OPTIONS: Final = (
-    Option(
-        flags=("-I", "--instance"),
-        name="instance",
-        help="The name that must answer; by default whoever does.",
-        kind=Kind.NODE,
-    ),
-    Option(
-        flags=("-H", "--hostname"),
-        name="hostname",
-        help="Where the node listens.",
-        kind=Kind.HOST,
-        default=DEFAULT_HOST,
-    ),
-    Option(
-        flags=("-p", "--port"),
-        name="node_port",
-        help="On which port.",
-        kind=Kind.PORT,
-        default=DEFAULT_PORT,
-    ),
-    *COOKIE_OPTIONS,
-    *TIME_OPTIONS,
-)
-"""How to reach the node; before or after any command that asks it."""

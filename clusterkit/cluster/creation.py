@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias
-
-import trio
 
 from clusterkit.cluster.assembly import Assembly, Plan
 from clusterkit.cluster.cookies import cookies
 from clusterkit.cluster.platform import Platform
 from clusterkit.config import Config
-from clusterkit.errors import ClusterError, ConfigError, NameTaken
-from clusterkit.logs import log
+from clusterkit.errors import ConfigError, NameTaken
 from clusterkit.names import (
     Address,
-    NodeInfo,
     check_host,
     check_name,
     check_port,
@@ -30,13 +25,8 @@ if TYPE_CHECKING:
     from clusterkit.actors.server import GenServer
     from clusterkit.cluster.node import ClusterNode
 
-logger = logging.getLogger("clusterkit.cluster")
-
 ActorFactory: TypeAlias = "Callable[[], GenServer] | GenServer"
 """What `actors=` maps names to: a class, a `partial` of one, or an instance."""
-
-SEED_PAUSE = 1.0
-"""Seconds between two attempts to meet a seed."""
 
 _WILDCARDS = frozenset({"0.0.0.0", "::", "*", ""})  # noqa: S104 - refused, not bound
 
@@ -124,28 +114,8 @@ async def create_cluster(
             await node.start(actor, factory)
         await assembly.start_ring()
         node.kernel.accept()
-        for seed in meetings:
-            node.kernel.spawn(_meet_seed, node, seed)
+        node.gossip.seek(meetings)
         yield node
-
-
-async def _meet_seed(node: ClusterNode, seed: NodeInfo) -> None:
-    """Meet a seed, however long it takes.
-
-    Raises:
-        NameTaken: The seed knows another live node of our name; this ends
-            the `create_cluster` block.
-    """
-    while seed.id != node.name:
-        try:
-            await node.meet(seed)
-        except NameTaken:
-            raise
-        except ClusterError as error:
-            log(logger, logging.WARNING, "seed_not_met", seed=seed, error=error)
-            await trio.sleep(SEED_PAUSE)
-        else:
-            return
 
 
 def _advertised(bind: Address, advertise: str | None) -> Address | None:

@@ -7,39 +7,33 @@ state machine. This actor brings it messages, commands and the time;
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+import logging
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from clusterkit.actors.handlers import cast
 from clusterkit.actors.server import GenServer
-from clusterkit.cluster.ring_work import apply
-from clusterkit.errors import (
-    AlreadyInRing,
-    CallTimeout,
-    ClusterError,
-    ConfigError,
-    NodeDown,
-    NotInRing,
-    RingError,
-)
+from clusterkit.cluster.meetings import Meetings
+from clusterkit.cluster.ring_work import apply, saved
+from clusterkit.errors import AlreadyInRing, ConfigError, NameTaken, NotInRing
 from clusterkit.events import LinkUp
-from clusterkit.names import NodeInfo, check_name, node_info
+from clusterkit.logs import log
+from clusterkit.names import check_name, node_info
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Callable, Iterable
 
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.platform import Platform
     from clusterkit.cluster.process_hooks import Hook, ProcessHooks
-    from clusterkit.cluster.ring_work import RingWork
+    from clusterkit.cluster.ring_work import Job, RingWork
     from clusterkit.core import HashRing, VectorClock
     from clusterkit.core.membership import Membership
     from clusterkit.core.ring_effects import Effect
+    from clusterkit.names import NodeInfo
 
-ASK_AGAIN: Final = 1.0
-"""Seconds after which an unanswered request to meet is repeated."""
+logger = logging.getLogger("clusterkit.cluster")
 
 
 class GossipRing(GenServer):
@@ -76,7 +70,7 @@ class GossipRing(GenServer):
         self._config = runtime.config
         self._platform = platform
         self._turn = trio.Lock()
-        self._changed = trio.lowlevel.ParkingLot()
+        self._meetings = Meetings(membership, work, runtime)
 
     def __repr__(self) -> str:
         return f"<GossipRing {self.name or '(no ring)'} {self.ring!r}>"
@@ -101,9 +95,14 @@ class GossipRing(GenServer):
         """Gossip that was ignored, by reason: foreign, invalid, full, stale."""
         return dict(self._work.dropped)
 
+    @property
+    def seeking(self) -> tuple[NodeInfo, ...]:
+        """Seeds that have not been met yet."""
+        return tuple(self._meetings.seeking)
+
     async def init(self) -> None:
         """Announce this life of the node, and begin to poll."""
-        await self._submit(self._membership.start())
+        await self._done(self._work.submit(self._membership.start()))
         self._work.tend_links(self._membership.members)
         self._poll_later()
 
@@ -117,10 +116,8 @@ class GossipRing(GenServer):
         """
         if self.name:
             raise AlreadyInRing(f"Node already belongs to ring '{self.name}'")
-        self._runtime.registry.alias(check_name(ring, "ring name"), self._process)
-        self._work.name = ring
-        await self._work.save()
-        return True
+        check_name(ring, "ring name")
+        return await self._done(self._work.submit(self._belong(ring)))
 
     async def meet(self, address: NodeInfo | str, *, timeout: float = 5.0) -> bool:
         """Become one ring with the ring of another node.
@@ -142,24 +139,15 @@ class GossipRing(GenServer):
                 refuses.
             CallTimeout: It was reached, but did not answer in time.
         """
-        node = node_info(address)
         self._check_in_ring()
-        if node.id == self._membership.name:
-            raise ConfigError(f"{node} is this node itself")
-        if self._membership.lists(node.id):
-            known = self._membership.find(node.id)
-            if known != node:
-                raise RingError(
-                    f"{node.id} is a member at {known}; use update to move it"
-                )
-            return False
-        with trio.move_on_after(timeout) as scope:
-            await self._connect(node, trio.current_time() + timeout)
-            await self._unite(node.id)
-        if scope.cancelled_caught:
-            self._unpin(node.id)
-            raise CallTimeout(f"{node} did not answer within {timeout:g} s")
-        return True
+        return await self._meetings.meet(node_info(address), timeout)
+
+    def seek(self, seeds: Iterable[NodeInfo]) -> None:
+        """Meet each of `seeds`, however long it takes.
+
+        One that knows another live node of our name ends the node.
+        """
+        self._meetings.seek(seeds)
 
     async def insert(
         self, node: NodeInfo | str, weight: int | None = None, *, force: bool = False
@@ -177,9 +165,9 @@ class GossipRing(GenServer):
             NotInRing: This node belongs to no ring.
             StateError: The change could not be saved; it was not sent.
         """
-        async with self._mutation(force=force):
-            todo = self._membership.insert(node, weight)
-        return await self._submit(todo, force=force)
+        return await self._mutate(
+            lambda: self._membership.insert(node, weight), force=force
+        )
 
     async def minsert(
         self,
@@ -189,9 +177,9 @@ class GossipRing(GenServer):
         force: bool = False,
     ) -> bool:
         """Insert several nodes at once; this one among them is skipped."""
-        async with self._mutation(force=force):
-            todo = self._membership.minsert(nodes, weight)
-        return await self._submit(todo, force=force)
+        return await self._mutate(
+            lambda: self._membership.minsert(nodes, weight), force=force
+        )
 
     async def update(
         self, node: NodeInfo | str, weight: int | None = None, *, force: bool = False
@@ -203,9 +191,9 @@ class GossipRing(GenServer):
             weight: Its ring positions; unchanged by default.
             force: As for `insert`, which has the errors too.
         """
-        async with self._mutation(force=force):
-            todo = self._membership.update(node, weight)
-        return await self._submit(todo, force=force)
+        return await self._mutate(
+            lambda: self._membership.update(node, weight), force=force
+        )
 
     async def remove(self, id: str, *, force: bool = False) -> bool:
         """Remove a member; it is told, and is alone then.
@@ -220,15 +208,11 @@ class GossipRing(GenServer):
             NotInRing: This node belongs to no ring.
             StateError: The change could not be saved; it was not sent.
         """
-        async with self._mutation(force=force):
-            todo = self._membership.remove(id)
-        return await self._submit(todo, force=force)
+        return await self._mutate(lambda: self._membership.remove(id), force=force)
 
     async def mremove(self, ids: Iterable[str], *, force: bool = False) -> bool:
         """Remove several members at once; this node among them is skipped."""
-        async with self._mutation(force=force):
-            todo = self._membership.mremove(ids)
-        return await self._submit(todo, force=force)
+        return await self._mutate(lambda: self._membership.mremove(ids), force=force)
 
     async def leave(self, *, force: bool = False) -> bool:
         """Leave the ring; `join` and `meet` lead back.
@@ -242,13 +226,7 @@ class GossipRing(GenServer):
         Raises:
             NotInRing: This node belongs to no ring.
         """
-        async with self._mutation(force=force):
-            todo = self._membership.leave()
-            old, self._work.name = self._work.name, ""
-            self._runtime.registry.unalias(old)
-        await self._submit(todo, force=force)
-        await self._work.save()
-        return True
+        return await self._mutate(self._depart, force=force)
 
     def find(self, key: str | bytes, n: int | None = None) -> tuple[NodeInfo, ...]:
         """Return the owner of a key and the owner's neighbours.
@@ -258,9 +236,14 @@ class GossipRing(GenServer):
         Args:
             key: Any.
             n: How many; `pfactor` + 1 by default, less in a small ring.
+
+        Raises:
+            ValueError: `n` is below 1.
         """
         ring = self.ring
         n = ring.pfactor + 1 if n is None else n
+        if n < 1:
+            raise ValueError(f"a key has at least one owner: n is not {n!r}")
         owner = ring.find(key)
         return (owner, *ring.next(owner.id, n - 1)) if n > 1 else (owner,)
 
@@ -293,14 +276,14 @@ class GossipRing(GenServer):
     async def gossip(self, ring: str, message: Any) -> None:
         """Take what a member of a ring says."""
         origin = self.caller.origin
-        if origin.role != "member" or (self.name and ring and ring != self.name):
+        if origin.role != "member" or not self._may_hear(ring):
             self._work.dropped["foreign"] += 1
             return
         todo = self._membership.receive(origin.name, message)
-        if not self.name and self._membership.others:
-            await self.join(ring)  # another ring has inserted this node
+        if ring and not self.name and self._membership.others:
+            self._enter(ring)  # another ring has inserted this node
         await self._work.submit(todo).taken.wait()
-        self._changed.unpark_all()
+        self._meetings.look_again()
 
     async def handle_info(self, message: Any) -> None:
         """Poll when it is time; greet a member whose link has come up."""
@@ -319,57 +302,59 @@ class GossipRing(GenServer):
         period = self._config.gossip_interval * self._platform.rng.uniform(0.9, 1.1)
         self.send_after(period, "poll")
 
-    async def _submit(self, todo: list[Effect], *, force: bool = False) -> bool:
-        job = self._work.submit(todo, force=force)
-        await job.done.wait()
-        if job.error is not None:
-            raise job.error
-        return bool(todo)
-
-    @asynccontextmanager
-    async def _mutation(self, *, force: bool) -> AsyncIterator[None]:
-        """Wait for this command's turn, unless it is forced."""
+    async def _mutate(
+        self, operation: Callable[[], list[Effect]], *, force: bool
+    ) -> bool:
+        """Carry out a command in its turn, or at once if it is forced."""
         self._check_in_ring()
-        if force:
-            yield
-            return
+        if force or self._hooks.inside:
+            return await self._done(self._work.submit(operation(), force=force))
         async with self._turn:
             await self._hooks.idle()
             self._check_in_ring()
-            yield
+            job = self._work.submit(operation())
+            # Until then no hook knows of it, and the next would overtake.
+            await job.taken.wait()
+        return await self._done(job)
+
+    async def _done(self, job: Job) -> bool:
+        await job.done.wait()
+        if job.error is not None:
+            raise job.error
+        return job.changes
+
+    def _depart(self) -> list[Effect]:
+        todo = self._membership.leave()
+        self._runtime.registry.unalias(self.name)
+        self._work.name = ""
+        return saved(todo)
+
+    def _may_hear(self, ring: object) -> bool:
+        """Whether gossip of a ring of this name may concern this node."""
+        if self.name:
+            return ring in {"", self.name}
+        return ring == "" or _is_name(ring)
+
+    def _enter(self, ring: str) -> None:
+        self._work.name = ring
+        try:
+            self._runtime.registry.alias(ring, self._process)
+        except NameTaken:  # it is reached by its other name all the same
+            log(logger, logging.WARNING, "ring_name_taken", ring=ring)
+
+    def _belong(self, ring: str) -> list[Effect]:
+        self._runtime.registry.alias(ring, self._process)
+        self._work.name = ring
+        return saved([])
 
     def _check_in_ring(self) -> None:
         if not self.name:
             raise NotInRing("this node belongs to no ring; join one first")
 
-    async def _connect(self, node: NodeInfo, deadline: float) -> None:
-        """Keep dialling until the link is up or the peer refuses."""
-        kernel = self._runtime.kernel
-        while True:
-            try:
-                await kernel.connect(node)
-            except NodeDown as error:
-                if trio.current_time() + self._config.down_after > deadline:
-                    self._unpin(node.id)
-                    raise NodeDown(f"{node}: {error}", error.outcome) from error
-            except ClusterError:
-                self._unpin(node.id)
-                raise
-            else:
-                return
 
-    async def _unite(self, peer: str) -> None:
-        while not self._membership.lists(peer):
-            self._work.submit(self._membership.meet(peer))
-            with trio.move_on_after(ASK_AGAIN):
-                while not self._membership.lists(peer):
-                    await self._changed.park()
-        await self._work.caught_up()
-
-    def _unpin(self, peer: str) -> None:
-        """Stop dialling a node that has not become a member."""
-        link = self._runtime.kernel.peers.get(peer)
-        if link is not None and not self._membership.lists(peer):
-            link.pinned = False
-            if link.connection is None:
-                self._runtime.kernel.drop(link, "not met")
+def _is_name(ring: object) -> bool:
+    try:
+        check_name(ring)
+    except ConfigError:
+        return False
+    return True

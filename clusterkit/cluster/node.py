@@ -5,6 +5,7 @@ Wiring only: what happens is in the parts. `create_cluster` is the one door.
 
 from __future__ import annotations
 
+import logging
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
@@ -13,14 +14,16 @@ import trio
 
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.reach import Reach
+from clusterkit.errors import ClusterError
 from clusterkit.events import Event
+from clusterkit.logs import log
 from clusterkit.names import NodeInfo
 
 if TYPE_CHECKING:
-    from clusterkit.actors.ref import ActorRef
     from collections.abc import Callable
 
     from clusterkit.actors.process import ActorStatistics
+    from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.broadcast import Broadcast, Events
     from clusterkit.cluster.gossip import GossipRing
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from clusterkit.core import HashRing
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.peer import LinkStatistics
+
+logger = logging.getLogger("clusterkit.cluster")
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=GenServer)
@@ -91,7 +96,7 @@ class ClusterNode(Reach):
         self._leaves = leaves
         self._broadcast = broadcast
         self._watchdog = watchdog
-        self._shut = False
+        self._shut: trio.Event | None = None
 
     def __repr__(self) -> str:
         return f"<ClusterNode {self.address}>"
@@ -205,7 +210,9 @@ class ClusterNode(Reach):
             loop_lag=self._watchdog.lag,
         )
 
-    async def serve_forever(self) -> None:
+    async def serve_forever(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Run until SIGTERM or SIGINT, then shut down; main thread only.
 
         A second signal ends the process at once, with status 1.
@@ -214,6 +221,7 @@ class ClusterNode(Reach):
             SystemExit: A second signal came.
         """
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
             await anext(signals)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._force_on, signals)
@@ -223,28 +231,42 @@ class ClusterNode(Reach):
     async def shutdown(self, *, timeout: float = 10.0) -> None:
         """Drain: no new connections, actors end, what is queued goes out, Bye.
 
-        Leaves the ring first, if `on_exit` says so. Leaving the `create_cluster` block does the same. Twice does nothing.
+        Leaves the ring first, if `on_exit` says so. Leaving the `create_cluster`
+        block does the same. A second call waits for the first.
 
         Args:
             timeout: Seconds for all of it; what is not done by then is cut.
         """
-        if self._shut:
+        if self._shut is not None:
+            await self._shut.wait()
             return
-        self._shut = True
-        self.kernel.stop_accepting()
-        deadline = trio.current_time() + timeout
-        with trio.move_on_at(deadline):
-            if self._leaves and self.gossip.name:
-                await self.gossip.leave()
-            await self._runtime.stop_all()
-        await self.kernel.drain(max(0.0, deadline - trio.current_time()))
+        self._shut = trio.Event()
+        try:
+            await self._shut_down(trio.current_time() + timeout)
+        finally:
+            self._shut.set()
 
     def abandon(self) -> None:
         """Have the block end as if the process had died: no Bye, no drain.
 
         For simulations, and for a process that must go at once.
         """
-        self._shut = True
+        self._shut = trio.Event()
+        self._shut.set()
+
+    async def _shut_down(self, deadline: float) -> None:
+        self.kernel.stop_accepting()
+        with trio.move_on_at(deadline):
+            if self._leaves and self.gossip.name:
+                await self._leave()
+            await self._runtime.stop_all()
+        await self.kernel.drain(max(0.0, deadline - trio.current_time()))
+
+    async def _leave(self) -> None:
+        try:
+            await self.gossip.leave()
+        except ClusterError as error:  # a full disk must not keep the node
+            log(logger, logging.ERROR, "not_left", error=error)
 
     async def _force_on(self, signals: Any) -> None:
         await anext(signals)

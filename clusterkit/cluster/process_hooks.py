@@ -53,9 +53,14 @@ class ProcessHooks:
             self._changes.append((old, new))
             self._lot.unpark_all()
 
+    @property
+    def inside(self) -> bool:
+        """Whether the running task is that of a hook."""
+        return self._task is trio.lowlevel.current_task()
+
     async def idle(self) -> None:
-        """Wait until every change is processed; at once from within a hook."""
-        while self.busy and self._task is not trio.lowlevel.current_task():
+        """Wait until every change is processed; not from within a hook."""
+        while self.busy:
             await self._lot.park()
 
     async def run(self) -> None:

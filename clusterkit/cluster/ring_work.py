@@ -1,8 +1,9 @@
 """Carrying out what the ring's state machine asks for, in order.
 
 One task works through the effects of one step after the other: save, tell,
-send, close links. A step whose change cannot be saved sends nothing; the next
-one saves first. So whatever a peer hears from this node survives its crash.
+send, close links. A step whose change cannot be saved is held back with all
+that follows, and whoever ordered it is told; the next step tries again. So
+whatever a peer or a subscriber hears from this node survives its crash.
 """
 
 from __future__ import annotations
@@ -47,24 +48,28 @@ class Job:
 
     Attributes:
         force: Close links without draining them.
-        taken: Set when all but a hand-over is done.
-        done: Set when all of it is.
+        changes: Whether the step has changed anything.
+        taken: Set when all but a hand-over is done, or nothing can be.
+        done: Set when all of it is, or nothing can be.
         error: Why it could not be saved, None if it was.
+        leaves: Whether it ends with a `Left`.
         told: The member that took over a leave.
     """
 
     def __init__(self, todo: list[effects.Effect], *, force: bool) -> None:
         self.todo = deque(todo)
         self.force = force
+        self.changes = bool(todo)
         self.taken = trio.Event()
         self.done = trio.Event()
         self.error: StateError | None = None
+        self.leaves = False
         self.told: str | None = None
 
     def __repr__(self) -> str:
         return f"<Job {len(self.todo)} left{' forced' if self.force else ''}>"
 
-    def finish(self) -> None:
+    def release(self) -> None:
         """Let those go on who wait for it."""
         self.taken.set()
         self.done.set()
@@ -113,6 +118,7 @@ class RingWork:
         self._notify = notify
         self._wall_clock = wall_clock
         self._jobs: deque[Job] = deque()
+        self._held: deque[Job] = deque()
         self._arrived = trio.lowlevel.ParkingLot()
         self._unsaved = False
         self._handed: dict[int, trio.Event] = {}
@@ -132,12 +138,13 @@ class RingWork:
         return f"<RingWork {self.name or '(no ring)'} jobs={len(self._jobs)}>"
 
     def submit(self, todo: list[effects.Effect], *, force: bool = False) -> Job:
-        """Queue the effects of one step; a cancelled waiter stops nothing."""
+        """Queue the effects of one step; a cancelled waiter stops nothing.
+
+        A step without any is done when what came before is.
+        """
         job = Job(todo, force=force)
-        if todo:
-            self._queue(job)
-        else:
-            job.finish()
+        self._jobs.append(job)
+        self._arrived.unpark()
         return job
 
     async def caught_up(self) -> None:
@@ -146,15 +153,10 @@ class RingWork:
         Raises:
             StateError: It could not be saved.
         """
-        job = Job([], force=False)
-        self._queue(job)
+        job = self.submit([])
         await job.done.wait()
         if job.error is not None:
             raise job.error
-
-    def _queue(self, job: Job) -> None:
-        self._jobs.append(job)
-        self._arrived.unpark()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -162,10 +164,13 @@ class RingWork:
             while not self._jobs:
                 await self._arrived.park()
             job = self._jobs.popleft()
-            if await self._save(job):
-                self._carry_out(job)
-            else:
-                job.finish()
+            if not await self._save(job):
+                self._held.append(job)
+                job.release()
+                continue
+            while self._held:
+                self._carry_out(self._held.popleft())
+            self._carry_out(job)
 
     async def save(self) -> None:
         """Write the state file now.
@@ -201,7 +206,10 @@ class RingWork:
                 job.taken.set()
                 return
             self._table[type(effect)](effect, job)
-        job.finish()
+        if job.leaves:
+            log(logger, logging.INFO, "left_ring", told=job.told)
+            self._notify(Left(job.told))
+        job.release()
 
     async def _hand_over(self, effect: effects.HandOver, job: Job) -> None:
         """Offer a message to one candidate after the other until one has it."""
@@ -281,12 +289,7 @@ class RingWork:
         self._notify(RingConflict(effect.peer, effect.ours, effect.theirs))
 
     def _left(self, effect: effects.LeftRing, job: Job) -> None:
-        async def tell() -> None:
-            await job.done.wait()
-            log(logger, logging.INFO, "left_ring", told=job.told)
-            self._notify(Left(job.told))
-
-        self._kernel.spawn(tell)
+        job.leaves = True  # told at its end, when it is known who was told
 
     def _removed(self, effect: effects.RemovedFromRing, job: Job) -> None:
         log(logger, logging.WARNING, "removed_from_ring", by=effect.by)
@@ -306,6 +309,13 @@ class RingWork:
 
     def _drop(self, effect: effects.Dropped, job: Job) -> None:
         self.dropped[effect.what] += effect.count
+
+
+def saved(todo: list[effects.Effect]) -> list[effects.Effect]:
+    """Return effects that begin with a `Persist`."""
+    if todo and isinstance(todo[0], effects.Persist):
+        return todo
+    return [effects.Persist(), *todo]
 
 
 def apply(ring: HashRing, members: Mapping[NodeInfo, int]) -> HashRing:

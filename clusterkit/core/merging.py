@@ -12,22 +12,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterkit.core.registers import MAX_NAMES, Entry, Registers, Stamp
-from clusterkit.core.ring_effects import (
-    Conflict,
-    HandedOver,
-    LeftRing,
-    RemovedFromRing,
+from clusterkit.core.meeting import (
+    adopt,
+    conclude,
+    decline,
+    on_join,
+    say_left,
+    tell_rest,
+    unite,
 )
+from clusterkit.core.registers import MAX_NAMES, Registers
+from clusterkit.core.ring_effects import Conflict, HandedOver, RemovedFromRing
 from clusterkit.core.ring_state import Kind, Message, RingState
-from clusterkit.core.standing import Standing, present_names
-from clusterkit.core.vector_clock import VectorClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from clusterkit.core.ring_step import Step
-    from clusterkit.names import NodeInfo
 
 _PARTIAL = {Kind.DELTA, Kind.LEFT}
 
@@ -103,7 +104,7 @@ def _on_removal(step: Step, sender: str, message: Message, merged: RingState) ->
     step.note(RemovedFromRing(merged.entries[step.standing.name].member.name))
     if ticket is not None:
         step.hand_over(ticket, first=sender)
-    if not present_names(merged):
+    if not merged.entries.present:
         _acknowledge(step, sender, message)  # nobody is left to be told
 
 
@@ -121,14 +122,14 @@ def _on_foreign(step: Step, sender: str, message: Message) -> None:
         # Who sends a farewell has left that ring too: two who both owe it
         # something would answer each other for ever.
         if message.kind is not Kind.FAREWELL:
-            _say_left(step, sender, theirs, parting)
+            say_left(step, sender, theirs, parting)
         return
     # Listed by the hand of a peer whose answer is awaited: this is the answer.
     if stamp.name in standing.meeting and not standing.alone:
-        _unite(step, sender, theirs)
-        _tell_rest(step, sender, theirs)
+        unite(step, sender, theirs)
+        tell_rest(step, sender, theirs)
     else:
-        _adopt(step, theirs)
+        adopt(step, theirs)
     _acknowledge(step, sender, message)
 
 
@@ -141,133 +142,15 @@ def _bare(step: Step) -> RingState:
     return replace(step.standing.state, entries=Registers())
 
 
-def _say_left(step: Step, sender: str, theirs: RingState, stamp: Stamp) -> None:
-    """Tell a peer that lists this node that it has left that ring."""
-    standing = step.standing
-    for ticket, owed in standing.owed.items():
-        if owed.is_kin(theirs):
-            step.send(sender, Kind.FAREWELL, ticket, state=owed)
-            return
-    record = theirs.entries[standing.name].record
-    entries = Registers({standing.name: Entry(stamp, record, standing.now)})
-    ids = theirs.ring_ids & standing.left.keys()
-    left = RingState(ids, entries, VectorClock(), standing.state.lamport)
-    step.send(sender, Kind.LEFT, state=left)
-
-
-def _adopt(step: Step, theirs: RingState) -> None:
-    """Be in the ring that lists this node, and in no other."""
-    standing = step.standing
-    ticket = standing.adopt(theirs)
-    standing.settle()
-    step.cause = "join"
-    if ticket is not None:
-        step.note(LeftRing(ticket, moved=True))
-        step.hand_over(ticket)
-    step.spread(theirs.entries)
-
-
-def _unite(
-    step: Step, sender: str, theirs: RingState, peer: NodeInfo | None = None
-) -> None:
-    """Make one ring of two."""
-    standing, mine = step.standing, step.standing.state
-    standing.unite(theirs, peer)
-    standing.settle()
-    step.cause = "join"
-    step.spread(mine.entries, {sender})
-
-
-def _on_join(step: Step, sender: str, message: Message) -> None:
-    """Meet: a lone node comes into the other's ring, two rings unite."""
-    standing, mine, theirs = step.standing, step.standing.state, message.state
-    incarnation = message.marks[0]
-    if not theirs.entries.lists(sender):
-        step.drop(sender, "invalid")
-        return
-    if _is_outlived(mine, sender, incarnation, theirs.lamport):
-        step.drop(sender, "stale")
-        return
-    kin = mine.is_kin(theirs)
-    if not kin and present_names(theirs) == [sender]:
-        _take_in(step, sender, theirs)
-    elif not kin and standing.alone:
-        standing.adopt(theirs)
-        standing.unite(theirs)
-        standing.settle()
-        step.cause = "join"
-        step.spread(theirs.entries, {sender})
-    else:
-        _unite(step, sender, theirs, theirs.entries[sender].node(sender))
-    step.send(sender, Kind.ANSWER, *message.marks, standing.incarnation)
-
-
-def _is_outlived(mine: RingState, peer: str, incarnation: int, lamport: int) -> bool:
-    """Whether `peer` has left this ring, by its own hand, since it spoke."""
-    entry = mine.entries.get(peer)
-    if entry is None or entry.present or entry.member.name != peer:
-        return False
-    return (entry.member.incarnation, entry.member.lamport) > (incarnation, lamport)
-
-
-def _take_in(step: Step, sender: str, theirs: RingState) -> None:
-    standing, mine = step.standing, step.standing.state
-    asker, known = theirs.entries[sender], mine.entries.get(sender)
-    weight = (known if known and known.present else asker).record.weight
-    standing.welcome(asker.node(sender), weight, theirs.lamport)
-    step.cause = "join"
-    step.spread(mine.entries, {sender})
-
-
 def _on_answer(step: Step, sender: str, message: Message) -> None:
-    """The peer has met: be in its ring, or unite with it."""
-    standing, theirs = step.standing, message.state
-    *token, incarnation = message.marks
-    if token != [standing.incarnation, standing.generation]:
-        _decline(step, sender, theirs)
-        return
-    if sender not in standing.meeting:
-        _on_entries(step, sender, message)  # a second answer is only a state
-        return
-    standing.meeting.discard(sender)
-    if _is_outlived(standing.state, sender, incarnation, theirs.lamport):
-        step.drop(sender, "stale")
-    elif not theirs.entries.lists(sender):
-        step.drop(sender, "invalid")
-    elif standing.alone and _is_foreign_host(standing, theirs):
-        _adopt(step, theirs)
-    else:
-        _unite(step, sender, theirs, theirs.entries[sender].node(sender))
-        _tell_rest(step, sender, theirs)
-
-
-def _is_foreign_host(standing: Standing, theirs: RingState) -> bool:
-    """Whether another ring lists this node."""
-    listed = theirs.entries.lists(standing.name)
-    return listed and not standing.state.is_kin(theirs)
-
-
-def _tell_rest(step: Step, sender: str, theirs: RingState) -> None:
-    if step.standing.state.says_more_than(theirs):
-        step.send(sender, Kind.REPLY)
-
-
-def _decline(step: Step, sender: str, theirs: RingState) -> None:
-    """Not wanted any more; the peer's ring, which lists this node, is told."""
+    """An answer counts in the generation that asked, and once."""
     standing = step.standing
-    step.drop(sender, "stale")
-    if not _is_foreign_host(standing, theirs):
-        return
-    listed = theirs.entries[standing.name].member
-    # The least later stamp, so that it undoes this meeting and nothing since.
-    least = Stamp(
-        listed.lamport + 1,
-        present=False,
-        name=standing.name,
-        incarnation=standing.incarnation,
-    )
-    standing.part(theirs.ring_ids, least)
-    _say_left(step, sender, theirs, standing.parting(theirs) or least)
+    if message.marks[:2] != (standing.incarnation, standing.generation):
+        decline(step, sender, message.state)
+    elif sender in standing.meeting:
+        conclude(step, sender, message)
+    else:
+        _on_entries(step, sender, message)
 
 
 def _on_taken(step: Step, sender: str, message: Message) -> None:
@@ -285,7 +168,7 @@ RULES: Mapping[Kind, Callable[[Step, str, Message], None]] = {
     Kind.DELTA: _on_entries,
     Kind.LEFT: _on_entries,
     Kind.FAREWELL: _on_entries,
-    Kind.JOIN: _on_join,
+    Kind.JOIN: on_join,
     Kind.ANSWER: _on_answer,
     Kind.TAKEN: _on_taken,
 }
@@ -306,6 +189,9 @@ def receive(step: Step, sender: str, plain: object) -> None:
     except ValueError:
         step.drop(sender, "invalid")
         return
+    if sender == standing.name:
+        step.drop(sender, "foreign")
+        return
     if dropped:
         step.drop(sender, "invalid", dropped)
     standing.hear(message.state.lamport)
@@ -317,6 +203,8 @@ def receive(step: Step, sender: str, plain: object) -> None:
 
 
 def _has_room(mine: RingState, theirs: RingState, sender: str) -> bool:
+    if len(mine.entries) + len(theirs.entries) < MAX_NAMES:
+        return True
     names = mine.entries.keys() | theirs.entries.keys() | {sender}
     return len(names) <= MAX_NAMES
 

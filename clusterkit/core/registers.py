@@ -83,8 +83,8 @@ class Stamp(NamedTuple):
             ValueError: A field is missing or not valid.
         """
         lamport, present, name, incarnation, tick = check_list(value, 5, "a stamp")
-        if present not in {0, 1}:
-            raise ValueError(f"presence is 0 or 1, not {present!r}")
+        if check_whole(present, "presence") > 1:
+            raise ValueError(f"presence is 0 or 1, not {present}")
         return cls(
             check_whole(lamport, "a Lamport time"),
             bool(present),
@@ -235,12 +235,15 @@ class Registers(Mapping[str, Entry]):
         return entry is not None and entry.present
 
     @cached_property
+    def present(self) -> tuple[str, ...]:
+        """The names of the members, in order."""
+        return tuple(sorted(name for name, entry in self.items() if entry.present))
+
+    @cached_property
     def members(self) -> Mapping[NodeInfo, int]:
         """Nodes present and their weights, by name; what `HashRing.of` takes."""
         return {
-            self[name].node(name): self[name].record.weight
-            for name in sorted(self)
-            if self[name].present
+            self[name].node(name): self[name].record.weight for name in self.present
         }
 
     @cached_property

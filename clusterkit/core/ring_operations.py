@@ -49,8 +49,7 @@ def insert(step: Step, nodes: Iterable[NodeInfo | str], weight: int | None) -> N
             "tombstone_ttl has passed"
         )
     standing.enlist(dict.fromkeys(fresh.values(), chosen))
-    for name in fresh:
-        step.send(name, Kind.STATE)
+    step.send_state(fresh)
     step.spread(known, fresh)
 
 
@@ -79,8 +78,7 @@ def remove(step: Step, names: Iterable[str]) -> None:
         return
     standing.remove(gone)
     news = standing.state.entries.news(known)
-    for name in gone:
-        step.send_some(name, news)
+    step.send_some(gone, news)
     step.spread(known)
 
 

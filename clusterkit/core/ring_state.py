@@ -145,7 +145,7 @@ class RingState:
 
 
 class Kind(StrEnum):
-    """What a message wants; `RING_MARKS` has what it carries besides a state."""
+    """What a message wants; `MARKS` has what it carries besides a state."""
 
     DIGEST = "digest"
     """No entries, their digest: say more if you hold something else."""
@@ -169,7 +169,7 @@ class Kind(StrEnum):
     """What you held is saved here; no entries."""
 
 
-RING_MARKS = {
+MARKS = {
     Kind.DIGEST: 1,
     Kind.ASK: 1,
     Kind.STATE: 0,
@@ -207,7 +207,7 @@ class Message:
         """
         word, plain, marks = check_list(value, 3, "a ring message")
         kind = Kind(word)
-        numbers = check_list(marks, RING_MARKS[kind], f"the end of {kind.value!r}")
+        numbers = check_list(marks, MARKS[kind], f"the end of {kind.value!r}")
         state, dropped = RingState.from_plain(plain, now)
         return cls(
             kind, state, tuple(check_whole(n, "a mark") for n in numbers)

@@ -22,10 +22,11 @@ from clusterkit.core.ring_effects import (
     Send,
 )
 from clusterkit.core.ring_state import Kind, Message, RingState
-from clusterkit.core.standing import Standing, present_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
+
+    from clusterkit.core.standing import Standing
 
 
 class Step:
@@ -45,8 +46,9 @@ class Step:
         self.cause: Cause = cause
         self.ttl = ttl
         self._fanout = fanout
-        self._members = standing.state.entries.members
+        self._known = standing.state.entries
         self._effects: list[Effect] = []
+        self._rumour: tuple[Registers, Collection[str]] | None = None
 
     def note(self, effect: Effect) -> None:
         """Add an effect."""
@@ -66,8 +68,11 @@ class Step:
     ) -> None:
         """Send `state`, by default the own one, to one node."""
         told = self.standing.state if state is None else state
-        message = Message(kind, told, marks)
-        self.note(Send(to, message.to_plain(self.standing.now)))
+        self._send_each([to], Message(kind, told, marks))
+
+    def send_state(self, names: Iterable[str]) -> None:
+        """Send the own state to each of `names`."""
+        self._send_each(names, Message(Kind.STATE, self.standing.state))
 
     def send_digest(self, to: str, kind: Kind) -> None:
         """Send the digest of the own state, without its entries."""
@@ -75,13 +80,13 @@ class Step:
         bare = replace(state, entries=Registers())
         self.send(to, kind, state.entries.digest, state=bare)
 
-    def send_some(self, to: str, entries: Registers) -> None:
-        """Send only some entries of the own state."""
+    def send_some(self, names: Iterable[str], entries: Registers) -> None:
+        """Send only some entries of the own state to each of `names`."""
         part = replace(self.standing.state, entries=entries)
-        self.send(to, Kind.DELTA, state=part)
+        self._send_each(names, Message(Kind.DELTA, part))
 
     def spread(self, known: Registers, told: Collection[str] = ()) -> None:
-        """Tell some members what is not in `known`.
+        """Tell some members, last of all, what is not in `known` by then.
 
         Each does so too, if it is news to it, so a change spreads as a rumour
         and ends with the last who has not heard it (Demers et al., 1987); whom
@@ -91,12 +96,7 @@ class Step:
             known: What needs no telling.
             told: Who needs no telling.
         """
-        news = self.standing.state.entries.news(known)
-        if not news:
-            return
-        rest = [name for name in self.standing.others if name not in told]
-        for name in self.standing.rng.sample(rest, min(self._fanout, len(rest))):
-            self.send_some(name, news)
+        self._rumour = (known, told)
 
     def hand_over(self, ticket: int, first: str = "") -> None:
         """Give what is owed to the members of the ring that was left.
@@ -106,7 +106,7 @@ class Step:
             first: Whom to try first, or alone if there are no members.
         """
         owed = self.standing.owed[ticket]
-        names = present_names(owed) or [first]
+        names = [*owed.entries.present] or [first]
         self.standing.rng.shuffle(names)
         names.sort(key=lambda name: name != first)
         message = Message(Kind.FAREWELL, owed, (ticket,))
@@ -115,15 +115,31 @@ class Step:
 
     def finish(self) -> list[Effect]:
         """Return the effects, in the order in which to carry them out."""
+        if self._rumour is not None:
+            self._spread(*self._rumour)
         effects: list[Effect] = []
         if self.standing.unsaved:
             effects.append(Persist())
             self.standing.unsaved = False
-        old, new = self._members, self.standing.state.entries.members
-        if old != new:
-            effects.append(Changed(old, new, self.cause))
+        now = self.standing.state.entries
+        if now is not self._known and now.members != self._known.members:
+            effects.append(Changed(self._known.members, now.members, self.cause))
         effects += self._effects
-        gone = {node.id for node in old} - {node.id for node in new}
+        gone = set(self._known.present).difference(now.present)
         if gone:
             effects.append(CloseLinks(tuple(sorted(gone))))
         return effects
+
+    def _spread(self, known: Registers, told: Collection[str]) -> None:
+        news = self.standing.state.entries.news(known)
+        if not news:
+            return
+        rest = [name for name in self.standing.others if name not in told]
+        chosen = self.standing.rng.sample(rest, min(self._fanout, len(rest)))
+        self.send_some(chosen, news)
+
+    def _send_each(self, names: Iterable[str], message: Message) -> None:
+        # One plain form for all: a batch of n inserts sends n times n entries.
+        plain = message.to_plain(self.standing.now)
+        for name in names:
+            self.note(Send(name, plain))

@@ -76,12 +76,12 @@ class Standing:
     @property
     def others(self) -> list[str]:
         """The other members of the ring, by name."""
-        return present_names(self.state, but=self.name)
+        return [name for name in self.state.entries.present if name != self.name]
 
     @property
     def alone(self) -> bool:
         """Whether nobody else is present."""
-        return not self.others
+        return self.state.entries.present == (self.name,)
 
     def hear(self, lamport: int) -> None:
         """Take the Lamport time of a message, whatever else becomes of it."""
@@ -303,9 +303,3 @@ class Standing:
 
     def _new_ids(self) -> frozenset[int]:
         return frozenset({self.rng.getrandbits(64)})
-
-
-def present_names(state: RingState, but: str = "") -> list[str]:
-    """Return who is present in `state`, by name, without `but`."""
-    entries = state.entries.items()
-    return sorted(n for n, entry in entries if entry.present and n != but)

@@ -169,7 +169,7 @@ async def _carried(
     session: Session,
     deliver: Callable[[ServingNode, list[Record]], None],
 ) -> AsyncIterator[ServingNode]:
-    """Run the session beside the block; end it, with what is queued, after it."""
+    """Run the session beside the block; end both at once, whatever is queued."""
     connection = node.connection = Connection(
         stream, session, node.outbox, lambda records, _: deliver(node, records)
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
+
 from clusterkit.net.connection import Connection
 from clusterkit.net.peer import Peer
 
@@ -33,12 +35,21 @@ class ClientPeer(Peer):
         self._kernel.clients[self] = None
         self._kernel.spawn(self._carry, self.connection)
 
+    async def drain(self) -> None:
+        """Wait until everything accepted so far is acknowledged, then say Bye."""
+        while self.connection is not None:
+            if not len(self.outbox) and not self.talk.outgoing.unacked:
+                await self.connection.finish()
+                return
+            await trio.sleep(self._config.ack_delay)
+
     def _deliver(self, records: list[Record], size: int) -> None:
         self._kernel.observer.deliver(self, records, size)
 
     async def _carry(self, connection: Connection) -> None:
         reason = await connection.run()
         self.connection = None
+        self.gone = True
         del self._kernel.clients[self]
         if connection.error is not None:
             self._kernel.reject(connection.error.reason, self.name, None)

@@ -159,6 +159,8 @@ class Connection:
 
     async def finish(self) -> None:
         """Say Bye, wait until it is on its way, and end."""
+        if self.ended is not None:
+            return
         if self._idle is None:
             self._idle = trio.Event()
             self.session.say_bye()

@@ -149,7 +149,12 @@ class Dial:
     ) -> None:
         kernel, link = self._kernel, self._link
         link.max_message = min(kernel.config.max_message, welcomed.welcome.max_message)
-        settled = link.talk.conclude(welcomed.welcome, challenged.incarnation)
+        try:
+            settled = link.talk.conclude(welcomed.welcome, challenged.incarnation)
+        except ProtocolError as error:
+            # Counted like an offence in a session: it would be repeated, too.
+            link.broke_protocol(error)
+            raise StreamBroken(str(error)) from error
         session = open_session(
             dialer,
             link.talk,

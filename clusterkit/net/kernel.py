@@ -227,6 +227,7 @@ class Kernel:
         """Close a link at once and account for all that it held."""
         if self.peers.get(link.name) is link:
             del self.peers[link.name]
+        link.gone = True
         link.close(reason)
 
     async def drain(self, timeout: float) -> None:
@@ -236,8 +237,7 @@ class Kernel:
                 for link in list(self.peers.values()):
                     nursery.start_soon(link.drain)
                 for client in list(self.clients):
-                    if client.connection is not None:
-                        nursery.start_soon(client.connection.finish)
+                    nursery.start_soon(client.drain)
 
     def everybody(self) -> Iterator[Peer]:
         """Yield every peer, links first."""

@@ -85,7 +85,7 @@ class Link(Peer):
     @property
     def wanted(self) -> bool:
         """Whether there is a reason to have a connection."""
-        return not self.given_up and (
+        return not (self.gone or self.given_up) and (
             (self.pinned and not self.parted)
             or self.interest > 0
             or len(self.outbox) > 0
@@ -128,6 +128,9 @@ class Link(Peer):
         """
         self.failure = self.given_up = None
         self.parted = False
+        if self.dial is None and self._outage is not None:
+            self._outage.cancel()  # it pauses between two dials: begin anew
+            self._outage = None
         self.ensure_dialling()
         while self.connection is None:
             self._raise_failure()
@@ -137,7 +140,7 @@ class Link(Peer):
         """Raise why there is no session, unless dialling may still bring one."""
         if self.failure is not None and not isinstance(self.failure, NodeDown):
             raise self.failure
-        if self.down or self.given_up is not None:
+        if self.down or self.gone or self.given_up is not None:
             raise self.failure or NodeDown(f"{self.name} is not reachable")
 
     def detach(self, reason: str) -> None:
@@ -207,6 +210,8 @@ class Link(Peer):
     async def drain(self) -> None:
         """Wait until everything accepted so far is acknowledged, then say Bye."""
         while len(self.outbox) or self.talk.outgoing.unacked:
+            if self.gone or self.given_up is not None:
+                return
             self.ensure_dialling()
             await trio.sleep(self._config.ack_delay)
         if self.connection is not None:
@@ -242,6 +247,7 @@ class Link(Peer):
         if trio.current_time() - self._began >= STEADY:
             self._backoff.reset()
         self._say_down(reason)
+        self.unpark()  # who waits for room on a busy wire need not any more
         if connection.error is not None:
             self.broke_protocol(connection.error)
         self.ensure_dialling()
@@ -266,11 +272,12 @@ class Link(Peer):
         while self.connection is None and self.wanted:
             if self.address is None:
                 await trio.sleep_forever()  # the peer must dial, or we are told
-            self.dial = Dial(self, self._kernel, self.address)
+            dial = self.dial = Dial(self, self._kernel, self.address)
             try:
-                verdict = await self.dial.run()
+                verdict = await dial.run()
             finally:
-                self.dial = None
+                if self.dial is dial:  # else another outage's is under way
+                    self.dial = None
             if verdict is Verdict.UP:
                 return
             self._changed.unpark_all()

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 
 UNSENT_BYTES: Final = 64 * 1024
+UNSENT_MESSAGES: Final = 2048
 """While a link is up, a sender of casts waits when more than this is unsent.
-Together with the window it bounds what can still arrive after a Choke."""
+Together with the window it bounds what can still arrive after a Choke: less
+than a mailbox takes beyond its mark."""
 
 
 class Observer(Protocol):
@@ -87,6 +89,8 @@ class Peer:
         role: `member` or `client`.
         talk: Both conversations and the outbox.
         connection: The live one, None while there is none.
+        gone: Whether this was dropped for good: nothing leaves any more, and
+            another object may stand for the node.
         choked: Actors at the peer whose mailboxes are full.
         max_message: Largest message the peer accepts, in bytes.
         open_calls: Calls from it that are not answered yet, by id. Compared
@@ -102,13 +106,16 @@ class Peer:
         self.talk = Conversations()
         self.outbox = self.talk.outbox
         self.connection: Connection | None = None
+        self.gone = False
         self.choked: set[str] = set()
         self.max_message = config.max_message
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
         self._config = config
         self._easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
-        self._easy_messages = config.outbox_messages
+        self._easy_messages = min(UNSENT_MESSAGES, config.outbox_messages)
+        # The least demanding of those who wait for room.
+        self._low_bytes = self._low_messages = 0
         self._waiting = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
@@ -135,6 +142,13 @@ class Peer:
         outbox, config = self.outbox, self._config
         return (
             outbox.bytes >= config.outbox_bytes or len(outbox) >= config.outbox_messages
+        )
+
+    @property
+    def hurried(self) -> bool:
+        """Whether a live connection has more to send than it should."""
+        return self.connection is not None and (
+            self.outbox.bytes > UNSENT_BYTES or len(self.outbox) > UNSENT_MESSAGES
         )
 
     @property
@@ -169,28 +183,28 @@ class Peer:
         )
 
     async def room(self, low_bytes: int, low_messages: int) -> None:
-        """Wait until no more than that is queued, or the choke is lifted.
+        """Wait until no more than that is queued, or something else changed.
 
-        Raises:
-            NodeDown: The peer is gone for good.
+        The connection, or a choke. The caller has to look again.
         """
+        self._low_bytes = max(self._low_bytes, low_bytes)
+        self._low_messages = max(self._low_messages, low_messages)
+        self.outbox.on_room = self._look_for_room
+        await self._waiting.park()
 
-        def check() -> None:
-            if self.outbox.bytes <= low_bytes and len(self.outbox) <= low_messages:
-                self.unpark()
+    def _look_for_room(self) -> None:
+        outbox = self.outbox
+        if outbox.bytes <= self._low_bytes and len(outbox) <= self._low_messages:
+            self.unpark()
 
-        while self.outbox.bytes > low_bytes or len(self.outbox) > low_messages:
-            self.outbox.on_room = check
-            await self._waiting.park()
-
-    async def unchoked(self, actor: str) -> None:
-        """Wait until `actor` at the peer accepts casts again."""
-        while actor in self.choked:
-            await self._waiting.park()
+    async def change(self) -> None:
+        """Wait until something changed: a choke, or the connection."""
+        await self._waiting.park()
 
     def unpark(self) -> None:
-        """Let everybody who waits for room or an Unchoke look again."""
+        """Let everybody who waits for room or a change look again."""
         self.outbox.on_room = None
+        self._low_bytes = self._low_messages = 0
         self._waiting.unpark_all()
 
     def settle(self, settled: Settled, observer: Observer) -> None:

@@ -82,9 +82,11 @@ class Reception:
     def _take_slot(self) -> trio.CancelScope:
         """Return a scope with the deadline; make room by closing the silent."""
         config = self._kernel.config
-        if len(self._slots) >= config.handshake_slots:
-            silent = (scope for scope, greeted in self._slots.items() if not greeted)
-            next(silent, next(iter(self._slots))).cancel()
+        # One that is cancelled stays until its task has run.
+        open_ = [scope for scope in self._slots if not scope.cancel_called]
+        if len(open_) >= config.handshake_slots:
+            silent = (scope for scope in open_ if not self._slots[scope])
+            next(silent, open_[0]).cancel()
         slot = trio.CancelScope(deadline=trio.current_time() + config.handshake_timeout)
         self._slots[slot] = False
         return slot

@@ -19,10 +19,8 @@ from clusterkit.net.transport import StreamBroken
 
 READ_BYTES = 64 * 1024
 BACKLOG = 1024
-# Out of descriptors or memory: others' load, so wait for it to pass, as
-# trio.serve_listeners does.
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_EXHAUSTED_PAUSE = 0.1
+_CLOSED = {errno.EBADF, errno.ENOTSOCK, errno.EINVAL}
+_ACCEPT_PAUSE = 0.1
 
 
 class TcpStream:
@@ -104,13 +102,17 @@ class TcpListener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 await self._wait()
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise StreamBroken(_say(error)) from error
-                await trio.sleep(_EXHAUSTED_PAUSE)
+                if error.errno in _CLOSED:
+                    raise StreamBroken("closed") from error
+                # Out of descriptors or memory: others' load, so wait for it to
+                # pass. The rest is of one connection, or of the network (see
+                # accept(2)); a listener that ended on it would leave the node
+                # deaf.
+                await trio.sleep(_ACCEPT_PAUSE)
             else:
                 await trio.lowlevel.checkpoint()
                 with suppress(OSError):  # gone again already: accept the next
-                    return TcpStream(sock), peer[0]
+                    return _stream(sock), peer[0]
 
     async def _wait(self) -> None:
         try:
@@ -184,7 +186,16 @@ async def _connect(sock: socket.socket, where: object) -> TcpStream:
     if code:
         sock.close()
         raise OSError(code, os.strerror(code))
-    return TcpStream(sock)
+    return _stream(sock)
+
+
+def _stream(sock: socket.socket) -> TcpStream:
+    """Return the stream on a socket, which is closed if it is none any more."""
+    try:
+        return TcpStream(sock)
+    except OSError:
+        sock.close()
+        raise
 
 
 def _say(error: Exception) -> str:

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 PORT: Final = 7022
 """Every simulated node has a host of its own, so all have the same port."""
 
+START: Final = 0.005
+"""Virtual seconds a process takes to start: two lives of a node never begin in
+one millisecond, the unit of their incarnations."""
+
 _LOOK: Final = 0.05  # virtual seconds between two looks at the rings
 
 
@@ -45,15 +49,21 @@ _LOOK: Final = 0.05  # virtual seconds between two looks at the rings
 class _Life:
     """One life of a node: how it was started, and what ends it."""
 
+    name: str
+    port: int
     options: dict[str, Any]
-    lives: int
+    number: int
     node: ClusterNode | None = None
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     over: trio.Event = field(default_factory=trio.Event)
 
 
 class ClusterSimulation(Simulation):
-    """A simulation with nodes in it; what `simulate` hands to its function."""
+    """A simulation with nodes in it; what `simulate` hands to its function.
+
+    Each node has a host of its own, by which all verbs here call it; the
+    host's name is the node's, unless `start` is told another.
+    """
 
     _nursery: trio.Nursery
 
@@ -63,71 +73,86 @@ class ClusterSimulation(Simulation):
 
     @property
     def nodes(self) -> dict[str, ClusterNode]:
-        """The nodes that run now, by name."""
+        """The nodes that run now, by host."""
         lives = self._lives.items()
-        return {name: life.node for name, life in lives if life.node is not None}
+        return {host: life.node for host, life in lives if life.node is not None}
 
     async def start(
         self,
         name: str,
         *,
+        host: str | None = None,
+        port: int = PORT,
         actors: Mapping[str, ActorFactory] | None = None,
         seeds: Iterable[str] = (),
         disk: bool = False,
         **options: Any,
     ) -> ClusterNode:
-        """Start a node on a host of its own, which has its name.
+        """Start a node on a host of its own.
 
         Args:
             name: The node's.
+            host: The host's; by default the node's name.
+            port: Where it listens.
             actors: As for `create_cluster`.
             seeds: As for `create_cluster`; `node.address` of others.
             disk: Whether it keeps its ring on a simulated disk.
             options: Further ones for `create_cluster`.
 
         Raises:
-            ConfigError: A node of that name runs.
+            ConfigError: A node runs on that host.
             Exception: What `create_cluster` raised.
         """
-        if name in self.nodes:
-            raise ConfigError(f"{name} runs already")
+        host = host or name
+        if host in self.nodes:
+            raise ConfigError(f"a node runs on host {host} already")
         state = f"/state/{name}" if disk else None
         options = {"cookie": "simulated", "state": state, **options}
         options |= {"actors": actors, "seeds": tuple(seeds)}
-        return await self._begin(name, options, 1)
+        return await self._begin(host, _Life(name, port, options, 1))
 
-    async def stop(self, name: str) -> None:
+    async def stop(self, host: str) -> None:
         """End a node in good order, as SIGTERM does; wait for it."""
-        life = self._life(name)
+        life = self._life(host)
         life.scope.cancel()
         await life.over.wait()
-        self.trace(f"{name} stopped")
+        self.trace(f"{host} stopped")
 
-    async def crash(self, name: str, *, silent: bool = False) -> None:
+    async def crash(self, host: str, *, silent: bool = False) -> None:
         """Kill a node: nothing is sent, what was not synced is lost.
 
         Args:
-            name: The node.
+            host: Where it runs.
             silent: Whether its machine is gone too, so that peers hear no
                 reset, only silence.
         """
-        life = self._life(name)
-        self.trace(f"{name} crashed")
-        self.crash_host(name, silent=silent)
+        life = self._life(host)
+        self.trace(f"{host} crashed")
+        self.crash_host(host, silent=silent)
         if life.node is not None:
             life.node.abandon()
         life.scope.cancel()
         await life.over.wait()
 
-    async def restart(self, name: str) -> ClusterNode:
-        """Start a node again, as it was started; crash it first if it runs."""
-        if name in self.nodes:
-            await self.crash(name)
-        before = self._lives[name]
-        return await self._begin(name, before.options, before.lives + 1)
+    async def restart(self, host: str, *, port: int | None = None) -> ClusterNode:
+        """Start a node again, as it was started; crash it first if it runs.
+
+        Args:
+            host: Where.
+            port: Another one than before.
+        """
+        if host in self.nodes:
+            await self.crash(host)
+        before = self._lives[host]
+        port = port or before.port
+        life = _Life(before.name, port, before.options, before.number + 1)
+        return await self._begin(host, life)
 
     async def converged(self, timeout: float = 30.0) -> None:
-        """Wait until all running nodes that list each other see one ring.
+        """Wait until all running nodes that know each other see one ring.
+
+        That is: each has met those of its seeds that run, and two of which
+        one lists the other have the same members, weights and addresses.
 
         Args:
             timeout: Virtual seconds.
@@ -140,56 +165,65 @@ class ClusterSimulation(Simulation):
             while not self._agreed():  # noqa: ASYNC110
                 await trio.sleep(_LOOK)
             return
-        rings = {name: sorted(node.ring.weights()) for name, node in self.nodes.items()}
+        rings = {host: sorted(node.ring.weights()) for host, node in self.nodes.items()}
         raise trio.TooSlowError(f"no agreement after {timeout:g} s: {rings}")
+
+    def platform(self, host: str) -> Platform:
+        """Return what a node on `host` stands on; for `create_cluster` by hand."""
+        number = self._lives[host].number if host in self._lives else 0
+        return Platform(
+            transport=self.network.host(host),
+            rng=self.generator(f"node/{host}/{number}"),
+            disk=self.disk(host),
+            wall_clock=self.wall,
+            run_blocking=_in_place,
+            copy_local=True,
+            watchdog=False,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Carry the nodes; those that still run at the end are abandoned."""
         with collapsed_groups():
             async with trio.open_nursery() as self._nursery:
-                yield
-                for node in self.nodes.values():
-                    node.abandon()
-                self._nursery.cancel_scope.cancel()
+                try:
+                    yield
+                finally:
+                    for node in self.nodes.values():
+                        node.abandon()
+                    self._nursery.cancel_scope.cancel()
 
     def _agreed(self) -> bool:
-        nodes = self.nodes
-        return all(
-            nodes[member.id].ring == node.ring
-            for node in nodes.values()
-            for member in node.ring.nodes()
-            if member.id in nodes
+        nodes = {node.name: node for node in self.nodes.values()}
+        rings = {name: node.ring for name, node in nodes.items()}
+        return not any(
+            seed.id in nodes for node in nodes.values() for seed in node.gossip.seeking
+        ) and all(
+            rings[member] == ring
+            for ring in rings.values()
+            for member in ring.weights()
+            if member in rings
         )
 
-    def _life(self, name: str) -> _Life:
-        if name not in self.nodes:
-            raise ConfigError(f"no node {name} runs")
-        return self._lives[name]
+    def _life(self, host: str) -> _Life:
+        if host not in self.nodes:
+            raise ConfigError(f"no node runs on host {host}")
+        return self._lives[host]
 
-    async def _begin(
-        self, name: str, options: dict[str, Any], number: int
-    ) -> ClusterNode:
-        life = self._lives[name] = _Life(options, number)
-        node: ClusterNode = await self._nursery.start(self._live, name, life)
+    async def _begin(self, host: str, life: _Life) -> ClusterNode:
+        await trio.sleep(START)
+        self._lives[host] = life
+        node: ClusterNode = await self._nursery.start(self._live, host, life)
         return node
 
     async def _live(
-        self, name: str, life: _Life, *, task_status: trio.TaskStatus[ClusterNode]
+        self, host: str, life: _Life, *, task_status: trio.TaskStatus[ClusterNode]
     ) -> None:
-        platform = Platform(
-            transport=self.network.host(name),
-            rng=self.generator(f"node/{name}/{life.lives}"),
-            disk=self.disk(name),
-            wall_clock=self.wall,
-            run_blocking=_in_place,
-            copy_local=True,
-            watchdog=False,
-        )
+        platform = self.platform(host)
         try:
             with life.scope:
                 async with create_cluster(
-                    name, name, PORT, platform=platform, **life.options
+                    life.name, host, life.port, platform=platform, **life.options
                 ) as life.node:
                     self.trace(f"{life.node.address} started")
                     task_status.started(life.node)

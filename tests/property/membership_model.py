@@ -27,6 +27,10 @@ class Rules:
     """Who ignores the end of a meeting says so."""
     as_of_then: bool = True
     """Who meets us is listed as of the time at which it spoke."""
+    once: bool = True
+    """An answer that nobody waits for is no more than a state."""
+    absorb: bool = True
+    """A node that comes back takes what it owed to the ring."""
     outlived: bool = True
     """A peer ignores what was asked before the asker left its ring."""
 
@@ -195,6 +199,8 @@ class ModelNode:
     def absorb(self):
         """What is owed to a ring that we are in again is merged."""
         for ticket, (ids, _, entries) in list(self.owed.items()):
+            if not self.rules.absorb:
+                break
             merged = self.merged(entries)
             if not ids.isdisjoint(self.ids) and merged[self.name][0][1]:
                 self.entries, self.ids = merged, self.ids | ids
@@ -255,7 +261,6 @@ class ModelNode:
         for ticket, (owed_ids, _, _) in self.owed.items():
             if not owed_ids.isdisjoint(ids):
                 self.farewell(sender, ticket)
-                return
         one = {self.name: (gone, entries[self.name][1])}
         self.tell(sender, "left", ids=ids & self.left.keys(), entries=one)
 
@@ -294,7 +299,7 @@ class ModelNode:
             if self.rules.decline and listed and not kin:
                 self.decline(sender, ids, entries)
             return
-        if sender not in self.meeting:
+        if self.rules.once and sender not in self.meeting:
             self.on_entries(sender, "reply", ids, entries, ())
             return
         self.meeting.discard(sender)
@@ -308,6 +313,7 @@ class ModelNode:
     def decline(self, sender, ids, entries):
         least = (entries[self.name][0][0] + 1, False, self.name, self.incarnation)
         self.part(ids, least)
+        self.lamport = max(self.lamport, least[0])
         self.say_left(sender, ids, entries, max(self.left.get(i, least) for i in ids))
 
 

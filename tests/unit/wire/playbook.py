@@ -107,6 +107,11 @@ def script(machine, partner=None):
     return Script(machine, partner)
 
 
+def alone(machine):
+    """Begin a script of a machine that is given raw bytes only."""
+    return Script(machine, None)
+
+
 # Sessions.
 
 LIMITS = {

@@ -1,0 +1,1 @@
+"""The command line: a prompt, one-shot commands, and a node in the foreground."""

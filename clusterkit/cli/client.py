@@ -1,0 +1,195 @@
+"""A tool's connection to a node, as calls to its command server.
+
+What travels is `net.client`'s; here each question meets its answer, its error
+or its deadline. A connection that breaks fails what was asked over it, and
+nothing is ever asked twice.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from clusterkit.actors.calls import Calls, Pending
+from clusterkit.actors.faults import from_fault
+from clusterkit.cluster.command_server import NAME
+from clusterkit.cluster.groups import collapsed_groups
+from clusterkit.config import Config
+from clusterkit.errors import CallTimeout, ClusterError, NodeDown
+from clusterkit.net.client import ServingNode, connect_as_client
+from clusterkit.net.tcp import TcpTransport
+from clusterkit.wire import messages as m
+from clusterkit.wire.codec import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from clusterkit.cluster.command_spec import Command
+    from clusterkit.names import Address
+    from clusterkit.net.transport import Transport
+    from clusterkit.wire.messages import Record
+
+POLL: Final = 20.0
+"""Seconds that one question for events may wait at the node."""
+
+_SPARE: Final = 0.8
+"""The part of its time that a tool grants the node: the node's own error, which
+says more than a timeout, must still arrive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Which node to command, and how to be let in.
+
+    Attributes:
+        address: Where it listens.
+        cookies: Tried in turn.
+        instance: The name that must answer, None for whoever does.
+        timeout: Seconds for connecting, and for each command.
+        transport: Makes the stream.
+        config: Bounds and times of the connection.
+    """
+
+    address: Address
+    cookies: tuple[bytes, ...] = field(repr=False)
+    instance: str | None = None
+    timeout: float = 5.0
+    transport: Transport = field(default_factory=TcpTransport)
+    config: Config = field(default_factory=Config)
+
+
+class Client:
+    """One authenticated connection; made by `open_client`.
+
+    Attributes:
+        node: The node at its other end.
+        calls: What waits for an answer.
+    """
+
+    node: ServingNode  # once connected
+
+    def __init__(self, codec: Codec) -> None:
+        self.calls = Calls(0, self._abandon)
+        self._codec = codec
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.node.name} {self.node.lost or 'connected'}>"
+
+    async def ask(
+        self, command: Command, values: dict[str, Any], timeout: float
+    ) -> Any:
+        """Have the node carry out a command; return its result.
+
+        Args:
+            command: The row of the table.
+            values: Its arguments, by name.
+            timeout: Seconds.
+
+        Raises:
+            Rejected: The node refuses; with the text and an exit status.
+            CallTimeout: No answer in time; a change may still take effect.
+            NodeDown: The connection is lost.
+        """
+        if command.timed:
+            values = {**values, "timeout": timeout * _SPARE}
+        try:
+            return await self.call(command.name, values, timeout)
+        except CallTimeout as error:
+            hedge = "; it may still take effect" if command.changes else ""
+            raise CallTimeout(f"{error}{hedge}") from error
+
+    async def watch(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield the node's events as they come, for ever.
+
+        Raises:
+            NodeDown: The connection is lost.
+        """
+        await self.call("watch", {"timeout": 0.0}, POLL)
+        while True:
+            for event in await self.call("watch", {"timeout": POLL}, inf):
+                yield event
+
+    async def call(self, event: str, values: dict[str, Any], timeout: float) -> Any:
+        """Call the command server, by keyword arguments alone."""
+        node = self.node
+        if node.lost is not None:
+            raise NodeDown(f"the connection to {node.name} is lost", "not sent")
+        pending = self.calls.open(node, "", event, timeout, trio.current_time())
+        budget_ms = 0 if timeout == inf else max(1, int(timeout * 1000))
+        record = [m.CALL, NAME, event, [], values, pending.id, budget_ms]
+        try:
+            data = self._codec.encode(record, node.max_message)
+        except ClusterError:
+            self.calls.take(pending.id)
+            raise
+        pending.ticket = node.post(data, m.CALL, pending.id)
+        node.flush()
+        return await self.calls.wait(pending)
+
+    def deliver(self, records: list[Record]) -> None:
+        """Take what the node sends; all but answers is for members only."""
+        for record in records:
+            if record[m.KIND] == m.REPLY:
+                self.calls.resolve(record[m.ANSWERS], self.node, record[m.VALUE])
+            elif record[m.KIND] == m.FAULT:
+                error = from_fault(record[m.CODE], record[m.DETAILS], {})
+                self.calls.fail(record[m.ANSWERS], self.node, error)
+
+    async def fail_when_lost(self) -> None:
+        """Fail what waits for an answer when the connection ends."""
+        await self.node.ended.wait()
+        text = f"the connection to {self.node.name} is lost ({self.node.lost})"
+        self.calls.fail_all(self.node, lambda: NodeDown(text))
+
+    def _abandon(self, pending: Pending) -> None:
+        node = self.node
+        if node.connection is not None and not node.outbox.withdraw(pending.ticket):
+            node.post(self._codec.encode([m.CANCEL, pending.id]), m.CANCEL, None)
+            node.flush()
+
+
+@asynccontextmanager
+async def open_client(to: Destination) -> AsyncIterator[Client]:
+    """Connect to a node for the length of the block.
+
+    Args:
+        to: Which, and how.
+
+    Raises:
+        NodeDown: It was not reached in time, or nobody listens there.
+        WrongCookie, WrongNode, VersionRefused: It is not the right one.
+    """
+    codec = Codec(to.config.max_message)
+    client = Client(codec)
+    try:
+        with collapsed_groups(), trio.CancelScope() as connecting:
+            connecting.deadline = trio.current_time() + to.timeout
+            async with connect_as_client(
+                to.address,
+                to.cookies,
+                to.transport,
+                codec,
+                to.config,
+                lambda _, records: client.deliver(records),
+                expected=to.instance,
+            ) as client.node:
+                # The scope has to stay around the connection's tasks, but its
+                # time is only for the way there.
+                connecting.deadline = inf
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(client.calls.reap)
+                    nursery.start_soon(client.fail_when_lost)
+                    yield client
+                    nursery.cancel_scope.cancel()
+    except NodeDown as error:
+        if connecting.deadline != inf:
+            hint = f"{error} (is the node running?)"
+            raise NodeDown(hint, outcome="not sent") from error
+        raise
+    if connecting.cancelled_caught:
+        text = f"{to.address} did not answer within {to.timeout:g} s"
+        raise NodeDown(text, outcome="not sent")

@@ -1,0 +1,140 @@
+"""What is printed, and where: data on stdout, everything else on stderr.
+
+A terminal gets tables, anything else one line of JSON per result. The shape of
+that line is a contract; what people see may change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from clusterkit.cli.parser import PROGRAM
+from clusterkit.cli.reading import UsageError
+from clusterkit.cli.render import Result, Style, render, render_event
+from clusterkit.errors import ClusterError, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clusterkit.cli.parser import Request
+
+OK: Final = 0
+REFUSED: Final = 1
+INTERRUPTED: Final = 130
+"""128 + SIGINT, as shells have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as the command line tells it.
+
+    Attributes:
+        message: One or more lines for a person.
+        code: Stable, for a program.
+        status: What the process ends with.
+    """
+
+    message: str
+    code: str
+    status: int
+
+    @classmethod
+    def of(cls, error: ClusterError) -> Failure:
+        """Return what is told of `error`.
+
+        A refusal of the command server brings its own text and status.
+        """
+        match error:
+            case Rejected(args=(str(text), int(status))):
+                return cls(text, error.code, status)
+        return cls(str(error), error.code, error.exit_status)
+
+    def line(self) -> str:
+        """Return the line of JSON."""
+        error = {"message": self.message, "_error": True, "code": self.code}
+        return json.dumps({"ok": False, "error": error})
+
+
+def result_line(data: Any) -> str:
+    """Return the line of JSON for a result; None is null."""
+    return json.dumps({"ok": True, "data": data})
+
+
+class Output:
+    """Prints results and errors.
+
+    Args:
+        as_json: Print JSON although stdout is a terminal.
+        at_prompt: Leave the program's name out of error messages.
+        environ: The environment: `NO_COLOR` and `TERM` count.
+    """
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        at_prompt: bool = False,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        terminal = sys.stdout.isatty()
+        self.as_json = as_json or not terminal
+        self._prefix = "" if at_prompt else f"{PROGRAM}: "
+        colours = terminal and "NO_COLOR" not in environ
+        self._style = Style(colours=colours and environ.get("TERM") != "dumb")
+        for stream in (sys.stdout, sys.stderr):
+            _never_fail(stream)
+
+    def result(
+        self,
+        request: Request,
+        data: Any,
+        beside: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Print the result of a command.
+
+        Args:
+            request: What was asked for.
+            data: The result.
+            beside: Results of the queries that its picture needs, by name.
+        """
+        if self.as_json or request.command is None:
+            self.text(result_line(data))
+            return
+        result = Result(
+            data=data, beside=beside or {}, options=request.view, style=self._style
+        )
+        self.text(render(request.command.view, result))
+
+    def event(self, data: dict[str, Any]) -> None:
+        """Print one event of `watch`."""
+        self.text(json.dumps(data) if self.as_json else render_event(data, self._style))
+
+    def error(self, error: ClusterError) -> int:
+        """Print an error; return its exit status."""
+        failure = Failure.of(error)
+        if self.as_json:
+            self.text(failure.line())
+        self.note(f"{self._prefix}{failure.message}")
+        if isinstance(error, UsageError) and error.hint:
+            self.note(error.hint)
+        return failure.status
+
+    def text(self, text: str) -> None:
+        """Print data, at once; nothing at all if it is empty."""
+        if text:
+            print(text, flush=True)
+
+    def note(self, text: str) -> None:
+        """Tell the user something that is no data."""
+        print(text, file=sys.stderr, flush=True)
+
+
+def _never_fail(stream: TextIO) -> None:
+    """Print a `?` where a terminal's encoding has no such character."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")

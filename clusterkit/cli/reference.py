@@ -1,0 +1,141 @@
+"""The reference page of the command line, generated from the command table.
+
+`python -m clusterkit.cli.reference` prints it; docs/reference/cli.md is what it
+printed last, and a test says so when it is not.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from clusterkit.cli.help_pages import STATUSES, option_row
+from clusterkit.cli.parser import PROGRAM
+from clusterkit.cluster.command_spec import Where
+from clusterkit.cluster.commands import CHANGING, OPERATING, READING
+from clusterkit.cluster.local_commands import CONNECTION_OPTIONS, LOCAL, OUTPUT_OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from clusterkit.cluster.command_spec import Command
+
+_HEAD: Final = f"""\
+# cluster-cli
+
+Generated from the command table by `python -m clusterkit.cli.reference`; a test
+keeps it current.
+
+```console
+$ {PROGRAM} [options] [command …]
+```
+
+With a command it does that and ends. Without one it is a prompt, or, when
+standard input is no terminal, it carries out the lines that come there; empty
+ones and those that begin with `#` do nothing, one that fails does not stop the
+next, and the exit status is that of the first that failed.
+`python -m clusterkit` is the same program.
+"""
+
+_OUTPUT: Final = """\
+## Output
+
+Data is on stdout, everything else on stderr. On a terminal data is a table or a
+picture; anywhere else, and with `--json`, it is one line of JSON for each
+command, whatever the exit status (but not after Ctrl-C):
+
+```json
+{"ok": true, "data": …}
+{"ok": false, "error": {"message": …, "_error": true, "code": …}}
+```
+
+`data` is described with each command. `code` is one of
+[the errors' codes](errors.md), `usage`, `forbidden`, or what an actor of the
+application rejects with.
+
+`NO_COLOR` in the environment turns colours off.
+"""
+
+_COOKIE: Final = """\
+## The cookie
+
+The first of these counts: `-a`, `--cookie-file`, the variable
+`CLUSTERKIT_COOKIE`, the file `~/.clusterkit.cookie`. A file that others can read
+is refused. `cluster-cli cookie new` makes one.
+"""
+
+_PROMPT: Final = """\
+## The prompt
+
+`foo> ` says which node is spoken to; `foo (disconnected)> ` that it is away. It
+is dialled until it is back, and commands fail meanwhile. Tab completes commands,
+options, and names of nodes and actors. Ctrl-C takes back what is typed, or stops
+what runs; Ctrl-D ends. What was typed is kept in
+`$XDG_STATE_HOME/clusterkit/history`, lines with a cookie excepted. JSON needs no
+quotes around it: `call counter add {"by": 5}`.
+"""
+
+
+def reference() -> str:
+    """Return the page, in Markdown."""
+    parts = [_HEAD, _commands(), _options(), _COOKIE, _OUTPUT, _statuses(), _PROMPT]
+    return "\n".join(parts)
+
+
+def _commands() -> str:
+    groups = (
+        ("Asking", READING),
+        ("Changing the ring", CHANGING),
+        ("Operating", OPERATING),
+        ("Without a node", LOCAL),
+    )
+    parts = ["## Commands", ""]
+    for title, commands in groups:
+        parts += [f"### {title}", ""]
+        for command in commands:
+            parts += [*_command(command), ""]
+    return "\n".join(parts)
+
+
+def _command(command: Command) -> list[str]:
+    lines = [f"#### `{command.usage}`", "", command.help]
+    if command.details:
+        lines += [command.details]
+    lines += ["", f"- Changes: {command.changes or 'nothing'}."]
+    lines += [f"- On a terminal: {command.view.value}.", f"- As JSON: {command.data}."]
+    if command.where is not Where.NODE:
+        lines.append(f"- Carried out by {command.where.value}.")
+    rows = [(f"`{a.usage}`", a.help) for a in command.arguments]
+    rows += [(f"`{left}`", right) for left, right in map(option_row, command.options)]
+    if rows:
+        lines += ["", *_table(("word", "meaning"), rows)]
+    typed, shown = command.example
+    return [*lines, "", "```", f"{PROGRAM} {typed}", *([shown] * bool(shown)), "```"]
+
+
+def _options() -> str:
+    rows = [
+        (f"`{left}`", right)
+        for left, right in map(option_row, (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS))
+    ]
+    rows += [("`--version`", "Show the versions of the program and the protocol.")]
+    rows += [("`-h, --help`", "Show help, about a command if one is given.")]
+    lines = ["## Options", "", "Before or after the command; not with `run`, which has"]
+    lines += ["its own, nor with `cookie`.", "", *_table(("option", "meaning"), rows)]
+    return "\n".join([*lines, ""])
+
+
+def _statuses() -> str:
+    rows = [(f"{status}", text) for status, text in STATUSES.items()]
+    table = _table(("status", "meaning"), rows)
+    return "\n".join(["## Exit status", "", *table, ""])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [header, ["---"] * len(header), *escaped]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

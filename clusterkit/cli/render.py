@@ -1,0 +1,232 @@
+"""Results for people: tables, pictures, one word.
+
+Each `View` of the command table has one function here. All are pure: data in,
+text out, without the newline at its end.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from clusterkit.cli.ring_picture import bar, colour, draw, marks
+from clusterkit.cluster.command_spec import View
+from clusterkit.names import NodeInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+NOTHING: Final = "-"
+"""Stands where there is no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What the terminal can show.
+
+    Attributes:
+        colours: Whether it is to be coloured.
+    """
+
+    colours: bool = False
+
+    def paint(self, text: str, number: int) -> str:
+        """Return `text` in the colour of the node with that number."""
+        return colour(text, number) if self.colours else text
+
+    def bold(self, text: str) -> str:
+        """Return `text` as a heading."""
+        return f"\x1b[1m{text}\x1b[0m" if self.colours else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a command, and how it is to be shown.
+
+    Attributes:
+        data: The result itself.
+        beside: Results of other queries that the picture needs, by name.
+        options: Those of the command that are about its picture.
+        style: What the terminal can show.
+    """
+
+    data: Any
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    style: Style = field(default_factory=Style)
+
+
+def render(view: View, result: Result) -> str:
+    """Return a result as a person reads it, the way the table says."""
+    return _VIEWS[view](result)
+
+
+def render_event(event: Mapping[str, Any], style: Style) -> str:
+    """Return one event as a line."""
+    fields = [
+        f"{key}={_field(value)}"
+        for key, value in event.items()
+        if key not in {"event", "time"} and value is not None
+    ]
+    return " ".join([event["time"], style.bold(event["event"]), *fields])
+
+
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    style: Style,
+    *,
+    numbers: Sequence[str] = (),
+) -> str:
+    """Return rows under headers, in columns as wide as needed.
+
+    Args:
+        headers: One per column.
+        rows: The cells.
+        style: What the terminal can show.
+        numbers: Headers of the columns that are aligned to the right.
+    """
+    lines = [headers, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
+    right = [header in numbers for header in headers]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(cells, widths, right, strict=True)
+        ]
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([style.bold(line(headers)), *(line(row) for row in rows)])
+
+
+def _value(result: Result) -> str:
+    return json.dumps(result.data, ensure_ascii=False)
+
+
+def _node(result: Result) -> str:
+    return str(NodeInfo.from_json(result.data))
+
+
+def _owners(result: Result) -> str:
+    return ", ".join(node["id"] for node in result.data)
+
+
+def _weights(result: Result) -> str:
+    rows = [[name, str(weight)] for name, weight in result.data.items()]
+    return table(["NAME", "WEIGHT"], rows, result.style, numbers=["WEIGHT"])
+
+
+def _nodes(result: Result) -> str:
+    shares = {row["id"]: row for row in result.beside.get("ring", ())}
+    links = {link["node"]: link for link in result.beside.get("links", ())}
+    rows = []
+    for node in result.data:
+        share, link = shares.get(node["id"]), links.get(node["id"])
+        rows.append(
+            [
+                node["id"],
+                str(NodeInfo.from_json(node).address),
+                link["state"] if link else NOTHING,
+                str(share["weight"]) if share else NOTHING,
+                _percent(share["share"]) if share else NOTHING,
+                str(link["outbox"]) if link else NOTHING,
+            ]
+        )
+    headers = ["NAME", "ADDRESS", "LINK", "WEIGHT", "SHARE", "OUTBOX"]
+    return table(headers, rows, result.style, numbers=["WEIGHT", "SHARE", "OUTBOX"])
+
+
+def _tree(result: Result) -> str:
+    weights: dict[NodeInfo, int] = {}
+    for position in result.data["tree"]:
+        node = NodeInfo.from_json(position["value"])
+        weights[node] = weights.get(node, 0) + 1
+    summary = (
+        f"{_many(len(weights), 'node')}, {_many(len(result.data['tree']), 'position')}, "
+        f"rfactor {result.data['rfactor']}, pfactor {result.data['pfactor']}"
+    )
+    if result.options.get("points"):
+        points = [[p["key"], p["value"]["id"]] for p in result.data["tree"]]
+        return f"{summary}\n{table(['POSITION', 'NODE'], points, result.style)}"
+    rows = [[n.id, str(n.address), str(weights[n])] for n in sorted(weights)]
+    columns = ["NAME", "ADDRESS", "WEIGHT"]
+    return f"{summary}\n{table(columns, rows, result.style, numbers=['WEIGHT'])}"
+
+
+def _links(result: Result) -> str:
+    if not result.data:
+        return "no links"
+    rows = [
+        [
+            link["node"],
+            link["address"] or NOTHING,
+            link["state"],
+            str(link["outbox"]),
+            str(link["outbox_bytes"]),
+            str(link["unacked"]),
+            NOTHING if link["last_seen"] is None else f"{link['last_seen']:.1f} s ago",
+        ]
+        for link in result.data
+    ]
+    numbers = ["OUTBOX", "BYTES", "UNACKED"]
+    headers = ["NODE", "ADDRESS", "STATE", *numbers, "LAST SEEN"]
+    return table(headers, rows, result.style, numbers=numbers)
+
+
+def _actors(result: Result) -> str:
+    numbers = ["MAILBOX", "HANDLED", "RESTARTS"]
+    rows = [
+        [row["name"], row["type"], row["state"]]
+        + [str(row[number.lower()]) for number in numbers]
+        for row in result.data
+    ]
+    return table(
+        ["NAME", "TYPE", "STATE", *numbers], rows, result.style, numbers=numbers
+    )
+
+
+def _ring(result: Result) -> str:
+    if not result.data:
+        return "the ring is empty"
+    weights = {row["id"]: row["weight"] for row in result.data}
+    mark, widest = marks(weights), max(map(len, weights))
+    lines = [
+        f"{mark[row['id']]} {row['id'].ljust(widest)}  {row['weight']:>6}  "
+        f"{_percent(row['share']):>7}  {bar(row['share'])}"
+        for row in result.data
+    ]
+    painted = [result.style.paint(line, number) for number, line in enumerate(lines)]
+    return "\n".join([draw(weights, result.style.paint), "", *painted])
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace("%", " %")
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, list) and all(
+        isinstance(v, dict) and "id" in v for v in value
+    ):
+        return ",".join(v["id"] for v in value) or NOTHING
+    return value if isinstance(value, str) and value else json.dumps(value)
+
+
+_VIEWS: Final[dict[View, Callable[[Result], str]]] = {
+    View.DONE: lambda _: "ok",
+    View.VALUE: _value,
+    View.WORD: lambda result: str(result.data),
+    View.TREE: _tree,
+    View.NODES: _nodes,
+    View.NODE: _node,
+    View.OWNERS: _owners,
+    View.WEIGHTS: _weights,
+    View.LINKS: _links,
+    View.ACTORS: _actors,
+    View.RING: _ring,
+}

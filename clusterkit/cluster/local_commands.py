@@ -1,0 +1,214 @@
+"""The rows of the command table that need no node, and the options of all.
+
+They stand apart only for length; `commands` is the whole table.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clusterkit.cluster.command_spec import (
+    Argument,
+    Command,
+    Kind,
+    Option,
+    View,
+    Where,
+)
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 7022
+DEFAULT_TIMEOUT: Final = 5.0
+
+COOKIE_OPTIONS: Final = (
+    Option(
+        flags=("-a", "--key"),
+        name="key",
+        help="The cookie itself. Others see it in process lists: prefer a file.",
+        kind=Kind.COOKIE,
+    ),
+    Option(
+        flags=("--cookie-file",),
+        name="cookie_file",
+        help="The file that holds the cookie. Without either, CLUSTERKIT_COOKIE "
+        "counts, then `~/.clusterkit.cookie`.",
+        kind=Kind.PATH,
+    ),
+)
+LOCAL: Final = (
+    Command(
+        name="help",
+        help="Show the commands, or one of them with its options.",
+        data="the command, or a list of all, as objects",
+        example=("help insert", "insert [-f|--force] …"),
+        arguments=(
+            Argument(
+                name="command",
+                kind=Kind.COMMAND,
+                help="Which one.",
+                times="perhaps",
+            ),
+        ),
+        view=View.HELP,
+        where=Where.HERE,
+    ),
+    Command(
+        name="exit",
+        help="End the prompt; Ctrl-D does, too.",
+        example=("exit", ""),
+        view=View.DONE,
+        where=Where.HERE,
+    ),
+    Command(
+        name="run",
+        help="Run a node in the foreground, until SIGTERM or Ctrl-C.",
+        data="none; two lines, `ready <id>@<host>:<port> ring=<ring>` and `stopped <id>`",
+        example=("run foo --meet bar@127.0.0.1:7023", "ready foo@127.0.0.1:7022 …"),
+        arguments=(Argument(name="id", kind=Kind.NODE, help="The node's name."),),
+        options=(
+            Option(
+                flags=("-H", "--host", "--hostname"),
+                name="host",
+                help="Where to listen.",
+                kind=Kind.HOST,
+                default=DEFAULT_HOST,
+            ),
+            Option(
+                flags=("-p", "--port"),
+                name="port",
+                help="On which port; 0 for any free one.",
+                kind=Kind.ANY_PORT,
+                default=DEFAULT_PORT,
+            ),
+            Option(
+                flags=("--advertise",),
+                name="advertise",
+                help="What other nodes are told, as `host` or `host:port`; "
+                "needed with a wildcard address.",
+                kind=Kind.ADVERTISED,
+            ),
+            Option(
+                flags=("--ring",),
+                name="ring",
+                help="The ring's name.",
+                kind=Kind.RING,
+                default="ring",
+            ),
+            Option(
+                flags=("--state",),
+                name="state",
+                help="The file that keeps its membership; by default "
+                "`$XDG_STATE_HOME/clusterkit/<ring>/<id>.state`.",
+                kind=Kind.PATH,
+            ),
+            Option(
+                flags=("--rfactor",),
+                name="rfactor",
+                help="Positions of a node that is inserted without a weight.",
+                kind=Kind.COUNT,
+                default=128,
+            ),
+            Option(
+                flags=("--pfactor",),
+                name="pfactor",
+                help="Neighbours that hold a copy of a key.",
+                kind=Kind.WHOLE,
+                default=2,
+            ),
+            Option(
+                flags=("--actor",),
+                name="actors",
+                help="Start an actor of this class; its module is looked for in the "
+                "current folder, too.",
+                kind=Kind.CLASS,
+                repeats=True,
+            ),
+            Option(
+                flags=("--meet",),
+                name="seeds",
+                help="Meet this node, however long it takes until it is there.",
+                kind=Kind.ADDRESS,
+                repeats=True,
+            ),
+            *COOKIE_OPTIONS,
+        ),
+        details="It prints `ready` with its address and its ring once it accepts "
+        "connections, and `stopped` at the end. The first signal drains and stays a "
+        "member, the second one ends it at once with status 1.",
+        changes="nothing of a running cluster but by --meet",
+        view=View.WORD,
+        where=Where.SHELL,
+    ),
+    Command(
+        name="cookie",
+        help="Make a new cookie that only its owner can read.",
+        data="the path of the file",
+        example=("cookie new", "wrote ~/.clusterkit.cookie"),
+        arguments=(
+            Argument(
+                name="action",
+                kind=Kind.WORD,
+                help="Make a new one.",
+                words=("new",),
+            ),
+            Argument(
+                name="path",
+                kind=Kind.PATH,
+                help="The file; `~/.clusterkit.cookie` by default.",
+                times="perhaps",
+            ),
+        ),
+        options=(
+            Option(
+                flags=("-f", "--force"),
+                name="force",
+                help="Replace one that is there. Nodes that use it are cut off.",
+            ),
+        ),
+        changes="the cookie file",
+        view=View.WORD,
+        where=Where.SHELL,
+    ),
+)
+
+OUTPUT_OPTIONS: Final = (
+    Option(
+        flags=("--json",),
+        name="json",
+        help="Print one line of JSON, as is always done when not on a terminal.",
+    ),
+)
+TIME_OPTIONS: Final = (
+    Option(
+        flags=("--timeout",),
+        name="timeout",
+        help="How long the node may take to connect and to answer.",
+        kind=Kind.SECONDS,
+        default=DEFAULT_TIMEOUT,
+    ),
+)
+CONNECTION_OPTIONS: Final = (
+    Option(
+        flags=("-I", "--instance"),
+        name="instance",
+        help="The name that must answer; by default whoever does.",
+        kind=Kind.NODE,
+    ),
+    Option(
+        flags=("-H", "--hostname"),
+        name="hostname",
+        help="Where the node listens.",
+        kind=Kind.HOST,
+        default=DEFAULT_HOST,
+    ),
+    Option(
+        flags=("-p", "--port"),
+        name="node_port",
+        help="On which port.",
+        kind=Kind.PORT,
+        default=DEFAULT_PORT,
+    ),
+    *COOKIE_OPTIONS,
+    *TIME_OPTIONS,
+)
+"""How to reach the node; before or after any command that asks it."""

@@ -1,0 +1,143 @@
+"""How a node comes to be in one ring with another: dialling, asking, patience.
+
+What the two then say to each other is decided by `core.membership`. The
+invariant is that a node which was not met is not dialled any further.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from clusterkit.errors import (
+    CallTimeout,
+    ClusterError,
+    ConfigError,
+    NameTaken,
+    NodeDown,
+    RingError,
+)
+from clusterkit.logs import log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.ring_work import RingWork
+    from clusterkit.core.membership import Membership
+    from clusterkit.names import NodeInfo
+
+logger = logging.getLogger("clusterkit.cluster")
+
+ASK_AGAIN: Final = 1.0
+"""Seconds after which an unanswered request to meet is repeated."""
+
+SEED_PAUSE: Final = 1.0
+"""Seconds between two attempts to meet a seed."""
+
+
+class Meetings:
+    """The meetings that this node asks for.
+
+    Args:
+        membership: The state machine.
+        work: Carries out its effects.
+        runtime: The node's actors, with its links.
+
+    Attributes:
+        seeking: Seeds that have not been met yet.
+    """
+
+    def __init__(
+        self, membership: Membership, work: RingWork, runtime: Runtime
+    ) -> None:
+        self.seeking: dict[NodeInfo, None] = {}
+        self._membership = membership
+        self._work = work
+        self._runtime = runtime
+        self._news = trio.lowlevel.ParkingLot()
+
+    def __repr__(self) -> str:
+        return f"<Meetings seeking={list(map(str, self.seeking))}>"
+
+    def look_again(self) -> None:
+        """Gossip has come: somebody may be a member now."""
+        self._news.unpark_all()
+
+    def seek(self, seeds: Iterable[NodeInfo]) -> None:
+        """Meet each of `seeds`, however long it takes."""
+        for seed in seeds:
+            if seed.id != self._membership.name:
+                self.seeking[seed] = None
+                self._runtime.kernel.spawn(self._seek, seed)
+
+    async def meet(self, node: NodeInfo, timeout: float) -> bool:
+        """Become one ring with the ring of `node`; see `GossipRing.meet`."""
+        if node.id == self._membership.name:
+            raise ConfigError(f"{node} is this node itself")
+        if self._membership.lists(node.id):
+            known = self._membership.find(node.id)
+            if known != node:
+                raise RingError(
+                    f"{node.id} is a member at {known}; use update to move it"
+                )
+            return False
+        with trio.move_on_after(timeout) as scope:
+            await self._connect(node, trio.current_time() + timeout)
+            await self._unite(node.id)
+        if scope.cancelled_caught:
+            self._unpin(node.id)
+            raise CallTimeout(f"{node} did not answer within {timeout:g} s")
+        return True
+
+    async def _seek(self, seed: NodeInfo) -> None:
+        """Meet a seed.
+
+        Raises:
+            NameTaken: The seed knows another live node of our name; this ends
+                the `create_cluster` block.
+        """
+        while seed in self.seeking:
+            try:
+                await self.meet(seed, 5.0)
+            except NameTaken:
+                raise
+            except ClusterError as error:
+                log(logger, logging.WARNING, "seed_not_met", seed=seed, error=error)
+                await trio.sleep(SEED_PAUSE)
+            else:
+                del self.seeking[seed]
+
+    async def _connect(self, node: NodeInfo, deadline: float) -> None:
+        """Keep dialling until the link is up or the peer refuses."""
+        kernel = self._runtime.kernel
+        while True:
+            try:
+                await kernel.connect(node)
+            except NodeDown as error:
+                if trio.current_time() + self._runtime.config.down_after > deadline:
+                    self._unpin(node.id)
+                    raise NodeDown(f"{node}: {error}", error.outcome) from error
+            except ClusterError:
+                self._unpin(node.id)
+                raise
+            else:
+                return
+
+    async def _unite(self, peer: str) -> None:
+        while not self._membership.lists(peer):
+            self._work.submit(self._membership.meet(peer))
+            with trio.move_on_after(ASK_AGAIN):
+                while not self._membership.lists(peer):
+                    await self._news.park()
+        await self._work.caught_up()
+
+    def _unpin(self, peer: str) -> None:
+        """Stop dialling a node that has not become a member."""
+        link = self._runtime.kernel.peers.get(peer)
+        if link is not None and not self._membership.lists(peer):
+            link.pinned = False
+            if link.connection is None:
+                self._runtime.kernel.drop(link, "not met")

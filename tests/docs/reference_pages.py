@@ -1,0 +1,376 @@
+"""The generated pages of the reference, made from docstrings and signatures.
+
+`python tests/docs/reference_pages.py` writes configuration.md, errors.md and
+api.md. What stands in a table of those pages is said in the code and nowhere
+else; only the sentences around the tables are here.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+
+import clusterkit
+import clusterkit.core
+import clusterkit.testing
+from clusterkit import create_cluster, errors, events
+from clusterkit.actors.process import ActorStatistics
+from clusterkit.actors.server import GenServer
+from clusterkit.cluster.gossip import GossipRing
+from clusterkit.cluster.node import ClusterNode, NodeStatistics
+from clusterkit.config import Config
+from clusterkit.net.kernel import Kernel
+from clusterkit.net.peer import LinkStatistics
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+MADE_BY = "Generated from the code by `python tests/docs/reference_pages.py`; a test keeps it current."
+
+# Fixed bounds: module, name, unit. They are no knobs, because nobody has had
+# a reason to turn one; each says why it has its value.
+BOUNDS = (
+    ("names", "MAX_NAME", ""),
+    ("wire.greetings", "MAX_GREETING", "bytes"),
+    ("wire.greetings", "MAX_TEXT", "bytes"),
+    ("wire.codec", "MAX_DEPTH", ""),
+    ("wire.codec", "MAX_REASON", "bytes"),
+    ("wire.session", "BATCH_BYTES", "bytes"),
+    ("net.connection", "DIRECT_BYTES", "bytes"),
+    ("net.connection", "DIRECT_WRITES", ""),
+    ("net.connection", "READ_TURN", "bytes"),
+    ("net.connection", "READ_RECORDS", ""),
+    ("net.peer", "UNSENT_BYTES", "bytes"),
+    ("net.link", "STEADY", "s"),
+    ("net.reception", "PROBE", "s"),
+    ("actors.sending", "YIELD_EVERY", ""),
+    ("actors.loop", "TURN_MESSAGES", ""),
+    ("actors.loop", "TURN_SECONDS", "s"),
+    ("core.ring_input", "MAX_WEIGHT", ""),
+    ("core.registers", "MAX_NAMES", ""),
+    ("core.standing", "MAX_OWED", ""),
+    ("cluster.ring_work", "CANDIDATE_TIME", "s"),
+    ("cluster.meetings", "ASK_AGAIN", "s"),
+    ("cluster.meetings", "SEED_PAUSE", "s"),
+    ("cluster.watchdog", "BEAT", "s"),
+)
+
+
+def quantity(value: object, unit: str = "") -> str:
+    """How a default is written, here and in every other page."""
+    if unit == "bytes":
+        for size, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+            if value >= size and value % size == 0:
+                return f"{value // size:,} {name}"
+        return f"{value:,} bytes"
+    if isinstance(value, float) or unit == "s":
+        days = value / 86_400
+        return f"{days:g} days" if days >= 2 else f"{value:g} s"
+    return f"{value:,}" if isinstance(value, int) else f"`{value}`"
+
+
+def unit_of(field: str) -> str:
+    return "bytes" if field.endswith("_bytes") or field == "max_message" else ""
+
+
+def defaults() -> dict[str, str]:
+    """Every default and fixed bound by its name, as pages write it."""
+    known = {f.name: quantity(f.default, unit_of(f.name)) for f in fields(Config)}
+    for module, name, unit in BOUNDS:
+        found = importlib.import_module(f"clusterkit.{module}")
+        known[name] = quantity(getattr(found, name), unit)
+    return known
+
+
+@cache
+def value_docs(module: str) -> dict[str, str]:
+    """The strings that stand after assignments in a module, by name."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    bodies = [
+        n.body for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef)
+    ]
+    docs = {}
+    for body in bodies:
+        waiting: list[str] = []
+        for node in body:
+            if isinstance(node, ast.AnnAssign | ast.Assign):
+                targets = (
+                    [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+                )
+                waiting += [t.id for t in targets if isinstance(t, ast.Name)]
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                docs.update(dict.fromkeys(waiting, one_line(str(node.value.value))))
+                waiting = []
+            else:
+                waiting = []
+    return docs
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def summary(thing: object) -> str:
+    """The first paragraph of a docstring."""
+    return one_line((inspect.getdoc(thing) or "").split("\n\n")[0])
+
+
+def section(thing: object, title: str) -> dict[str, str]:
+    """The items of a Google section of a docstring, by name."""
+    text = inspect.getdoc(thing) or ""
+    match = re.search(rf"^{title}:\n((?:    .*\n?|\n)+)", text, re.MULTILINE)
+    if match is None:
+        return {}
+    items = re.split(r"^    (?=\w[\w, ]*:)", match[1], flags=re.MULTILINE)[1:]
+    pairs = [item.split(":", 1) for item in items]
+    return {name.strip(): one_line(told) for name, told in pairs}
+
+
+def table(*heads: str, rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def page(*parts: str) -> str:
+    return "\n\n".join([parts[0], MADE_BY, *parts[1:]]) + "\n"
+
+
+def configuration() -> str:
+    parameters = inspect.signature(create_cluster).parameters
+    told = section(create_cluster, "Args")
+    options = [
+        (f"`{name}`", "" if p.default is p.empty else f"`{p.default!r}`", told[name])
+        for name, p in parameters.items()
+    ]
+    docs = value_docs("clusterkit.config")
+    known = defaults()
+    knobs = [(f"`{f.name}`", known[f.name], docs[f.name]) for f in fields(Config)]
+    attributes = [
+        (f"`{name}`", f"`{getattr(GenServer, name)!r}`", text)
+        for name, text in section(GenServer, "Class attributes").items()
+    ]
+    bounds = [
+        (
+            f"`{module}.{name}`",
+            known[name],
+            value_docs(f"clusterkit.{module}").get(name, ""),
+        )
+        for module, name, _ in BOUNDS
+    ]
+    return page(
+        "# Configuration",
+        "Every default and bound. Times are seconds, sizes are bytes. What `cluster-cli` takes is in [cli](cli.md).",
+        "## Options of `create_cluster`",
+        table("option", "default", "meaning", rows=options),
+        "## Fields of `Config`",
+        "`create_cluster(..., config=Config(call_timeout=2.0))`. " + summary(Config),
+        table("field", "default", "meaning", rows=knobs),
+        "`Config` raises `ConfigError` unless every number is above 0 and `dead_after` is at least twice `ping_after`.",
+        "## Class attributes of an actor",
+        table("attribute", "default", "meaning", rows=attributes),
+        "## Fixed bounds",
+        "Not to be turned; listed because they show.",
+        table("bound", "value", "meaning", rows=bounds),
+        "## Surroundings",
+        "Without `cookie=`, the variable `CLUSTERKIT_COOKIE` counts, and after it the file `~/.clusterkit.cookie`, which "
+        "nobody but its owner may be able to read. Nothing else is read from files or the environment.",
+    )
+
+
+def error_tree() -> list[type[errors.ClusterError]]:
+    found = [c for c in vars(errors).values() if inspect.isclass(c)]
+    return [c for c in found if issubclass(c, errors.ClusterError)]
+
+
+def error_row(cls: type[errors.ClusterError]) -> tuple[str, ...]:
+    text = re.split(r"\n\n(?:Attributes:|    )", inspect.getdoc(cls) or "")[0]
+    told = one_line(text)
+    for name, meaning in section(cls, "Attributes").items():
+        told += f" `{name}`: {meaning}"
+    above = "" if cls is errors.ClusterError else f"`{cls.__bases__[0].__name__}`"
+    return f"`{cls.__name__}`", f"`{cls.code}`", str(cls.exit_status), above, told
+
+
+def error_page() -> str:
+    rows = [error_row(cls) for cls in error_tree()]
+    return page(
+        "# Errors",
+        "All are in `clusterkit.errors`. `code` is stable: it travels between nodes and stands in `--json` output. `exit` is what "
+        "`cluster-cli` ends with. What each says about whether a handler ran is in [delivery](../explanation/delivery.md).",
+        table("class", "code", "exit", "is a", "cause and remedy", rows=rows),
+        "`ConfigError` is a `ValueError` too, and `CallTimeout` a `TimeoutError`. Beside these, `create_cluster` raises `OSError` "
+        "when it cannot bind, and whatever an actor's `init` raised; a cancelled call raises `trio.Cancelled`.",
+        "`cluster-cli` ends with 0 for success, with 2 for a mistake on its command line (code `usage`), and with 130 after Ctrl-C.",
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One heading of api.md: a class, where it comes from, which names it shows."""
+
+    thing: type
+    home: str
+    only: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
+
+    def rows(self) -> list[tuple[str, str]]:
+        bases = [b for b in self.thing.__mro__ if b.__module__.startswith("clusterkit")]
+        named = dict(self.told)
+        for base in bases:
+            named |= section(base, "Class attributes") | section(base, "Attributes")
+        if is_dataclass(self.thing) and not named:
+            docs = value_docs(self.thing.__module__)
+            named = {f.name: docs[f.name] for f in fields(self.thing)}
+        names = [*named, *(name for base in bases for name in vars(base))]
+        shown = dict.fromkeys(name for name in names if self._public(name))
+        return [member_row(self.thing, name, named.get(name)) for name in shown]
+
+    def _public(self, name: str) -> bool:
+        shown = not self.only or name in self.only
+        return shown and name not in self.hidden and not name.startswith("_")
+
+
+def member_row(cls: type, name: str, told: str | None) -> tuple[str, str]:
+    member = inspect.getattr_static(cls, name, None)
+    if told is not None:
+        return f"`{name}`", told
+    if isinstance(member, property):
+        return f"`{name}`", summary(member.fget)
+    shown = signature(member, name, bound=True)
+    return f"`{shown}`", summary(getattr(cls, name))
+
+
+def signature(member: object, name: str, *, bound: bool = False) -> str:
+    """Name and parameters, without types; `await` before what has to be awaited."""
+    function = member.__func__ if isinstance(member, classmethod) else member
+    made = inspect.signature(function)
+    kept = [p.replace(annotation=p.empty) for p in made.parameters.values()][bound:]
+    plain = str(inspect.Signature(kept)).replace(", /", "").replace("/, ", "")
+    waits = inspect.iscoroutinefunction(function)
+    waits = waits or "Coroutine" in str(made.return_annotation)
+    return f"{'await ' * waits}{name}{plain}"
+
+
+# What a ring has as an actor is for the node, not for the application.
+ACTOR = (*[name for name in vars(GenServer) if name != "name"], "gossip")
+
+CLASSES = (
+    Shown(ClusterNode, "clusterkit"),
+    Shown(GenServer, "clusterkit"),
+    Shown(clusterkit.ActorRef, "clusterkit"),
+    Shown(clusterkit.Caller, "clusterkit", hidden=("origin",)),
+    Shown(clusterkit.Answer, "clusterkit"),
+    Shown(clusterkit.Down, "clusterkit"),
+    Shown(
+        clusterkit.NodeInfo,
+        "clusterkit",
+        told=(("id", "Its name."), ("host", "Its host."), ("port", "Its port.")),
+    ),
+    Shown(GossipRing, "`node.gossip`", hidden=ACTOR),
+    Shown(
+        Kernel, "`node.kernel`", only=("connect", "disconnect", "is_connected", "links")
+    ),
+    Shown(NodeStatistics, "`node.statistics()`"),
+    Shown(LinkStatistics, "`node.kernel.links()`"),
+    Shown(ActorStatistics, "`node.statistics().actors`"),
+    Shown(clusterkit.core.HashRing, "clusterkit.core"),
+    Shown(clusterkit.core.VectorClock, "clusterkit.core"),
+    Shown(clusterkit.core.Entry, "clusterkit.core"),
+    Shown(
+        clusterkit.testing.ClusterSimulation,
+        "clusterkit.testing",
+        hidden=("running", "platform"),
+    ),
+    Shown(clusterkit.testing.Trace, "clusterkit.testing"),
+)
+
+
+def function_row(name: str) -> tuple[str, str]:
+    thing = getattr(clusterkit, name)
+    if inspect.isclass(thing):
+        return f"`{name}`", summary(thing)
+    if callable(thing):
+        return f"`{signature(thing, name)}`", summary(thing)
+    return f"`{name}`", value_docs("clusterkit.cluster.creation")[name]
+
+
+def exported() -> list[str]:
+    """The public names of the package, as its `__init__` gives them out."""
+    tree = ast.parse(inspect.getsource(clusterkit))
+    imports = [
+        n
+        for n in tree.body
+        if isinstance(n, ast.ImportFrom) and n.module != "__future__"
+    ]
+    return [alias.asname or alias.name for n in imports for alias in n.names]
+
+
+def event_rows() -> list[tuple[str, str]]:
+    kinds = [
+        c
+        for c in vars(events).values()
+        if inspect.isclass(c) and issubclass(c, events.Event)
+    ]
+    return [
+        (f"`{c.__name__}({', '.join(f.name for f in fields(c))})`", summary(c))
+        for c in kinds
+        if c is not events.Event
+    ]
+
+
+def api() -> str:
+    parts = [
+        "# Public names",
+        "What an application may use, by class, one line each; the docstrings say more. `await` stands before what has to be awaited.",
+        "## `clusterkit`",
+        table("name", "what", rows=[function_row(name) for name in exported()]),
+    ]
+    for shown in CLASSES:
+        home = (
+            shown.home
+            if shown.home.startswith("`")
+            else f"`{shown.home}.{shown.thing.__name__}`"
+        )
+        head = [f"## {shown.thing.__name__}", f"{home}. {summary(shown.thing)}"]
+        parts += [*head, table("name", "what", rows=shown.rows())]
+    testing = [
+        n
+        for n in vars(clusterkit.testing)
+        if n in ("simulate", "MemoryNetwork", "MemoryDisk")
+    ]
+    parts += [
+        "## Functions and seams",
+        table(
+            "name",
+            "what",
+            rows=[
+                (
+                    f"`clusterkit.core.{signature(clusterkit.core.rounds, 'rounds')}`",
+                    summary(clusterkit.core.rounds),
+                ),
+                *[
+                    (
+                        f"`clusterkit.testing.{n}`",
+                        summary(getattr(clusterkit.testing, n)),
+                    )
+                    for n in testing
+                ],
+            ],
+        ),
+        "## `clusterkit.events`",
+        table("event", "what", rows=event_rows()),
+        "## `clusterkit.errors`",
+        "See [errors](errors.md).",
+    ]
+    return page(*parts)
+
+
+PAGES = {"configuration.md": configuration, "errors.md": error_page, "api.md": api}
+
+if __name__ == "__main__":
+    for file, make in PAGES.items():
+        (FOLDER / file).write_text(make())

@@ -1,0 +1,92 @@
+"""What the explanations say of defaults, files and rows is true of the code."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from clusterkit.cluster.ring_shares import shares
+from clusterkit.core import HashRing
+
+from . import reference_pages as pages
+
+DOCS = pages.FOLDER.parent
+EXPLANATION = sorted((DOCS / "explanation").glob("*.md"))
+TOLD = [*EXPLANATION, DOCS / "reference" / "wire-protocol.md"]
+KNOWN = pages.defaults()
+
+# Row letters of differences.md, and how many behaviours each has.
+ROWS = {"N": 7, "K": 26, "L": 9, "S": 13, "C": 12, "V": 12, "G": 22, "R": 10, "A": 6}
+
+
+def claims(page):
+    """The defaults a page tells, written `name` (value)."""
+    text = " ".join(page.read_text().split())
+    found = re.findall(r"`(\w+)` \(([^)]+)\)", text)
+    return [(name, value) for name, value in found if name in KNOWN]
+
+
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: page.stem)
+def test_every_default_a_page_tells_is_the_code_s(page):
+    assert claims(page) == [(name, KNOWN[name]) for name, _ in claims(page)]
+
+
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: page.stem)
+def test_every_page_tells_some_default(page):
+    assert claims(page)
+
+
+@pytest.mark.parametrize("page", EXPLANATION, ids=lambda page: page.stem)
+def test_every_file_a_page_names_exists(page):
+    named = re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text())
+    root = DOCS.parent / "clusterkit"
+    assert [name for name in named if not (root / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: page.stem)
+def test_every_page_linked_to_exists(page):
+    links = re.findall(r"\]\(([^)#]+\.md)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_floors_are_drawn_with_files_that_exist():
+    drawn = (DOCS / "explanation" / "architecture.md").read_text()
+    picture = drawn.split("```")[1].splitlines()[2:]
+    floor, missing = "", []
+    for line in picture:
+        begins = re.match(r"  (\w+)/ ", line)
+        floor = begins[1] if begins else floor
+        modules = line.split("/")[-1] if begins else line
+        for module in re.split(r"\s{3,}|…", modules.strip())[0].split():
+            home = DOCS.parent / "clusterkit"
+            if not any((home / at / f"{module}.py").exists() for at in (floor, ".")):
+                missing.append(f"{floor}/{module}")
+    assert missing == []
+
+
+def test_every_behaviour_of_the_reference_is_judged():
+    text = (DOCS / "explanation" / "differences.md").read_text()
+    judged = re.findall(r"^\| ([A-Z]\d+) \|[^|]*\| (\w+) \|", text, re.MULTILINE)
+    expected = [
+        f"{letter}{n + 1}" for letter, rows in ROWS.items() for n in range(rows)
+    ]
+    assert [row for row, _ in judged] == expected
+    assert {verdict for _, verdict in judged} == {"same", "differs", "later"}
+
+
+def test_what_differs_or_comes_later_says_how():
+    text = (DOCS / "explanation" / "differences.md").read_text()
+    rows = re.findall(r"^\| ([A-Z]\d+) \|[^|]*\| differs \|(.*)\|$", text, re.MULTILINE)
+    assert [row for row, told in rows if not told.strip()] == []
+
+
+def test_the_shares_of_a_ring_are_as_told():
+    text = (DOCS / "explanation" / "ring.md").read_text()
+    table = re.findall(r"^\| (\d+) \| ([\d.]+) % \| ([\d.]+) % \|$", text, re.MULTILINE)
+    assert len(table) == 4
+    for weight, fullest, emptiest in table:
+        nodes = [f"node-{n}@h:1" for n in range(100)]
+        share = shares(HashRing.of(nodes, rfactor=int(weight))).values()
+        told = (f"{max(share):.2%}", f"{min(share):.2%}")
+        assert told == (f"{fullest}%", f"{emptiest}%")

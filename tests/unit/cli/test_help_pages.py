@@ -1,0 +1,56 @@
+"""Help and the reference page, both from the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clusterkit.cli.help_pages import STATUSES, overview, overview_json, page, page_json
+from clusterkit.cli.reading import UsageError
+from clusterkit.cli.reference import reference
+from clusterkit.cluster.commands import COMMANDS
+from clusterkit.errors import ClusterError, subclasses
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_of_a_command_has_all_that_the_table_has(name):
+    command, text = COMMANDS[name], page(COMMANDS[name])
+    assert text.startswith(f"usage: {command.usage}\n")
+    for row in (*command.arguments, *command.options):
+        assert row.help in text
+    assert command.example[0] in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_overview_has_every_command(name):
+    assert f"  {name} " in overview()
+    assert name in [row["name"] for row in overview_json()]
+
+
+def test_the_prompt_shows_only_what_it_takes():
+    assert "cookie" not in overview(at_prompt=True)
+    assert "run" not in [row["name"] for row in overview_json(at_prompt=True)]
+
+
+def test_the_page_for_a_program_has_the_flags():
+    found = page_json(COMMANDS["insert"])
+    assert found["options"][0]["flags"] == ["-f", "--force"]
+    assert found["usage"] == COMMANDS["insert"].usage
+
+
+def test_every_exit_status_of_an_error_is_explained():
+    statuses = {cls.exit_status for cls in subclasses(ClusterError).values()}
+    assert statuses | {0, UsageError.exit_status, 130} == set(STATUSES)
+
+
+def test_the_reference_page_is_current():
+    remedy = "python -m clusterkit.cli.reference > docs/reference/cli.md"
+    assert PAGE.read_text(encoding="utf-8") == reference(), remedy
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_reference_page_has_every_command(name):
+    assert f"#### `{COMMANDS[name].usage}`" in reference()

@@ -1,0 +1,88 @@
+"""What `run` makes of its options."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from clusterkit.cli.output import Output
+from clusterkit.cli.parser import parse
+from clusterkit.cli.reading import UsageError
+from clusterkit.cli.run import create_options, load_actors
+from clusterkit.errors import ConfigError
+
+
+@pytest.fixture
+def surroundings(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLUSTERKIT_COOKIE", "monster")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("sys.path", ["somewhere", *__import__("sys").path])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def options(line):
+    return create_options(parse(line.split()).values, Output())
+
+
+def test_defaults_are_those_of_the_reference(surroundings):
+    found = options("run foo")
+    assert (found["host"], found["port"]) == ("127.0.0.1", 7022)
+    assert (found["ring"], found["rfactor"], found["pfactor"]) == ("ring", 128, 2)
+    assert found["cookie"] == [b"monster"]
+
+
+def test_the_membership_is_kept_by_default(surroundings):
+    state = options("run foo --ring blue")["state"]
+    assert state == surroundings / "state" / "clusterkit" / "blue" / "foo.state"
+    assert state.parent.stat().st_mode & 0o077 == 0
+
+
+def test_another_state_file_is_taken_as_it_is(surroundings):
+    assert options("run foo --state here.state")["state"] == "here.state"
+    assert not (surroundings / "state").exists()
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_setting_to_correct(surroundings):
+    (surroundings / "state").write_text("in the way")
+    with pytest.raises(ConfigError, match="--state"):
+        options("run foo")
+
+
+def test_an_impossible_factor_is_a_setting_to_correct(surroundings):
+    with pytest.raises(ConfigError, match="rfactor"):
+        options("run foo --rfactor 100000000")
+
+
+def test_actors_are_found_in_the_current_folder(surroundings):
+    code = "from clusterkit import GenServer\nclass Mine(GenServer): pass\n"
+    (surroundings / "local_actors_for_this_test.py").write_text(code)
+    found = load_actors(["mine=local_actors_for_this_test:Mine"])
+    assert found["mine"]().__class__.__name__ == "Mine"
+
+
+def test_a_name_inside_a_class_can_be_given(surroundings):
+    assert load_actors(["p=functools:partial.mro"])["p"]() == partial.mro()
+
+
+@pytest.mark.parametrize("spec", ["x", "x=y", "x=:Y", "x=y:", "=y:Z:"])
+def test_an_actor_in_another_form_is_refused(surroundings, spec):
+    with pytest.raises((UsageError, ConfigError)):
+        load_actors([spec])
+
+
+def test_two_actors_of_one_name_are_refused(surroundings):
+    with pytest.raises(UsageError, match="two actors"):
+        load_actors(["a=functools:partial", "a=functools:partial"])
+
+
+@pytest.mark.parametrize("spec", ["a=no_such_module_here:A", "a=functools:nothing"])
+def test_a_class_that_is_not_there_is_a_setting_to_correct(surroundings, spec):
+    with pytest.raises(ConfigError, match="cannot load"):
+        load_actors([spec])
+
+
+def test_what_cannot_be_called_is_no_class(surroundings):
+    with pytest.raises(ConfigError, match="cannot be called"):
+        load_actors(["a=sys:path"])
