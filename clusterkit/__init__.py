@@ -37,6 +37,7 @@ from clusterkit.cluster.creation import (
 )
 from clusterkit.cluster.node import ClusterNode as ClusterNode
 from clusterkit.config import Config as Config
+from clusterkit.core import HashRing as HashRing, VectorClock as VectorClock
 from clusterkit.errors import Rejected as Rejected
 from clusterkit.names import NodeInfo as NodeInfo
 from clusterkit.wire.extensions import register as register

@@ -116,7 +116,7 @@ class Config:
     """Least time between two notices to a sender of refused casts."""
 
     gossip_interval: float = 1.0
-    """Period of the ring's poll: one digest to one or two members."""
+    """Period of the ring's poll: one digest to one member."""
 
     gossip_fanout: int = 2
     """Members told per round."""
@@ -124,9 +124,6 @@ class Config:
     tombstone_ttl: float = 7 * 86_400.0
     """How long a removed name is remembered. A saved state older than this
     does not load as a member."""
-
-    max_names: int = 10_000
-    """Names a ring may hold, tombstones included."""
 
     event_buffer: int = 1_000
     """Events held for one slow subscriber; the oldest go first."""

@@ -213,7 +213,10 @@ class MailboxFull(CallError):
 
 
 class ActorDown(CallError):
-    """The actor ended or crashed before it came to this call; try again."""
+    """The actor ended or crashed before it answered; try again.
+
+    The handler has not run, unless it answers later or beside others.
+    """
 
     code = "down"
 

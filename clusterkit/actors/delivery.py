@@ -104,7 +104,7 @@ class Delivery:
                 lambda: self._down(peer, "unknown"),
                 lambda pending: pending.ticket <= peer.outbox.taken,
             )
-            runtime.monitors.lost(peer)
+            runtime.monitors.lost_sent(peer)
             runtime.monitors.forget(peer)
         for actor, n in count_casts(settled).items():
             self.undelivered[peer.name] += n

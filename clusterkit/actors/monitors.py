@@ -17,6 +17,7 @@ from clusterkit.wire import messages as m
 if TYPE_CHECKING:
     from clusterkit.actors.process import Process
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.net.peer import Peer
 
 
 class Monitors:
@@ -25,8 +26,9 @@ class Monitors:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._ids = count(1)
-        # Ours: id → who asked, about whom, over which link (or `here`).
-        self._ours: dict[int, tuple[Process, str, Any]] = {}
+        # Ours: id → who asked, about whom, over which link (or `here`), and
+        # its ticket in the link's outbox.
+        self._ours: dict[int, tuple[Process, str, Any, int]] = {}
         # Held on actors here: name → (origin, id of the origin's).
         self._theirs: dict[str, dict[tuple[Any, int], None]] = {}
 
@@ -38,7 +40,7 @@ class Monitors:
         except NodeUnknown:
             process.tell(Down(monitor, target, "noconnection"))
             return monitor
-        self._ours[monitor] = (process, target, peer)
+        self._ours[monitor] = (process, target, peer, 0)
         peer.interest += 1
         if isinstance(peer, Here):
             self.watch(peer, monitor, actor)
@@ -47,7 +49,9 @@ class Monitors:
         if peer.down or peer.given_up is not None:
             self.fire(peer, monitor, "noconnection")
         else:
-            self._runtime.post_control(peer, [m.MONITOR, monitor, actor])
+            record = [m.MONITOR, monitor, actor]
+            ticket = self._runtime.post_control(peer, record)
+            self._ours[monitor] = (process, target, peer, ticket)
         return monitor
 
     def remove(self, monitor: int) -> None:
@@ -55,11 +59,11 @@ class Monitors:
         held = self._ours.pop(monitor, None)
         if held is None:
             return
-        _, _, peer = held
+        _, _, peer, ticket = held
         peer.interest -= 1
         if peer is self._runtime.here:
             self.unwatch(peer, monitor)
-        else:
+        elif not peer.outbox.withdraw(ticket):
             self._runtime.post_control(peer, [m.DEMONITOR, monitor])
 
     def watch(self, origin: Any, monitor: int, actor: str) -> None:
@@ -87,14 +91,21 @@ class Monitors:
         if held is None or held[2] is not peer:
             return
         del self._ours[monitor]
-        process, target, _ = held
+        process, target, *_ = held
         peer.interest -= 1
         process.tell(Down(monitor, target, reason))
 
-    def lost(self, peer: Any) -> None:
+    def lost(self, peer: Peer) -> None:
         """Nothing more will come from a peer: fire all monitors on it."""
-        for monitor, (_, _, held_on) in list(self._ours.items()):
+        for monitor, (_, _, held_on, ticket) in list(self._ours.items()):
             if held_on is peer:
+                peer.outbox.withdraw(ticket)
+                self.fire(peer, monitor, "noconnection")
+
+    def lost_sent(self, peer: Peer) -> None:
+        """A peer has forgotten what it was sent: fire the monitors among it."""
+        for monitor, (_, _, held_on, ticket) in list(self._ours.items()):
+            if held_on is peer and ticket <= peer.outbox.taken:
                 self.fire(peer, monitor, "noconnection")
 
     def forget(self, peer: Any) -> None:

@@ -45,7 +45,8 @@ class Registry:
                 are the node's own (`reserved`).
         """
         if name is None:
-            name = f"actor-{next(self._count)}"
+            made_up = (f"actor-{number}" for number in self._count)
+            name = next(name for name in made_up if name not in self._table)
         elif not reserved:
             check_name(name, "actor name")
         if name in self._table:

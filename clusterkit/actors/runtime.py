@@ -296,10 +296,11 @@ class Runtime:
         for call_id in list(origin.open_calls):
             self.cancel(origin, call_id)
 
-    def post_control(self, peer: Peer, record: list[Any]) -> None:
-        """Send a record that no outbox refuses."""
-        peer.post(self.kernel.codec.encode(record), record[m.KIND], None)
+    def post_control(self, peer: Peer, record: list[Any]) -> int:
+        """Send a record that no outbox refuses; return its ticket."""
+        ticket = peer.post(self.kernel.codec.encode(record), record[m.KIND], None)
         peer.wake()
+        return ticket
 
 
 def _factory(

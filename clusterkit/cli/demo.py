@@ -248,14 +248,11 @@ class Demo:
         self._tell(f"\n{text}")
 
 
-async def run_demo(
-    output: Output, prompt: Callable[[Destination], Awaitable[int]]
-) -> int:
+async def run_demo(output: Output) -> int:
     """Show the demo; hand the live cluster to a prompt if there is a terminal.
 
     Args:
         output: Where it tells.
-        prompt: Runs the prompt on a node until the user leaves it.
 
     Returns:
         The exit status.
@@ -278,7 +275,9 @@ async def run_demo(
                 output.text("\ndemo: ok")
                 return OK
             output.text("\nThe cluster is yours: try nodes, ring, links, help, exit.\n")
-            return await prompt(demo.destination("foo"))
+            from clusterkit.cli.repl import interact
+
+            return await interact(demo.destination("foo"), output)
         finally:
             await stop_all(list(nodes.values()))
 

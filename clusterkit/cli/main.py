@@ -77,6 +77,10 @@ def _carry_out(request: Request, output: Output) -> int:
         from clusterkit.cli.run import run_node
 
         return trio.run(run_node, request.values, output)
+    elif command.name == "demo":
+        from clusterkit.cli.demo import run_demo
+
+        return trio.run(run_demo, output)
     elif command.name == "cookie":
         _make_cookie(request, output)
     else:

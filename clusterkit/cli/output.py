@@ -124,9 +124,10 @@ class Output:
         return failure.status
 
     def text(self, text: str) -> None:
-        """Print data, at once; nothing at all if it is empty."""
+        """Print data, at once and in one piece; nothing at all if it is empty."""
         if text:
-            print(text, flush=True)
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
 
     def note(self, text: str) -> None:
         """Tell the user something that is no data."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clusterkit.cli.output import Output
 
 REFRESH: Final = 2.0
-"""Seconds between two looks at the names that Tab completes."""
+"""Seconds between two looks at the names that Tab completes, while idle."""
 
 TERMINATED: Final = 128 + signal.SIGTERM
 
@@ -61,6 +61,7 @@ class Repl:
         self._runner = LineRunner(self._kept, as_json=output.as_json)
         self._running: trio.CancelScope | None = None
         self._prompt: Asking | None = None
+        self._stale = trio.Event()
         self._status = OK
 
     @property
@@ -100,6 +101,7 @@ class Repl:
             with trio.CancelScope() as self._running:
                 await self._runner.run(line)
             self._running = None
+            self._stale.set()
 
     async def _obey(
         self, came: AsyncIterator[int], everything: trio.CancelScope
@@ -113,8 +115,9 @@ class Repl:
                 self._running.cancel()
 
     async def _refresh(self) -> None:
-        """Look again and again which names there are."""
+        """Look which names there are, after each line and now and then."""
         while True:
+            self._stale = trio.Event()  # a line that ends from here on counts
             try:
                 client, timeout = self._kept.client, self._to.timeout
                 nodes = await client.call("nodes", {}, timeout)
@@ -126,7 +129,8 @@ class Repl:
                     nodes={node["id"]: (node["host"], node["port"]) for node in nodes},
                     actors=tuple(actor["name"] for actor in actors),
                 )
-            await trio.sleep(REFRESH)
+            with trio.move_on_after(REFRESH):
+                await self._stale.wait()
 
     def _changed(self) -> None:
         if self._prompt is not None:

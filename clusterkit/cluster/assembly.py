@@ -11,6 +11,7 @@ import trio
 from clusterkit.actors.ref import take_ref
 from clusterkit.actors.runtime import Runtime
 from clusterkit.actors.server import GenServer
+from clusterkit.cluster import command_server
 from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
@@ -93,13 +94,13 @@ class Assembly:
             self.node.host, self.node.port = bound
             with collapsed_groups():
                 async with trio.open_nursery() as nursery:
-                    await self._run_parts(nursery)
+                    scope = await nursery.start(self._carry)
                     try:
                         yield
                     finally:
                         with trio.CancelScope(shield=True):
                             await self.node.shutdown(timeout=plan.config.drain_timeout)
-                        nursery.cancel_scope.cancel()
+                        scope.cancel()
         finally:
             kernel.stop_accepting()
             if self._file is not None:
@@ -197,6 +198,22 @@ class Assembly:
         # lose the ring.
         return self._gossip
 
+    async def _carry(
+        self, *, task_status: trio.TaskStatus[trio.CancelScope]
+    ) -> None:
+        """Run the parts until the scope is cancelled that this starts with.
+
+        It is shielded: when the block is cancelled from outside, the parts
+        still have to drain what they hold.
+        """
+        try:
+            with trio.CancelScope(shield=True) as scope:
+                async with trio.open_nursery() as nursery:
+                    await self._run_parts(nursery)
+                    task_status.started(scope)
+        finally:
+            self.node.abandon()  # without its parts it would wait for nothing
+
     async def _run_parts(self, nursery: trio.Nursery) -> None:
         await nursery.start(self._runtime.run)
         await nursery.start(self.node.kernel.run)
@@ -205,6 +222,7 @@ class Assembly:
         if self._plan.platform.watchdog:
             nursery.start_soon(self._watchdog.run)
         await self._runtime.start("_node", _node_actor(), reserved=True)
+        await self._runtime.start(command_server.NAME, command_server.CommandServer)
 
 
 def _node_actor() -> GenServer:

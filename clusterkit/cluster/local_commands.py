@@ -140,6 +140,17 @@ LOCAL: Final = (
         where=Where.SHELL,
     ),
     Command(
+        name="demo",
+        help="Start three nodes here and show what a cluster does, in a few seconds.",
+        example=("demo", "demo: ok"),
+        details="Three processes on loopback meet, call and cast to each other's "
+        "actors; one is killed and comes back. On a terminal the cluster is yours "
+        "afterwards, until you leave the prompt. Everything is gone at the end.",
+        changes="nothing",
+        view=View.WORD,
+        where=Where.SHELL,
+    ),
+    Command(
         name="cookie",
         help="Make a new cookie that only its owner can read.",
         data="the path of the file",

@@ -34,6 +34,9 @@ logger = logging.getLogger("clusterkit.cluster")
 ASK_AGAIN: Final = 1.0
 """Seconds after which an unanswered request to meet is repeated."""
 
+DIAL_AGAIN: Final = 0.1
+"""Seconds between two rounds of dials, each of which lasts `down_after`."""
+
 SEED_PAUSE: Final = 1.0
 """Seconds between two attempts to meet a seed."""
 
@@ -120,6 +123,7 @@ class Meetings:
                 if trio.current_time() + self._runtime.config.down_after > deadline:
                     self._unpin(node.id)
                     raise NodeDown(f"{node}: {error}", error.outcome) from error
+                await trio.sleep(DIAL_AGAIN)
             except ClusterError:
                 self._unpin(node.id)
                 raise

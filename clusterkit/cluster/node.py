@@ -225,7 +225,7 @@ class ClusterNode(Reach):
             await anext(signals)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._force_on, signals)
-                await self.shutdown()
+                await self.shutdown(timeout=self._runtime.config.drain_timeout)
                 nursery.cancel_scope.cancel()
 
     async def shutdown(self, *, timeout: float = 10.0) -> None:

@@ -20,6 +20,7 @@ from clusterkit.logs import log
 from clusterkit.net.connection import Connection
 from clusterkit.net.dialling import Dial, Verdict
 from clusterkit.net.peer import LinkStatistics, Peer
+from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
     from clusterkit.names import Address
@@ -128,9 +129,8 @@ class Link(Peer):
         """
         self.failure = self.given_up = None
         self.parted = False
-        if self.dial is None and self._outage is not None:
-            self._outage.cancel()  # it pauses between two dials: begin anew
-            self._outage = None
+        if self._outage is not None and (self.down or self.dial is None):
+            self.detach("dialled anew")  # a long outage pauses long in between
         self.ensure_dialling()
         while self.connection is None:
             self._raise_failure()
@@ -212,10 +212,24 @@ class Link(Peer):
         while len(self.outbox) or self.talk.outgoing.unacked:
             if self.gone or self.given_up is not None:
                 return
+            if self.connection is None and not self._owes():
+                return
             self.ensure_dialling()
             await trio.sleep(self._config.ack_delay)
         if self.connection is not None:
             await self.connection.finish()
+
+    def _owes(self) -> bool:
+        """Whether anything is left to send but the node's own gossip.
+
+        Gossip says its news again; a peer that is away learns it when it is
+        back, from whoever is there.
+        """
+        entries = [*self.outbox, *self.talk.outgoing.unfinished()]
+        return any(
+            entry.kind != m.CAST or not str(entry.about).startswith("_")
+            for entry in entries
+        )
 
     def statistics(self) -> LinkStatistics:
         """Return a snapshot."""
@@ -266,6 +280,9 @@ class Link(Peer):
                 nursery.cancel_scope.cancel()
         if self._outage is outage:
             self._outage = None
+            # Whoever needs the link next begins an outage of its own, with
+            # its own time: without dialling, nobody knows that the peer is down.
+            self.down = False
             self.ensure_dialling()
 
     async def _dial_until_up(self) -> None:

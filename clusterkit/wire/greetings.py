@@ -125,7 +125,7 @@ class Refusal(Greeting):
     """Why the listener will not; `detail` is what the reason needs.
 
     Sealed refusals carry a MAC and follow a valid Proof; unsealed ones are
-    `cookie`, `version` and `protocol`, which tell a stranger nothing.
+    `cookie` and `version`, which tell a stranger nothing.
     """
 
     kind: ClassVar[str] = "refusal"

@@ -141,6 +141,9 @@ class Outbox:
                 return Entry(*entry)
         return None
 
+    def __iter__(self) -> Iterator[Entry]:
+        return (Entry(*entry) for _, entry in self._entries())
+
     def _entries(self) -> Iterator[tuple[int, RawEntry]]:
         return (pair for pair in enumerate(self._queue) if pair[1] is not _GONE)
 

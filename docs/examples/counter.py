@@ -61,7 +61,8 @@ async def main() -> None:
         except RemoteFault as error:
             print("crashed:", error.type)
         print("built anew:", await counter.call(Counter.add, 0))
-        print("restarts:", node.statistics().actors[0].restarts)
+        restarts = {actor.name: actor.restarts for actor in node.statistics().actors}
+        print("restarts:", restarts["counter"])
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -57,10 +58,11 @@ class Checkout:
 
     path: Path
     env: dict[str, str]
+    _started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *command: str, **env: str) -> subprocess.Popen[str]:
         """Start a command in it, in a process group of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self.path,
             env=self.env | env,
@@ -70,6 +72,15 @@ class Checkout:
             text=True,
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Kill what still runs in it."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
     def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command in it to its end."""
@@ -141,7 +152,8 @@ def without_flock(checkout: Checkout, tmp: Path) -> Checkout:
     tools.mkdir()
     for tool in TOOLS:
         (tools / tool).symlink_to(str(shutil.which(tool)))
-    return Checkout(checkout.path, checkout.env | {"PATH": f"{tmp / 'shims'}:{tools}"})
+    path = f"{tmp / 'shims'}:{tools}"
+    return replace(checkout, env=checkout.env | {"PATH": path})
 
 
 def script(path: Path, text: str) -> None:

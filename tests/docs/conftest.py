@@ -13,6 +13,7 @@ from .checkouts import Checkout, clean_environment, copy_tree, ended, run_python
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
 
 OFFLINE = {
     "PIP_CONFIG_FILE": os.devnull,
@@ -41,7 +42,7 @@ class FirstRun:
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstRun]:
     path = tmp_path_factory.mktemp("newcomer") / "clusterkit"
     copy_tree(path)
     checkout = Checkout(path, clean_environment())
@@ -51,7 +52,8 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     failed = any(process.returncode for process in together)
     if failed and not os.getenv("CI") and not network_is_there():
         pytest.skip("pip finds no packages: there is no network here")
-    return FirstRun(checkout, offline, together)
+    yield FirstRun(checkout, offline, together)
+    checkout.close()
 
 
 def network_is_there() -> bool:

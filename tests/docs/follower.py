@@ -11,7 +11,6 @@ where bar runs, `<!-- test: status 1 -->` expects the next block to fail so.
 from __future__ import annotations
 
 import re
-import shlex
 import socket
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 STEP = re.compile(rf"{FENCE.pattern}|<!-- test: (.*?) -->", FENCE.flags)
 PORTS = (7022, 7023)
 """What the pages use; replaced, as they may be in use here."""
+RUN = re.compile(r"bin/cluster-cli run (\w+) .*")
+PROMPT = re.compile(r"bin/cluster-cli( -p \d+)?")
 SKIPPED = ("bin/test",)
 """It would run this very test."""
 
@@ -40,7 +41,7 @@ class Follower:
     """
 
     def __init__(self, checkout: Checkout, home: Path) -> None:
-        self._path = checkout.path
+        self._checkout = checkout
         hidden = {"CLUSTERKIT_COOKIE", "XDG_STATE_HOME", "XDG_CONFIG_HOME"}
         environment = {k: v for k, v in checkout.env.items() if k not in hidden}
         self._env = environment | {"HOME": str(home)}
@@ -76,21 +77,29 @@ class Follower:
             terminal.close()
 
     def _type(self, command: str) -> None:
-        if command.startswith(SKIPPED):
-            return
-        words = shlex.split(command)
-        terminal = Terminal(self._with_ports(command), self._path, self._env)
-        self._last = terminal
-        if "run" in words:
-            name = words[words.index("run") + 1]
-            self._running[name] = terminal
-            terminal.wait_for(f"ready {name}@")
-            return
-        self._ended.append(terminal)
-        if re.fullmatch(r"bin/cluster-cli (-p \d+)?|bin/cluster-cli demo", command):
-            terminal.wait_for("foo>")
-            terminal.type("exit\r")
-        assert terminal.end() == self._status, f"{command}:\n{terminal.text}"
+        node = RUN.fullmatch(command)
+        if node:
+            terminal = self._running[node[1]] = self._open(command)
+            terminal.wait_for(f"ready {node[1]}@")
+        elif command == "bin/cluster-cli demo":
+            self._watch_the_demo()
+        elif not command.startswith(SKIPPED):
+            terminal = self._open(command)
+            self._ended.append(terminal)
+            if PROMPT.fullmatch(command):
+                terminal.wait_for("foo>")
+                terminal.type("exit\r")
+            assert terminal.end() == self._status, f"{command}:\n{terminal.text}"
+
+    def _open(self, command: str) -> Terminal:
+        self._last = Terminal(self._with_ports(command), self._checkout.path, self._env)
+        return self._last
+
+    def _watch_the_demo(self) -> None:
+        """Run it without a terminal, where it does not end in a prompt."""
+        run = self._checkout.cli("demo")
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert run.stdout.endswith("\ndemo: ok\n")
 
     def _obey(self, directive: str) -> None:
         verb, word = directive.split()
@@ -101,12 +110,11 @@ class Follower:
             self.stop(word)
 
     def _compare(self, shown: str, terminal: Terminal) -> None:
-        """Look for the lines of a page in what was printed, in order."""
-        printed = iter(terminal.text.splitlines())
-        for line in filter(str.strip, shown.splitlines()):
-            pattern = re.escape(squeezed(self._with_ports(line))).replace("…", ".*")
-            found = any(re.fullmatch(pattern, squeezed(p)) for p in printed)
-            assert found, f"the page shows {line!r}, printed was:\n{terminal.text}"
+        """Look for the lines of a page in what was printed, or is being printed."""
+        wanted = [self._with_ports(line) for line in shown.splitlines() if line.strip()]
+        while missing := first_missing(wanted, terminal.text):
+            more = terminal.read()
+            assert more, f"no {missing!r} in what was printed:\n{terminal.text}"
 
     def _with_ports(self, text: str) -> str:
         return re.sub("702[23]", lambda match: self._ports[match[0]], text)
@@ -125,6 +133,16 @@ def commands(block: str) -> list[str]:
     """Return the commands of an `sh` block."""
     joined = block.replace("\\\n", " ")
     return [line.strip() for line in joined.splitlines() if line.strip()]
+
+
+def first_missing(wanted: list[str], printed: str) -> str | None:
+    """Return the first line that was not printed after those before it."""
+    lines = iter(printed.splitlines())
+    for line in wanted:
+        pattern = re.escape(squeezed(line)).replace("…", ".*")
+        if not any(re.fullmatch(pattern, squeezed(printed)) for printed in lines):
+            return line
+    return None
 
 
 def squeezed(line: str) -> str:

@@ -44,6 +44,7 @@ BOUNDS = (
     ("net.connection", "READ_TURN", "bytes"),
     ("net.connection", "READ_RECORDS", ""),
     ("net.peer", "UNSENT_BYTES", "bytes"),
+    ("net.peer", "UNSENT_MESSAGES", ""),
     ("net.link", "STEADY", "s"),
     ("net.reception", "PROBE", "s"),
     ("actors.sending", "YIELD_EVERY", ""),

@@ -46,7 +46,18 @@ class Terminal:
     def wait_for(self, text: str) -> None:
         """Read until `text` has been printed."""
         while text not in self.text:
-            assert self._read(), f"it ended without {text!r}:\n{self.text}"
+            assert self.read(), f"it ended without {text!r}:\n{self.text}"
+
+    def read(self) -> bool:
+        """Read some; say whether there was anything."""
+        ready, _, _ = select.select([self._screen], [], [], PATIENCE)
+        assert ready, f"silent for {PATIENCE:g} s after:\n{self.text}"
+        try:
+            data = os.read(self._screen, 65536)
+        except OSError:  # how Linux says that nobody holds the other end
+            data = b""
+        self._raw += data
+        return bool(data)
 
     def type(self, text: str) -> None:
         """Press keys."""
@@ -58,7 +69,7 @@ class Terminal:
 
     def end(self) -> int:
         """Read to the end; return the exit status."""
-        while self._read():
+        while self.read():
             pass
         return self._process.wait(PATIENCE)
 
@@ -68,14 +79,3 @@ class Terminal:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         os.close(self._screen)
-
-    def _read(self) -> bool:
-        """Read some; say whether there was anything."""
-        ready, _, _ = select.select([self._screen], [], [], PATIENCE)
-        assert ready, f"silent for {PATIENCE:g} s after:\n{self.text}"
-        try:
-            data = os.read(self._screen, 65536)
-        except OSError:  # how Linux says that nobody holds the other end
-            data = b""
-        self._raw += data
-        return bool(data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from .checkouts import BROKEN, FAKE, NAMES, fake_checkout, script, without_flock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .checkouts import Checkout
@@ -23,8 +25,10 @@ ENSURE_DEV = ("bash", "-c", ". bin/_venv; ensure_venv dev")
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return fake_checkout(tmp_path)
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    checkout = fake_checkout(tmp_path)
+    yield checkout
+    checkout.close()
 
 
 def shims(checkout: Checkout) -> Path:
@@ -127,7 +131,7 @@ def test_moved_checkout_is_set_up_anew(checkout: Checkout) -> None:
     checkout.cli("ping")
     (checkout.path / ".venv" / "of the old place").touch()
     moved = checkout.path.rename(checkout.path.with_name("moved"))
-    run = type(checkout)(moved, checkout.env).cli("ping")
+    run = replace(checkout, path=moved).cli("ping")
     assert run.stdout == "[ping]\n"
     assert not (moved / ".venv" / "of the old place").exists()
 

@@ -24,6 +24,11 @@ PRINTED = {
         built anew: 10
         restarts: 1
     """,
+    "jobs.py": r"""
+        ann does sweep
+        bob takes paint and is never seen again
+        ann does paint
+    """,
     "ping.py": r"""
         members: bar foo
         ping bar: pong

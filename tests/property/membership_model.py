@@ -79,7 +79,7 @@ class ModelNode:
         self.send(to, (kind, self.lamport, ids, entries, extra))
 
     def registers(self):
-        return self.entries
+        return dict(self.entries)
 
     def owes(self):
         return [(ids, entries) for ids, _, entries in self.owed.values()]

@@ -233,14 +233,14 @@ class World:
             arguments = (name, self.rng.randint(1, 9))
         elif name == node.name:
             return
-        before = self.before(node)
+        before, was = self.before(node), node.registers()
         if not getattr(node, kind)(*arguments):
             return
         self.log(f"{node.name}.{kind}{arguments}")
         if kind == "meet":
             self.judge.meets.append((self.step, node.name, name))
             return
-        stamp = written(node, kind, name, before["ids"])
+        stamp = written(node, kind, name, was, before["ids"])
         op = Op(kind, name, node.name, stamp, self.step, holders={node.name}, **before)
         self.judge.ops.append(op)
 
@@ -342,9 +342,10 @@ class World:
         self.faults.append("they talk for ever")
 
 
-def written(node, kind, name, ids):
+def written(node, kind, name, was, ids):
     """The stamp of what `node` has just written."""
     if kind == "leave":
-        return max((tuple(node.left[i]) for i in ids & node.left.keys()), default=())
+        noted = [tuple(node.left[i]) for i in ids & node.left.keys()]
+        return max(noted, default=tuple(was[name][0]))
     member, record = node.registers()[name]
     return tuple(record[0] if kind == "update" else member)

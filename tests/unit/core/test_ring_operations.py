@@ -87,7 +87,9 @@ def test_bad_default_weight_is_refused(weight):
         Playbook("a", weight=weight)
 
 
-@pytest.mark.parametrize("node", ["b", "b@host", "@host:1", "b@host:0", "b@:1", "-@h:1"])
+@pytest.mark.parametrize(
+    "node", ["b", "b@host", "@host:1", "b@host:0", "b@:1", "-@h:1"]
+)
 @pytest.mark.parametrize("operation", ["insert", "update", "move"])
 def test_bad_node_is_refused(operation, node):
     with pytest.raises(ConfigError):
@@ -139,7 +141,9 @@ def test_merge_to_more_names_than_a_ring_holds_is_dropped():
     play.wire[:] = [m for m in play.wire if m[1] == "a"]
     play.deliver()
     play.run()
-    assert any(e.what == "full" for n in "ab" for e in play.seen[n] if hasattr(e, "what"))
+    assert any(
+        e.what == "full" for n in "ab" for e in play.seen[n] if hasattr(e, "what")
+    )
     assert len(play.a.state.entries) < MAX_NAMES
 
 

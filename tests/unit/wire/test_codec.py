@@ -101,6 +101,7 @@ WRAPS = {
     "tuple": lambda value: (value,),
     "set": lambda value: frozenset({value}),
     "dataclass": Box,
+    "long list": lambda value: [*range(8), value],
     "mixed": lambda value: (value,) if type(value) is list else [value],
 }
 EVERY_WRAP = pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
@@ -186,6 +187,7 @@ SURROGATE = "'utf-8' codec can't encode character '\\ud800' in position 0"
         ([], {"\ud800": 1}, f"a keyword: {SURROGATE}"),
         ([{(1, 2): 3}], {}, "args[0]: key (1, 2) is not str, bytes or int"),
         ([[{None: 3}]], {}, "args[0][0]: key None is not str, bytes or int"),
+        ([[*range(8), {None: 3}]], {}, "args[0][8]: key None is not str, bytes or"),
         ([{True: 3}], {}, "args[0]: key True is not str, bytes or int"),
         ([{1.5: 3}], {}, "args[0]: key 1.5 is not str, bytes or int"),
         ([({1.5: 3},)], {}, "args[0][0]: key 1.5 is not str, bytes or int"),
@@ -256,6 +258,8 @@ def test_a_peer_that_accepts_more_does_not_raise_the_own_limit():
 def test_a_message_of_exactly_the_limit_is_sent(codec):
     data = codec.encode(cast(5))
     assert Codec(len(data)).encode(cast(5), len(data)) == data
+    with pytest.raises(MessageTooLarge):
+        codec.encode(cast(5), len(data) - 1)
 
 
 # Depth: 64 at both ends, however it is nested.

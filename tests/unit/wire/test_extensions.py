@@ -104,6 +104,12 @@ def test_an_aware_datetime_keeps_its_offset():
     assert carry(moment).utcoffset() == moment.utcoffset()
 
 
+def test_a_datetime_travels_as_local_time_and_offset_without_fold():
+    moment = dt.datetime(2024, 10, 27, 2, 30, fold=1, tzinfo=ZONE)
+    assert carry(moment) == moment
+    assert carry(moment).fold == 0
+
+
 def test_a_signalling_nan_travels():
     assert carry(Decimal("sNaN")).is_snan()
 
@@ -171,6 +177,13 @@ def test_dataclasses_travel_inside_each_other():
 def test_a_computed_field_is_computed_anew():
     register(Sum)
     assert carry(Sum([1, 2])) == Sum([1, 2])
+
+
+def test_a_computed_field_need_not_be_able_to_travel():
+    register(Sum)
+    value = Sum([1, 2])
+    value.total = object()
+    assert carry(value) == Sum([1, 2])
 
 
 def test_register_is_a_decorator_with_or_without_a_name():

@@ -42,7 +42,7 @@ async def in_place(function, *args):
 def platform_on(network, name, **options):
     return Platform(
         transport=network.host(name),
-        rng=Random(name),
+        rng=Random(f"{name}, {network.statistics()}"),  # another in each life
         disk=MemoryDisk(Random(name)),
         wall_clock=lambda: 1_700_000_000.0 + trio.current_time(),
         run_blocking=in_place,
@@ -67,8 +67,8 @@ async def alone(**options):
 
 
 @asynccontextmanager
-async def pair(**options):
-    """Two nodes, `a` and `b`, of which `a` has dialled `b`.
+async def pair(*, connected=True, **options):
+    """Two nodes, `a` and `b`, of which `a` has dialled `b`, or knows of it.
 
     The options are of both; `actors` of `b` only.
     """
@@ -79,15 +79,34 @@ async def pair(**options):
         on_network(network, "a", **options) as a,
     ):
         a.network = network
-        await a.kernel.connect(b.address)
+        a.kernel.know(b.info)
+        if connected:
+            await a.kernel.connect(b.address)
         yield a, b
 
 
-async def until(condition):
+async def until(condition, seconds=60.0):
     """Wait until `condition()` is true, and return what it is."""
-    while not (found := condition()):
-        await trio.sleep(0.001)
+    with trio.fail_after(seconds):
+        while not (found := condition()):
+            await trio.sleep(0.005)
     return found
+
+
+@asynccontextmanager
+async def hearing(node, *kinds):
+    """Collect the node's events in a list."""
+    heard = []
+
+    async def listen(events):
+        async for event in events:
+            heard.append(event)
+
+    async with node.events(*kinds) as events, trio.open_nursery() as nursery:
+        nursery.start_soon(listen, events)
+        yield heard
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
 
 
 def statistics_of(node, name):

@@ -1,0 +1,120 @@
+"""The program as a shell sees it: bytes on stdout, and an exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+import trio
+
+from clusterkit.cli.main import VERSION
+
+
+async def test_a_result_is_one_line_and_nothing_else(program, foo):
+    ran = await program("-p", foo.port, "nodes")
+    assert ran.out == (
+        '{"ok": true, "data": [{"id": "foo", "host": "127.0.0.1", '
+        f'"port": {foo.port}}}]}}\n'
+    )
+    assert (ran.status, ran.err) == (0, "")
+
+
+async def test_a_mutation_has_null_and_took_effect(program, foo):
+    ran = await program("insert", "bar", "127.0.0.1", "1", "-w", "2", "-p", foo.port)
+    assert (ran.status, ran.out) == (0, '{"ok": true, "data": null}\n')
+    assert foo.ring.weight("bar") == 2
+
+
+async def test_a_refusal_is_one_line_and_status_1(program, foo):
+    ran = await program("-p", foo.port, "get", "bar")
+    assert ran.out == (
+        '{"ok": false, "error": {"message": "\'bar\' is not defined in this ring.", '
+        '"_error": true, "code": "not_in_ring"}}\n'
+    )
+    assert ran.status == 1
+    assert ran.err == "cluster-cli: 'bar' is not defined in this ring.\n"
+
+
+async def test_a_wrong_command_line_is_one_line_and_status_2(program):
+    ran = await program("nonsense")
+    assert (ran.status, ran.code, ran.out.count("\n")) == (2, "usage", 1)
+    assert "Traceback" not in ran.err
+
+
+async def test_a_dead_node_is_status_3(program, free_port):
+    ran = await program("-p", free_port, "ping")
+    assert (ran.status, ran.code) == (3, "nodedown")
+    assert f"127.0.0.1:{free_port}: refused the connection" in ran.err
+    assert "Traceback" not in ran.err
+
+
+async def test_a_wrong_cookie_is_status_4(program, foo):
+    ran = await program("-p", foo.port, "-a", "ghost", "ping")
+    assert (ran.status, ran.code) == (4, "cookie")
+    assert "Traceback" not in ran.err
+
+
+async def test_the_version_names_the_protocol(program):
+    ran = await program("--version")
+    assert (ran.status, ran.out, ran.err) == (0, f"{VERSION}\n", "")
+    assert VERSION == "cluster-cli 0.1.0 (protocol 1)"
+
+
+async def test_a_line_of_json_is_printed_for_each_event(foo):
+    command = [sys.executable, "-m", "clusterkit", "-p", str(foo.port), "watch"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    async with trio.open_nursery() as nursery:
+        run = partial(trio.run_process, command, check=False, **options)
+        process = await nursery.start(run)
+        with trio.fail_after(30):
+            nursery.start_soon(change_for_ever, foo)
+            line = await process.stdout.receive_some()
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+        nursery.cancel_scope.cancel()
+    assert line.startswith(b'{"event": "ring_changed", "time": "20')
+    assert line.endswith(b"\n")
+
+
+async def change_for_ever(node):
+    """Change the ring again and again: nobody knows when `watch` begins."""
+    weight = 1
+    while True:
+        weight += 1
+        await node.gossip.update(node.address, weight)
+        await trio.sleep(0.02)
+
+
+async def test_output_that_nobody_reads_is_no_error(foo):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "clusterkit", "-p", str(foo.port), "nodes"]
+    done = await trio.run_process(
+        command, stdout=writer, capture_stderr=True, check=False
+    )
+    os.close(writer)
+    assert done.stderr == b""
+
+
+async def test_prompt_toolkit_is_loaded_for_a_prompt_only(foo):
+    code = (
+        "import sys; from clusterkit.cli.main import main; main(sys.argv[1:]); "
+        "print('prompt_toolkit' in sys.modules)"
+    )
+    done = await trio.run_process(
+        [sys.executable, "-c", code, "-p", str(foo.port), "ping"], capture_stdout=True
+    )
+    assert done.stdout.splitlines()[-1] == b"False"
+
+
+@pytest.fixture
+def free_port():
+    """A port where nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]

@@ -1,0 +1,175 @@
+"""A node in the foreground: its lines, its signals, its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+ACTOR = """
+import trio
+from clusterkit import GenServer, call
+
+class Counter(GenServer):
+    def __init__(self):
+        self.value = 0
+
+    @call
+    async def add(self, n):
+        self.value += n
+        return self.value
+
+class Clinging(GenServer):
+    async def terminate(self, reason):
+        print("clinging", flush=True)
+        await trio.sleep_forever()
+
+class Broken(GenServer):
+    async def init(self):
+        raise RuntimeError("boom")
+"""
+
+
+@pytest.fixture
+def run(process, home, monkeypatch):
+    """Run a node beside the test, in a folder with actors."""
+    monkeypatch.chdir(home)
+    (home / "actors_of_this_test.py").write_text(ACTOR)
+    return lambda *words: process("run", *words, "--port", "0")
+
+
+def test_it_says_that_it_is_ready_and_that_it_has_stopped(run):
+    with run("foo") as foo:
+        assert re.fullmatch(r"ready foo@127\.0\.0\.1:\d+ ring=ring", foo.read_line())
+        foo.signal(signal.SIGTERM)
+        ran = foo.wait()
+    assert (ran.status, ran.out) == (0, "stopped foo\n")
+
+
+def test_ctrl_c_drains_too(run):
+    with run("foo", "--ring", "blue") as foo:
+        assert foo.read_line().endswith(" ring=blue")
+        foo.signal(signal.SIGINT)
+        assert foo.wait().status == 0
+
+
+def test_a_second_signal_forces(run):
+    with run("foo", "--actor", "c=actors_of_this_test:Clinging") as foo:
+        foo.read_line()
+        foo.signal(signal.SIGTERM)
+        assert foo.read_line() == "clinging"
+        foo.signal(signal.SIGTERM)
+        ran = foo.wait()
+    assert ran.status == 1
+    assert "stopped" not in ran.out
+    assert "Traceback" not in ran.err
+
+
+async def test_what_it_runs_can_be_commanded(run, cli):
+    with run("foo", "--actor", "counter=actors_of_this_test:Counter") as foo:
+        foo.read_line()
+        ran = await cli("-p", foo.port, "call", "counter", "add", 5)
+    assert ran.data == 5
+
+
+async def test_it_meets_and_stays_a_member_when_it_stops(run, cli):
+    with run("foo") as foo:
+        foo.read_line()
+        with run("bar", "--meet", f"foo@127.0.0.1:{foo.port}") as bar:
+            bar.read_line()
+            await until_members(cli, foo.port, 2)
+            bar.signal(signal.SIGTERM)
+            assert bar.wait().status == 0
+        assert len((await cli("-p", foo.port, "nodes")).data) == 2
+
+
+async def until_members(cli, port, n):
+    deadline = time.monotonic() + 30
+    while len((await cli("-p", port, "nodes")).data) != n:
+        assert time.monotonic() < deadline
+
+
+def test_its_log_is_on_stderr_one_event_a_line(run):
+    with run("foo") as foo:
+        foo.read_line()
+        with run("bar", "-p", "0", "--meet", f"foo@127.0.0.1:{foo.port}") as bar:
+            line = bar.popen.stderr.readline()
+            bar.signal(signal.SIGKILL)
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    assert re.match(stamp + r" INFO clusterkit\.net link_up peer=foo address=", line)
+
+
+async def test_a_wrong_cookie_is_logged_with_its_reason(run, cli):
+    with run("foo") as foo:
+        foo.read_line()
+        await cli("-p", foo.port, "-a", "ghost", "ping")
+        line = foo.popen.stderr.readline()
+    assert "clusterkit.net link_refused peer=" in line
+    assert "reason=cookie type=INVALID_CHECKSUM" in line
+    assert "ghost" not in line
+
+
+def failure(ran):
+    assert "Traceback" not in ran.err
+    return ran.status, json.loads(ran.out)["error"]["code"]
+
+
+def test_a_state_file_in_use_is_refused(run):
+    with run("foo") as first:
+        first.read_line()
+        with run("foo") as second:
+            assert failure(second.wait()) == (1, "state_in_use")
+
+
+def test_a_damaged_state_file_is_refused_with_the_remedy(run, home):
+    (home / "state" / "clusterkit" / "ring").mkdir(parents=True)
+    (home / "state" / "clusterkit" / "ring" / "foo.state").write_text("{")
+    with run("foo") as foo:
+        ran = foo.wait()
+    assert failure(ran) == (1, "state")
+    assert "foo.state" in ran.err
+
+
+def test_a_port_in_use_is_refused(process):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with process("run", "foo", "-p", taken.getsockname()[1]) as foo:
+            ran = foo.wait()
+    assert failure(ran) == (1, "error")
+    assert "Address already in use" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["foo", "--actor", "x"], "is not name=module:Class"),
+        (["foo", "--actor", "a=no_such_module_here:A"], "cannot load"),
+        (["b@d"], "node id 'b@d' is not valid"),
+        (["foo", "--host", "0.0.0.0"], "advertise"),
+        (["foo", "--ring", "b d"], "ring name 'b d' is not valid"),
+    ],
+)
+def test_a_wrong_setting_is_status_2(run, words, said):
+    with run(*words) as foo:
+        ran = foo.wait()
+    assert failure(ran)[0] == 2
+    assert said in ran.err
+
+
+def test_no_cookie_is_status_2(run, monkeypatch):
+    monkeypatch.delenv("CLUSTERKIT_COOKIE")
+    with run("foo") as foo:
+        assert failure(foo.wait()) == (2, "config")
+
+
+def test_an_actor_that_cannot_start_keeps_the_node_from_starting(run):
+    with run("foo", "--actor", "b=actors_of_this_test:Broken") as foo:
+        ran = foo.wait()
+    assert ran.status == 1
+    assert "RuntimeError: boom" in ran.err
+    assert json.loads(ran.out)["error"]["message"] == "RuntimeError: boom"

@@ -1,0 +1,497 @@
+"""A link: dialled, kept, lost, found again, and what it says about it."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+
+from clusterkit import GenServer, call, cast
+from clusterkit.errors import NodeDown, WrongCookie, WrongNode, WrongRing
+from clusterkit.events import LinkDown, LinkGivenUp, LinkUp
+from clusterkit.testing import MemoryNetwork
+from tests.unit.nodes import hearing, on_network, pair, until, virtual
+
+
+class Sink(GenServer):
+    def __init__(self):
+        self.got = []
+
+    @cast
+    async def put(self, value):
+        self.got.append(value)
+
+    @call
+    async def read(self):
+        return self.got
+
+    @call
+    async def sleep(self, seconds):
+        await trio.sleep(seconds)
+        return seconds
+
+
+def link_of(node):
+    (link,) = node.kernel.links()
+    return link
+
+
+def dials(lines):
+    return [line for line in lines if "connected" in line or "refused" in line]
+
+
+@virtual
+async def test_a_connected_link_is_up_on_both_sides():
+    async with pair() as (a, b):
+        await until(lambda: b.kernel.is_connected("a"))
+        assert (link_of(a).peer, link_of(a).state) == ("b", "up")
+        assert (link_of(b).peer, link_of(b).state) == ("a", "up")
+        assert link_of(a).address == "b:7022"
+        assert link_of(b).address == "a:7022"
+
+
+@virtual
+async def test_a_node_is_connected_to_itself_without_a_link():
+    async with pair(connected=False) as (a, _):
+        assert a.kernel.is_connected("a")
+        assert not a.kernel.is_connected("b")
+        assert not a.kernel.is_connected("nobody")
+        assert a.kernel.links() == ()
+
+
+@virtual
+async def test_connecting_twice_makes_one_link():
+    async with pair() as (a, b):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.kernel.connect, b.address)
+            nursery.start_soon(a.kernel.connect, b.info)
+        await b.kernel.connect(a.address)
+        assert len(a.kernel.links()) == len(b.kernel.links()) == 1
+        assert link_of(a).reconnects == 0
+
+
+@virtual
+async def test_two_that_connect_at_once_wait_for_the_same_session():
+    async with pair(connected=False) as (a, b), trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(a.kernel.connect, b.address)
+    assert link_of(a).reconnects == 0
+
+
+@virtual
+async def test_an_idle_link_stays_up():
+    async with pair() as (a, b):
+        await trio.sleep(550)
+        assert link_of(a).reconnects == link_of(b).reconnects == 0
+        assert link_of(a).state == "up"
+
+
+@virtual
+async def test_a_silent_peer_is_dead_after_three_seconds():
+    async with pair() as (a, _), hearing(a, LinkDown) as heard:
+        await trio.sleep(0.5)
+        began = trio.current_time()
+        a.network.partition({"a"}, {"b"})
+        await until(lambda: heard)
+        assert heard == [LinkDown("b", "dead")]
+        assert 2 <= trio.current_time() - began <= 3.1
+
+
+@virtual
+async def test_a_peer_that_answers_pings_is_alive_though_its_actors_are_not():
+    class Stuck(GenServer):
+        @call
+        async def hang(self):
+            await trio.sleep(100)
+            return "after all"
+
+    async with pair(actors={"x": Stuck}) as (a, _):
+        assert await a.call("x@b", "hang", timeout=200) == "after all"
+        assert link_of(a).reconnects == 0
+
+
+@virtual
+async def test_a_link_is_down_when_it_had_no_session_for_two_seconds():
+    async with pair() as (a, _):
+        a.network.partition({"a"}, {"b"})
+        a.network.cut("a", "b")
+        began = trio.current_time()
+        await until(lambda: link_of(a).state == "down")
+        assert trio.current_time() - began == pytest.approx(2, abs=0.05)
+        a.network.heal()
+
+
+@virtual
+async def test_a_call_under_way_fails_when_its_node_is_down():
+    async with pair(actors={"sink": Sink}) as (a, _):
+        async with trio.open_nursery() as nursery:
+
+            async def ask():
+                with pytest.raises(NodeDown) as caught:
+                    await a.call("sink@b", "sleep", 100, timeout=60)
+                assert caught.value.outcome == "unknown"
+
+            nursery.start_soon(ask)
+            await trio.sleep(0.1)
+            a.network.partition({"a"}, {"b"})
+            a.network.cut("a", "b")
+            began = trio.current_time()
+        assert trio.current_time() - began == pytest.approx(2, abs=0.05)
+        a.network.heal()
+
+
+@virtual
+async def test_a_call_that_never_left_says_so():
+    async with pair(actors={"sink": Sink}) as (a, _):
+        a.network.partition({"a"}, {"b"})
+        a.network.cut("a", "b")
+        await trio.sleep(0.1)
+        with pytest.raises(NodeDown) as caught:
+            await a.call("sink@b", "read")
+        assert caught.value.outcome == "not sent"
+        a.network.heal()
+        await trio.sleep(10)
+        assert await a.call("sink@b", "read") == []
+
+
+@virtual
+async def test_a_call_outlives_a_short_cut():
+    async with pair(actors={"sink": Sink}) as (a, _), trio.open_nursery() as nursery:
+
+        async def ask():
+            assert await a.call("sink@b", "sleep", 3) == 3
+
+        nursery.start_soon(ask)
+        for _ in range(4):
+            await trio.sleep(0.5)
+            a.network.cut("a", "b")
+    assert link_of(a).reconnects == 4
+
+
+@virtual
+async def test_a_cut_link_is_back_within_a_third_of_a_second():
+    async with pair() as (a, _):
+        for _ in range(50):
+            a.network.cut("a", "b")
+            began = trio.current_time()
+            await trio.sleep(0.001)
+            await until(lambda: a.kernel.is_connected("b"))
+            assert trio.current_time() - began <= 0.31
+
+
+@virtual
+async def test_pauses_between_dials_grow_and_have_two_caps():
+    lines = []
+    network = MemoryNetwork(Random(0), trace=lines.append)
+    network.host("b")  # a machine where nothing listens
+    async with on_network(network, "a") as a:
+        times = []
+
+        class Noting:
+            async def connect(self, address, inner=a.kernel.transport):
+                times.append(trio.current_time())
+                return await inner.connect(address)
+
+        a.kernel.transport = Noting()
+        with pytest.raises(NodeDown):
+            await a.kernel.connect("b@b:7022")
+        await trio.sleep(400)
+    pauses = [
+        (start, end - start) for start, end in zip(times, times[1:], strict=False)
+    ]
+    early = [pause for at, pause in pauses if at < 9.5]
+    late = [pause for at, pause in pauses if at > 15]
+    assert max(early[:2]) <= 0.04
+    assert 0.2 < max(early) <= 0.3
+    assert 4 < max(late) <= 5
+    assert min(late) < 1  # full jitter
+
+
+@virtual
+async def test_a_node_that_is_not_there_is_down_after_two_seconds():
+    network = MemoryNetwork(Random(0))
+    network.host("b")
+    async with on_network(network, "a") as a:
+        began = trio.current_time()
+        with pytest.raises(NodeDown, match="refused"):
+            await a.kernel.connect("b@b:7022")
+        assert trio.current_time() - began == pytest.approx(2, abs=0.05)
+
+
+@virtual
+async def test_connect_tries_at_once_though_the_last_dial_was_long_ago():
+    network = MemoryNetwork(Random(0))
+    network.host("b")
+    async with on_network(network, "a") as a:
+        with pytest.raises(NodeDown):
+            await a.kernel.connect("b@b:7022")
+        for _ in range(20):
+            await trio.sleep(20)
+            async with on_network(network, "b"):
+                began = trio.current_time()
+                await a.kernel.connect("b@b:7022")
+                assert trio.current_time() - began < 0.1
+
+
+@virtual
+async def test_connect_that_fails_again_says_so_again():
+    network = MemoryNetwork(Random(0))
+    network.host("b")
+    async with on_network(network, "a") as a:
+        for _ in range(3):
+            began = trio.current_time()
+            with pytest.raises(NodeDown):
+                await a.kernel.connect("b@b:7022")
+            assert trio.current_time() - began == pytest.approx(2, abs=0.05)
+
+
+@virtual
+async def test_a_node_that_returns_is_found_without_being_asked_for():
+    network = MemoryNetwork(Random(0))
+    network.host("b")
+    async with on_network(network, "a") as a:
+        with pytest.raises(NodeDown):
+            await a.kernel.connect("b@b:7022")
+        await trio.sleep(100)
+        async with on_network(network, "b"):
+            await until(lambda: a.kernel.is_connected("b"), seconds=5.1)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "error"),
+    [
+        ({}, {"cookie": "other"}, WrongCookie),
+        ({}, {"ring": "other"}, WrongRing),
+    ],
+)
+@virtual
+async def test_a_refusal_is_raised_at_once(ours, theirs, error):
+    network = MemoryNetwork(Random(0))
+    async with on_network(network, "b", **theirs) as b, on_network(network, "a") as a:
+        began = trio.current_time()
+        with pytest.raises(error, match="b"):
+            await a.kernel.connect(b.address)
+        assert trio.current_time() - began < 0.5
+        assert not a.kernel.is_connected("b")
+
+
+@virtual
+async def test_a_wrong_cookie_is_counted_where_it_was_shown():
+    network = MemoryNetwork(Random(0))
+    async with (
+        on_network(network, "b", cookie="other") as b,
+        on_network(network, "a") as a,
+    ):
+        with pytest.raises(WrongCookie):
+            await a.kernel.connect(b.address)
+        assert b.statistics().rejected["cookie"] >= 1
+        assert b.kernel.links() == ()
+
+
+@virtual
+async def test_another_node_at_the_address_is_named():
+    async with pair(connected=False) as (a, b):
+        with pytest.raises(WrongNode, match="b answers at b:7022, not c"):
+            await a.kernel.connect("c@b:7022")
+        assert b.statistics().rejected == {}
+
+
+@virtual
+async def test_a_call_to_a_node_with_another_cookie_fails_when_it_is_down():
+    network = MemoryNetwork(Random(0))
+    async with on_network(network, "b", cookie="x") as b, on_network(network, "a") as a:
+        a.kernel.know(b.info)
+        with pytest.raises(NodeDown) as caught:
+            await a.call("x@b", "y")
+        assert caught.value.outcome == "not sent"
+
+
+@pytest.mark.parametrize("dialer", ["a", "b"])
+@virtual
+async def test_two_nodes_with_one_of_two_cookies_in_common_connect(dialer):
+    network = MemoryNetwork(Random(0))
+    async with (
+        on_network(network, "b", cookie=["new", "old"], actors={"sink": Sink}) as b,
+        on_network(network, "a", cookie="old", actors={"sink": Sink}) as a,
+    ):
+        if dialer == "a":
+            await a.kernel.connect(b.address)
+        else:
+            began = trio.current_time()
+            await b.kernel.connect(a.address)
+            assert trio.current_time() - began < 0.1
+        assert await a.call("sink@b", "read") == []
+        assert await b.call("sink@a", "read") == []
+
+
+@virtual
+async def test_events_tell_of_every_session():
+    async with pair() as (a, _), hearing(a, LinkUp, LinkDown) as heard:
+        a.network.cut("a", "b")
+        await trio.sleep(1)
+    assert [type(event) for event in heard] == [LinkDown, LinkUp]
+    assert heard[1] == LinkUp("b", "b:7022")
+
+
+@virtual
+async def test_what_is_cast_when_a_link_comes_up_comes_after_what_waited():
+    async with pair(actors={"sink": Sink}) as (a, _):
+        a.network.partition({"a"}, {"b"})
+        a.network.cut("a", "b")
+        await trio.sleep(1)
+        for i in range(3):
+            await a.cast("sink@b", "put", i)
+        async with trio.open_nursery() as nursery, a.events(LinkUp) as events:
+
+            async def hook():
+                async for _ in events:
+                    a.cast_nowait("sink@b", "put", "hook")
+                    return
+
+            nursery.start_soon(hook)
+            a.network.heal()
+        await trio.sleep(1)
+        assert await a.call("sink@b", "read") == [0, 1, 2, "hook"]
+
+
+@virtual
+async def test_casts_of_a_whole_outage_arrive_in_order_once():
+    async with pair(actors={"sink": Sink}) as (a, _):
+        for i in range(200):
+            await a.cast("sink@b", "put", i)
+            if i % 10 == 5:
+                a.network.cut("a", "b")
+            if i == 80:
+                a.network.partition({"a"}, {"b"})
+            if i == 160:
+                a.network.heal()
+            await trio.sleep(0.1)
+        await trio.sleep(10)
+        assert await a.call("sink@b", "read") == list(range(200))
+
+
+@virtual
+async def test_a_half_open_connection_loses_nothing():
+    """One side sees a reset, the other silence for ever."""
+    for first, second in (("a", "b"), ("b", "a")):
+        async with pair(actors={"sink": Sink}) as (a, _):
+            for i in range(60):
+                await a.cast("sink@b", "put", i)
+                if i % 20 == 10:
+                    a.network.cut(first, second, half_open=True)
+                await trio.sleep(0.5)
+            await trio.sleep(20)
+            assert await a.call("sink@b", "read") == list(range(60))
+
+
+@virtual
+async def test_only_one_side_needs_to_reach_the_other():
+    for walled in (("a", "b"), ("b", "a")):
+        async with pair(actors={"sink": Sink}, connected=False) as (a, b):
+            await a.start("sink", Sink)
+            a.network.wall(*walled)
+            dialer, other = (b, a) if walled[0] == "a" else (a, b)
+            await dialer.kernel.connect(other.address)
+            for round_ in range(3):
+                await a.cast("sink@b", "put", round_)
+                await b.cast("sink@a", "put", round_)
+                a.network.cut("a", "b")
+                await trio.sleep(1)
+            assert await a.call("sink@b", "read") == [0, 1, 2]
+            assert await b.call("sink@a", "read") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@virtual
+async def test_simultaneous_dials_settle_on_one_session(seed):
+    network = MemoryNetwork(Random(seed))
+    network.everywhere(delay=0.01, spread=0.02)
+    async with (
+        on_network(network, "b", actors={"sink": Sink}) as b,
+        on_network(network, "a", actors={"sink": Sink}) as a,
+    ):
+        a.kernel.know(b.info)
+        b.kernel.know(a.info)
+        for round_ in range(10):
+            await a.cast("sink@b", "put", round_)
+            await b.cast("sink@a", "put", round_)
+            await trio.sleep(0.3)
+            network.cut("a", "b")
+        await trio.sleep(3)
+        for node, target in ((a, "sink@b"), (b, "sink@a")):
+            assert await node.call(target, "read") == list(range(10))
+            assert len(node.kernel.links()) == 1
+        assert a.kernel.peers["b"].sessions == b.kernel.peers["a"].sessions
+        await trio.sleep(5)
+        assert network.statistics().streams == 2
+
+
+@virtual
+async def test_a_second_protocol_error_at_one_record_gives_the_link_up():
+    async with pair() as (a, b):
+        await until(lambda: b.kernel.is_connected("a"))
+        link = b.kernel.peers["a"]
+
+        async def break_the_rules():
+            # A record of no known kind, under a good seal.
+            a.kernel.peers["b"].post(b"\x91\x1f", 31, None)
+            a.kernel.peers["b"].wake()
+            await trio.sleep(1)
+
+        async with hearing(b, LinkGivenUp) as heard:
+            await break_the_rules()
+            await trio.sleep(5)
+        assert heard == [LinkGivenUp("a", "protocol")]
+        assert b.statistics().rejected["protocol"] == 2
+        assert link_of(b).state == "given_up"
+        assert link.connection is None
+
+
+@virtual
+async def test_a_link_that_was_given_up_is_tried_again_when_asked_for():
+    async with pair() as (a, b):
+        a.kernel.peers["b"].give_up("protocol")
+        await trio.sleep(1)
+        assert link_of(a).state == "given_up"
+        await a.kernel.connect(b.address)
+        assert link_of(a).state == "up"
+
+
+@virtual
+async def test_the_statistics_describe_a_link():
+    async with pair(actors={"sink": Sink}) as (a, _):
+        await a.call("sink@b", "read")
+        await trio.sleep(0.5)
+        link = link_of(a)
+        assert (link.outbox, link.outbox_bytes, link.unacked, link.unacked_bytes) == (
+            0,
+            0,
+            0,
+            0,
+        )
+        assert 0 < link.last_seen < 1
+        a.network.partition({"a"}, {"b"})
+        for _ in range(3):
+            await a.cast("sink@b", "put", b"x" * 100)
+        await trio.sleep(0.1)
+        assert link_of(a).unacked == 3
+        assert link_of(a).unacked_bytes > 300
+        a.network.cut("a", "b")
+        await trio.sleep(0.1)
+        for _ in range(2):
+            await a.cast("sink@b", "put", b"x" * 100)
+        await trio.sleep(0.1)
+        assert link_of(a).outbox == 2
+        assert link_of(a).last_seen is None
+        a.network.heal()
+
+
+@virtual
+async def test_a_link_that_nobody_needs_is_closed_after_a_minute():
+    async with pair() as (a, b):
+        a.kernel.peers["b"].pinned = False
+        await trio.sleep(120)
+        assert not a.kernel.is_connected("b")
+        assert not b.kernel.is_connected("a")
+        assert await a.ping("b") == "pong"
