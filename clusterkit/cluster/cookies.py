@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -83,13 +84,14 @@ def new_cookie(path: str | Path, *, force: bool = False) -> Path:
             os.link(fresh, file)  # fails if there is one, unlike a rename
             fresh.unlink()
     except FileExistsError:
-        fresh.unlink(missing_ok=True)
+        fresh.unlink()
         raise ConfigError(
             f"{file} exists; nodes that use it would be cut off. "
             "Use --force to replace it"
         ) from None
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # it may never have been made
+            fresh.unlink()
         raise ConfigError(f"cannot write {file}: {error.strerror}") from error
     return file
 

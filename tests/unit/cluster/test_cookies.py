@@ -1,0 +1,97 @@
+"""Where the cookie comes from, and who may read it."""
+
+import stat
+
+import pytest
+
+from clusterkit.cluster.cookies import cookies, new_cookie, read_cookie
+from clusterkit.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_text_and_bytes_are_taken_as_they_are():
+    assert cookies("monster") == [b"monster"]
+    assert cookies(b"\xff") == [b"\xff"]
+
+
+def test_several_keep_their_order_so_that_the_first_one_dials():
+    assert cookies(["new", b"old"]) == [b"new", b"old"]
+
+
+@pytest.mark.parametrize("empty", ["", b"", [], ["good", ""]])
+def test_an_empty_cookie_is_refused(empty):
+    with pytest.raises(ConfigError, match="empty"):
+        cookies(empty)
+
+
+def test_without_one_the_variable_counts_before_the_file(home):
+    new_cookie(home / ".clusterkit.cookie")
+    assert cookies(None, {"CLUSTERKIT_COOKIE": "told"}) == [b"told"]
+
+
+def test_without_a_variable_the_file_counts(home):
+    path = new_cookie(home / ".clusterkit.cookie")
+    assert cookies(None, {}) == [path.read_bytes().strip()]
+
+
+def test_without_any_the_error_names_all_three_ways():
+    with pytest.raises(ConfigError, match=r"cookie=.*CLUSTERKIT_COOKIE.*cookie new"):
+        cookies(None, {})
+
+
+def test_a_new_cookie_is_for_its_owner_alone(tmp_path):
+    path = new_cookie(tmp_path / "cookie")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(read_cookie(path)) >= 32
+
+
+def test_two_new_cookies_differ(tmp_path):
+    one, two = new_cookie(tmp_path / "one"), new_cookie(tmp_path / "two")
+    assert read_cookie(one) != read_cookie(two)
+
+
+def test_an_old_cookie_is_never_overwritten_unasked(tmp_path):
+    path = new_cookie(tmp_path / "cookie")
+    before = read_cookie(path)
+    with pytest.raises(ConfigError, match="--force"):
+        new_cookie(path)
+    assert read_cookie(path) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["cookie"]
+
+
+def test_force_replaces_it(tmp_path):
+    path = new_cookie(tmp_path / "cookie")
+    before = read_cookie(path)
+    new_cookie(path, force=True)
+    assert read_cookie(path) != before
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
+def test_a_file_that_others_can_reach_is_refused_with_the_remedy(tmp_path, mode):
+    path = new_cookie(tmp_path / "cookie")
+    path.chmod(mode)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        read_cookie(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere"):
+        read_cookie(tmp_path / "nowhere")
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    path = tmp_path / "cookie"
+    path.touch(0o600)
+    with pytest.raises(ConfigError, match="is empty"):
+        read_cookie(path)
+
+
+def test_a_folder_that_is_none_is_reported(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot write"):
+        new_cookie(tmp_path / "file" / "cookie")
