@@ -33,7 +33,7 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
 
 def _disarm() -> None:
     for runtime in list(_guarded):
-        runtime.call = runtime.cast = runtime.cast_nowait = _refuse  # type: ignore[assignment]
+        runtime.call = runtime.cast = runtime.cast_nowait = _refuse
 
 
 if hasattr(os, "register_at_fork"):
