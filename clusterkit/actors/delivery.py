@@ -104,6 +104,7 @@ class Delivery:
                 lambda: self._down(peer, "unknown"),
                 lambda pending: pending.ticket <= peer.outbox.taken,
             )
+            runtime.abandon_calls_of(peer)
             runtime.monitors.lost_sent(peer)
             runtime.monitors.forget(peer)
         for actor, n in count_casts(settled).items():
@@ -123,6 +124,10 @@ class Delivery:
         if peer.role == "client":
             runtime.abandon_calls_of(peer)
             runtime.monitors.forget(peer)
+
+    def peer_left(self, peer: Peer) -> None:
+        """Treat the peer's calls as given up."""
+        self._runtime.abandon_calls_of(peer)
 
     def notify(self, event: Event) -> None:
         """Publish an event."""

@@ -19,7 +19,7 @@ from clusterkit.actors.faults import from_fault
 from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.config import Config
-from clusterkit.errors import CallTimeout, ClusterError, NodeDown
+from clusterkit.errors import ActorDown, CallTimeout, ClusterError, NodeDown
 from clusterkit.net.client import ServingNode, connect_as_client
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.wire import messages as m
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 POLL: Final = 20.0
 """Seconds that one question for events may wait at the node."""
+
+_REASONS: Final = {"bye": "it has shut down", "dead": "no sign of life"}
 
 _SPARE: Final = 0.8
 """The part of its time that a tool grants the node: the node's own error, which
@@ -78,6 +80,12 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self.node.name} {self.node.lost or 'connected'}>"
+
+    @property
+    def why_lost(self) -> str:
+        """Why the connection has ended, for a person."""
+        reason = str(self.node.lost)
+        return _REASONS.get(reason, reason)
 
     async def ask(
         self, command: Command, values: dict[str, Any], timeout: float
@@ -128,7 +136,11 @@ class Client:
             raise
         pending.ticket = node.post(data, m.CALL, pending.id)
         node.flush()
-        return await self.calls.wait(pending)
+        try:
+            return await self.calls.wait(pending)
+        except ActorDown as error:
+            # The command server lives as long as its node.
+            raise NodeDown(f"{node.name} is stopping: {error}") from error
 
     def deliver(self, records: list[Record]) -> None:
         """Take what the node sends; all but answers is for members only."""
@@ -142,7 +154,7 @@ class Client:
     async def fail_when_lost(self) -> None:
         """Fail what waits for an answer when the connection ends."""
         await self.node.ended.wait()
-        text = f"the connection to {self.node.name} is lost ({self.node.lost})"
+        text = f"the connection to {self.node.name} is lost: {self.why_lost}"
         self.calls.fail_all(self.node, lambda: NodeDown(text))
 
     def _abandon(self, pending: Pending) -> None:

@@ -89,7 +89,7 @@ class KeptConnection:
                     task_status = trio.TASK_STATUS_IGNORED
                     await client.node.ended.wait()
                     lost_at = trio.current_time()
-                    self._lose(NodeDown(str(client.node.lost)))
+                    self._lose(NodeDown(client.why_lost))
             except ClusterError as error:
                 if not self.name:
                     raise

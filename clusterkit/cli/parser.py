@@ -60,10 +60,9 @@ def parse(words: Sequence[str]) -> Request:
         UsageError: They are no command; the message says what would be.
     """
     at = _find_command(words)
-    command = None if at is None else _look_up(words[at], COMMANDS)
-    before = words[:at]
-    if command is None and "--version" in before:
+    if "--version" in words[:at]:
         return Request(command=None, values={}, view={}, options={}, page="version")
+    command = None if at is None else _look_up(words[at], COMMANDS)
     rest = [word for index, word in enumerate(words) if index != at]
     return _parse(command, rest, _SHELL_OPTIONS)
 

@@ -288,6 +288,7 @@ class GossipRing(GenServer):
     async def handle_info(self, message: Any) -> None:
         """Poll when it is time; greet a member whose link has come up."""
         if isinstance(message, LinkUp):
+            self._membership.outgrow(self._runtime.kernel.me.incarnation)
             self._work.submit(self._membership.greet(message.peer))
         elif message == "poll":
             now = self._platform.wall_clock()

@@ -87,13 +87,11 @@ class Meetings:
                     f"{node.id} is a member at {known}; use update to move it"
                 )
             return False
-        with trio.move_on_after(timeout) as scope:
-            await self._connect(node, trio.current_time() + timeout)
+        with trio.move_on_after(timeout):
+            await self._connect(node)
             await self._unite(node.id)
-        if scope.cancelled_caught:
-            self._unpin(node.id)
-            raise CallTimeout(f"{node} did not answer within {timeout:g} s")
-        return True
+            return True
+        raise self._too_late(node, timeout)
 
     async def _seek(self, seed: NodeInfo) -> None:
         """Meet a seed.
@@ -113,22 +111,31 @@ class Meetings:
             else:
                 del self.seeking[seed]
 
-    async def _connect(self, node: NodeInfo, deadline: float) -> None:
+    async def _connect(self, node: NodeInfo) -> None:
         """Keep dialling until the link is up or the peer refuses."""
         kernel = self._runtime.kernel
         while True:
             try:
                 await kernel.connect(node)
-            except NodeDown as error:
-                if trio.current_time() + self._runtime.config.down_after > deadline:
-                    self._unpin(node.id)
-                    raise NodeDown(f"{node}: {error}", error.outcome) from error
+            except NodeDown:
                 await trio.sleep(DIAL_AGAIN)
             except ClusterError:
                 self._unpin(node.id)
                 raise
             else:
+                # The peer may have known of a later life than this one.
+                self._membership.outgrow(kernel.me.incarnation)
                 return
+
+    def _too_late(self, node: NodeInfo, timeout: float) -> ClusterError:
+        """Give a meeting up; return what to raise."""
+        link = self._runtime.kernel.peers.get(node.id)
+        self._unpin(node.id)
+        if link is not None and link.connection is not None:
+            return CallTimeout(f"{node} did not answer within {timeout:g} s")
+        why = link.failure if link is not None else None
+        text = f"{node} was not reached within {timeout:g} s"
+        return NodeDown(f"{text}: {why}" if why else text, outcome="not sent")
 
     async def _unite(self, peer: str) -> None:
         while not self._membership.lists(peer):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.core import ring_effects as effects
+from clusterkit.core.ring_state import Message
 from clusterkit.errors import StateError
 from clusterkit.events import Left, Removed, RingChanged, RingConflict
 from clusterkit.logs import log
@@ -41,6 +42,9 @@ in no ring still has to hear what rings say about it."""
 
 CANDIDATE_TIME: Final = 1.0
 """Seconds a member gets to take over what a leaver hands it."""
+
+OFFER_AGAIN: Final = 10.0
+"""Seconds until those who could not be reached are tried again."""
 
 
 class Job:
@@ -212,16 +216,34 @@ class RingWork:
         job.release()
 
     async def _hand_over(self, effect: effects.HandOver, job: Job) -> None:
-        """Offer a message to one candidate after the other until one has it."""
-        taken = self._handed[effect.ticket] = trio.Event()
-        for candidate in effect.candidates:
-            self._post(candidate, effect.message)
+        """Offer a message to the candidates until one has it, however long.
+
+        The job waits for the first round only.
+        """
+        ticket = effect.ticket
+        if ticket not in self._handed:
+            self._handed[ticket] = trio.Event()
+            await self._offer(effect)
+        job.told = self._takers.pop(ticket, None)
+        self._carry_out(job)
+        while ticket in self._handed and ticket in self._membership.owed:
+            await trio.sleep(OFFER_AGAIN)
+            await self._offer(effect)
+        self._handed.pop(ticket, None)
+        self._takers.pop(ticket, None)
+
+    async def _offer(self, effect: effects.HandOver) -> None:
+        """Offer a message to each candidate in turn; stop when one has it."""
+        taken = self._handed[effect.ticket]
+        message, _ = Message.from_plain(effect.message)
+        for name in effect.candidates:
+            entry = message.state.entries.get(name)
+            if name not in self._kernel.peers and entry is not None:
+                self._kernel.know(entry.node(name))  # no member of ours any more
+            self._post(name, effect.message)
             with trio.move_on_after(CANDIDATE_TIME):
                 await taken.wait()
-                break
-        del self._handed[effect.ticket]
-        job.told = self._takers.pop(effect.ticket, None)
-        self._carry_out(job)
+                return
 
     def _handed_over(self, effect: effects.HandedOver, job: Job) -> None:
         if effect.ticket in self._handed:

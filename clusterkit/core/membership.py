@@ -158,6 +158,15 @@ class Membership:
         """Of this process life."""
         return self._standing.incarnation
 
+    def outgrow(self, incarnation: int) -> None:
+        """Take a higher incarnation: peers know of a later life than this.
+
+        Before anything was sent. A lower one is ignored.
+        """
+        if incarnation > self._standing.incarnation:
+            self._standing.incarnation = incarnation
+            self._standing.unsaved = True
+
     @property
     def state(self) -> RingState:
         """What is known of the ring."""

@@ -164,7 +164,8 @@ class Dial:
             dialer=True,
         )
         link.settle_with(settled)
-        link.attach(stream, session, number, dialer.trailing_data())
+        early = dialer.trailing_data()
+        link.attach(stream, session, number, early, dialled=True)
 
     def _check_name(self, challenged: Challenged) -> None:
         wanted = self._link.name

@@ -21,6 +21,7 @@ from clusterkit.net.connection import Connection
 from clusterkit.net.dialling import Dial, Verdict
 from clusterkit.net.peer import LinkStatistics, Peer
 from clusterkit.wire import messages as m
+from clusterkit.wire.outbox import GOES_ON
 
 if TYPE_CHECKING:
     from clusterkit.names import Address
@@ -46,6 +47,7 @@ class Link(Peer):
         given_up: Why the link is not tried any more, None if it is.
         failure: Why the last dial failed, None after a success.
         dial: The attempt under way.
+        dialled: Whether the present session was dialled by this side.
         reconnects: Sessions after the first.
         parted: Whether the peer said Bye: it is not dialled just to be kept.
     """
@@ -59,6 +61,7 @@ class Link(Peer):
         self.given_up: str | None = None
         self.failure: ClusterError | None = None
         self.dial: Dial | None = None
+        self.dialled = False
         self.reconnects = -1
         self.parted = False
         self._kernel = kernel
@@ -94,8 +97,12 @@ class Link(Peer):
         )
 
     def idle(self, seconds: float) -> bool:
-        """Whether an established link has carried nothing for so long."""
-        if self.connection is None or self.wanted:
+        """Whether an established link has carried nothing for so long.
+
+        That is for the dialler to say: the other side may need it, too, and
+        then dials; if both could close it, neither could keep it.
+        """
+        if self.connection is None or self.wanted or not self.dialled:
             return False
         return trio.current_time() - self.connection.session.active >= seconds
 
@@ -129,7 +136,8 @@ class Link(Peer):
         """
         self.failure = self.given_up = None
         self.parted = False
-        if self._outage is not None and (self.down or self.dial is None):
+        pauses = self.down or self.dial is None
+        if self.connection is None and self._outage is not None and pauses:
             self.detach("dialled anew")  # a long outage pauses long in between
         self.ensure_dialling()
         while self.connection is None:
@@ -155,10 +163,17 @@ class Link(Peer):
             self._outage = None
 
     def attach(
-        self, stream: Stream, session: Session, number: int, early: bytes = b""
+        self,
+        stream: Stream,
+        session: Session,
+        number: int,
+        early: bytes = b"",
+        *,
+        dialled: bool,
     ) -> None:
         """Begin session `number` on an authenticated stream."""
         self.count_session(number)
+        self.dialled = dialled
         self.connection = Connection(stream, session, self.outbox, self._deliver, early)
         self.down = self.parted = False
         self.failure = None
@@ -220,15 +235,16 @@ class Link(Peer):
             await self.connection.finish()
 
     def _owes(self) -> bool:
-        """Whether anything is left to send but the node's own gossip.
+        """Whether anything is left to send that is worth waiting for.
 
-        Gossip says its news again; a peer that is away learns it when it is
-        back, from whoever is there.
+        Gossip is not: it says its news again; a peer that is away learns it
+        when it is back, from whoever is there. Nor are calls that have ended.
         """
-        entries = [*self.outbox, *self.talk.outgoing.unfinished()]
         return any(
-            entry.kind != m.CAST or not str(entry.about).startswith("_")
-            for entry in entries
+            not str(entry.about).startswith("_")
+            if entry.kind == m.CAST
+            else entry.kind != m.CALL or self.interest > 0
+            for entry in (*self.outbox, *self.talk.outgoing.unfinished())
         )
 
     def statistics(self) -> LinkStatistics:
@@ -258,6 +274,9 @@ class Link(Peer):
             return  # replaced, given up, or closed on purpose
         self.connection = None
         self.parted = reason == "bye"
+        if self.parted:
+            self.outbox.remove(lambda entry: entry[1] not in GOES_ON)
+            self._kernel.observer.peer_left(self)
         if trio.current_time() - self._began >= STEADY:
             self._backoff.reset()
         self._say_down(reason)

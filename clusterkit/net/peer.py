@@ -46,6 +46,10 @@ class Observer(Protocol):
         """The peer has had no session for `down_after`, or is gone for good."""
         ...
 
+    def peer_left(self, peer: Peer) -> None:
+        """The peer said Bye: it waits for no answers."""
+        ...
+
     def notify(self, event: Event) -> None:
         """Publish an event."""
         ...
@@ -212,8 +216,6 @@ class Peer:
         if settled.peer_is_new:
             # Chokes are of the peer's conversation: a new one begins clear.
             self.choked.clear()
-            # Nobody waits for the answers to its earlier calls any more.
-            self.open_calls.clear()
             self.unpark()
         if settled.peer_is_new or settled.lost or settled.dropped:
             observer.settled(self, settled)

@@ -178,7 +178,8 @@ class Reception:
         if not _write_all(stream, welcome):
             link.ensure_dialling()
             return False
-        link.attach(stream, self._session(listener, link), link.sessions)
+        session = self._session(listener, link)
+        link.attach(stream, session, link.sessions, dialled=False)
         return True
 
     def _session(self, listener: Listener, peer: Peer) -> Session:

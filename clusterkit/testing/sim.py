@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from clusterkit.cluster.creation import ActorFactory
     from clusterkit.cluster.node import ClusterNode
+    from clusterkit.core import HashRing
+    from clusterkit.names import NodeInfo
 
 PORT: Final = 7022
 """Every simulated node has a host of its own, so all have the same port."""
@@ -194,16 +196,19 @@ class ClusterSimulation(Simulation):
                     self._nursery.cancel_scope.cancel()
 
     def _agreed(self) -> bool:
-        nodes = {node.name: node for node in self.nodes.values()}
-        rings = {name: node.ring for name, node in nodes.items()}
-        return not any(
-            seed.id in nodes for node in nodes.values() for seed in node.gossip.seeking
-        ) and all(
-            rings[member] == ring
-            for ring in rings.values()
-            for member in ring.weights()
-            if member in rings
-        )
+        nodes = list(self.nodes.values())
+        names = [node.name for node in nodes]
+        # A member is the node at its address, or else the one of its name.
+        rings: dict[NodeInfo | str, HashRing] = {
+            key: node.ring for node in nodes for key in (node.name, node.info)
+        }
+        for node in nodes:
+            if any(seed.id in names for seed in node.gossip.seeking):
+                return False
+            ring = rings[node.info]
+            if any(rings.get(m, rings.get(m.id, ring)) != ring for m in ring.nodes()):
+                return False
+        return True
 
     def _life(self, host: str) -> _Life:
         if host not in self.nodes:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections import Counter
+from functools import partial
+from itertools import chain
 
 import trio
 
 from clusterkit import ClusterNode, GenServer, call, cast, create_cluster
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 COPIES = 2
 DATA = {f"user:{n}": f"name {n}" for n in range(100)}
@@ -22,6 +20,7 @@ class Store(GenServer):
     async def init(self) -> None:
         self.data: dict[str, str] = {}
         self.ring = self.node.ring  # the one that the data is sorted out for
+        self.node.gossip.on_process(lambda *_: self.ref.call(Store.move))
 
     @call
     async def put(self, key: str, value: str) -> None:
@@ -51,17 +50,6 @@ class Store(GenServer):
                 del self.data[key]
 
 
-@asynccontextmanager
-async def store(name: str, *others: ClusterNode) -> AsyncIterator[ClusterNode]:
-    """Run a node with its share of the data, in the ring of the others."""
-    async with create_cluster(name, port=0, cookie="monster") as node:
-        kv = await node.start("kv", Store)
-        node.gossip.on_process(lambda *_: kv.call(Store.move))
-        for other in others:
-            await node.meet(other.address)
-        yield node
-
-
 async def put(node: ClusterNode, key: str, value: str) -> None:
     for owner in node.gossip.range(key, COPIES):
         await node.ref(Store, "kv", at=owner.id).call(Store.put, key, value)
@@ -75,24 +63,28 @@ async def get(node: ClusterNode, key: str) -> str | None:
     return None
 
 
-async def report(node: ClusterNode) -> None:
-    """Wait until there are two copies of all keys; say which node holds how many."""
+async def report(node: ClusterNode, members: int) -> None:
+    """Wait until so many members hold what is theirs; say who holds how much."""
     held: dict[str, int] = {}
-    while sum(held.values()) != COPIES * len(DATA):
+    theirs: Counter[str] = Counter()
+    while len(held) != members or held != theirs:
         answers = await node.multi_call(None, "kv", Store.size)
         held = {answer.node: answer.value or 0 for answer in answers}
+        owners = [node.gossip.range(key, COPIES) for key in DATA]
+        theirs = Counter(owner.id for owner in chain(*owners))
     found = sum([await get(node, key) == DATA[key] for key in DATA])
     print(f"{found} keys found:", *(f"{name}={n}" for name, n in held.items()))
 
 
 async def main() -> None:
-    async with store("foo") as foo, store("bar", foo):
+    start = partial(create_cluster, port=0, cookie="monster", actors={"kv": Store})
+    async with start("foo") as foo, start("bar", seeds=[foo.address]):
         for key, value in DATA.items():
-            await put(foo, key, value)
-        await report(foo)
-        async with store("baz", foo):
-            await report(foo)
-        await report(foo)
+            await put(foo, key, value)  # bar gets its copies when it has met foo
+        await report(foo, members=2)
+        async with start("baz", seeds=[foo.address]):
+            await report(foo, members=3)
+        await report(foo, members=2)
 
 
 if __name__ == "__main__":

@@ -53,9 +53,7 @@ async def visit(listener: trio.SocketListener) -> None:
 
 async def main() -> None:
     async with (
-        create_cluster(
-            "foo", port=0, cookie="monster", actors={"tally": Tally}
-        ) as node,
+        create_cluster("foo", port=0, cookie="secret", actors={"tally": Tally}) as node,
         trio.open_nursery() as nursery,
     ):
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")

@@ -30,6 +30,23 @@ async def test_a_question_fails_when_the_connection_is_lost(foo, destination):
         assert caught.value.outcome == "not sent"
 
 
+async def test_a_question_to_a_node_that_stops_says_so(foo, destination):
+    async with open_client(destination(foo)) as client:
+        await client.call("watch", {"timeout": 0.0}, 5.0)
+        async with trio.open_nursery() as nursery:
+
+            async def ask():
+                with pytest.raises(NodeDown, match="foo is stopping"):
+                    await client.call("watch", {"timeout": 60.0}, 60.0)
+
+            nursery.start_soon(ask)
+            await client.call("ping", {}, 5.0)
+            await foo.shutdown(timeout=0.2)
+        with trio.fail_after(20):
+            await client.node.ended.wait()
+        assert client.why_lost == "it has shut down"
+
+
 async def test_a_question_without_an_answer_times_out_and_is_taken_back(client, foo):
     await client.call("watch", {"timeout": 0.0}, 5.0)
     with pytest.raises(CallTimeout):

@@ -180,9 +180,11 @@ async def test_the_names_to_complete_are_those_of_the_cluster(open_prompt, foo):
 
 
 async def test_a_new_name_can_be_completed_after_the_command_that_brought_it(
-    open_prompt, foo
+    open_prompt, foo, monkeypatch
 ):
+    monkeypatch.setattr("clusterkit.cli.repl.REFRESH", 3_600.0)
     session = await open_prompt(foo)
+    await until(lambda: session.typist.repl.known.nodes)
     await session.typist.type("insert bar h 1")
     await until(lambda: "bar" in session.typist.repl.known.nodes)
 

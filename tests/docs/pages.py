@@ -4,8 +4,9 @@ How a block is marked, by the words after its three backticks:
 
 - `python file=docs/examples/x.py`: a part of that file, word for word. The file
   is run by `test_examples.py`.
-- `python`: a whole program if it calls `trio.run` or `simulate`, and run then;
-  else a fragment, which is compiled and, in what newcomers read, type-checked.
+- `python`: a whole program if it calls `trio.run`, and run then; a test file if
+  it defines a test, and run by pytest; else a fragment, which is compiled and,
+  in what newcomers read, type-checked.
 - `sh`: commands to paste. Those of the README are run by `test_readme.py`.
 - `text` directly after an `sh` block of the README: what its last command
   prints on a terminal.
@@ -60,7 +61,11 @@ class Block:
 
     @property
     def is_program(self) -> bool:
-        return bool(re.search(r"^(trio\.run|simulate)\(", self.text, re.MULTILINE))
+        return bool(re.search(r"^trio\.run\(", self.text, re.MULTILINE))
+
+    @property
+    def is_test_file(self) -> bool:
+        return bool(re.search(r"^(async )?def test_", self.text, re.MULTILINE))
 
     @property
     def for_newcomers(self) -> bool:
@@ -83,11 +88,6 @@ def blocks(page: Path) -> list[Block]:
         )
         for match in FENCE.finditer(text)
     ]
-
-
-def prose(page: Path) -> str:
-    """Return a page without its fenced blocks and code spans."""
-    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", page.read_text(encoding="utf-8")))
 
 
 def links(page: Path) -> list[str]:

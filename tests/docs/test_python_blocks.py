@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 PYTHON = [b for page in PAGES for b in blocks(page) if b.language == "python"]
 QUOTED = [block for block in PYTHON if block.file]
-PROGRAMS = [block for block in PYTHON if not block.file and block.is_program]
-FRAGMENTS = [block for block in PYTHON if not block.file and not block.is_program]
+RUN = [b for b in PYTHON if not b.file and (b.is_program or b.is_test_file)]
+FRAGMENTS = [block for block in PYTHON if not block.file and block not in RUN]
 
+EXAMPLES = ROOT / "docs" / "examples"
 CACHE = ROOT / ".mypy_cache" / "docs"
 
 PRELUDE = """
@@ -45,12 +46,14 @@ def test_quoted_block_is_in_its_file(block: Block) -> None:
     assert block.text in (ROOT / block.file).read_text()
 
 
-@pytest.mark.parametrize("block", PROGRAMS, ids=str)
-def test_program_runs(block: Block, tmp_path: Path) -> None:
-    file = tmp_path / "program.py"
+@pytest.mark.parametrize("block", RUN, ids=str)
+def test_whole_program_runs(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "test_program.py"
     file.write_text(block.text)
-    run = run_python(file)
-    assert (run.stderr, run.returncode) == ("", 0)
+    pytest_runs_it = ["-m", "pytest", "-o", "trio_mode=true", f"--rootdir={tmp_path}"]
+    words = pytest_runs_it if block.is_test_file else []
+    run = run_python(*words, file, PYTHONPATH=f"{ROOT}:{EXAMPLES}")
+    assert (run.stderr, run.returncode) == ("", 0), run.stdout
 
 
 @pytest.mark.parametrize("block", FRAGMENTS, ids=str)
@@ -61,12 +64,12 @@ def test_fragment_compiles(block: Block) -> None:
 def test_newcomers_code_type_checks(tmp_path: Path) -> None:
     module = tmp_path / "fragments.py"
     module.write_text(as_module([b for b in FRAGMENTS if b.for_newcomers]))
-    examples = sorted((ROOT / "docs" / "examples").glob("*.py"))
+    examples = sorted(EXAMPLES.glob("*.py"))
     options = ["--strict", "--follow-imports=silent", "--no-error-summary"]
     # As in a user's project, not with the options of ours.
     options += ["--config-file=", f"--cache-dir={CACHE}"]
-    path = str(ROOT / "docs" / "examples")
-    run = run_python("-m", "mypy", *options, module, *examples, MYPYPATH=path)
+    words = ["-m", "mypy", *options, module, *examples]
+    run = run_python(*words, MYPYPATH=str(EXAMPLES))
     assert (run.stdout, run.stderr) == ("", "")
 
 

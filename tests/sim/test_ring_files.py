@@ -261,9 +261,9 @@ def test_a_file_older_than_what_is_remembered_is_refused():
 
 def test_a_quiet_ring_does_not_age(sim_seed):
     async def main(sim):
-        config = Config(tombstone_ttl=600.0)
+        config = Config(tombstone_ttl=60.0)
         await form(sim, "ab", disk=True, config=config)
-        await trio.sleep(2000)
+        await trio.sleep(250)
         await sim.restart("b")
         await quiet(sim)
         assert members(sim.nodes["b"]) == "ab"

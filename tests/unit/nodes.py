@@ -46,16 +46,20 @@ def platform_on(network, name, **options):
         disk=MemoryDisk(Random(name)),
         wall_clock=lambda: 1_700_000_000.0 + trio.current_time(),
         run_blocking=in_place,
+        watchdog=False,
         **options,
     )
 
 
 @asynccontextmanager
-async def on_network(network, name, *, copy_local=False, config=None, **options):
-    """One node called `name`, on a host of that name."""
+async def on_network(
+    network, host, *, name_=None, copy_local=False, config=None, **options
+):
+    """One node on a host, called like it or `name_`."""
     options = {"cookie": "test", "config": Config(**(config or {}))} | options
-    platform = platform_on(network, name, copy_local=copy_local)
-    async with create_cluster(name, name, 7022, platform=platform, **options) as node:
+    platform = platform_on(network, host, copy_local=copy_local)
+    name = name_ or host
+    async with create_cluster(name, host, 7022, platform=platform, **options) as node:
         yield node
 
 

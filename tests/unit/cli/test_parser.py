@@ -224,8 +224,9 @@ def test_no_words_are_a_prompt():
     assert (request.command, request.options["node_port"]) == (None, 9000)
 
 
-def test_the_version_is_a_page():
-    assert parse(["--version"]).page == "version"
+@pytest.mark.parametrize("line", ["--version", "-p 1 --version", "--version ping"])
+def test_the_version_is_a_page(line):
+    assert parse(line.split()).page == "version"
 
 
 def test_an_option_without_its_value_is_refused():

@@ -342,7 +342,7 @@ async def test_what_is_cast_when_a_link_comes_up_comes_after_what_waited():
         await trio.sleep(1)
         for i in range(3):
             await a.cast("sink@b", "put", i)
-        async with trio.open_nursery() as nursery, a.events(LinkUp) as events:
+        async with a.events(LinkUp) as events, trio.open_nursery() as nursery:
 
             async def hook():
                 async for _ in events:

@@ -382,6 +382,14 @@ def test_a_peer_without_a_byte_is_dead_in_the_end():
     assert not play.session.on_time(play.session.next_deadline())
 
 
+@pytest.mark.parametrize("start", [0.1, 0.4, 0.7, 1.1, 4.3, 1e6 / 3])
+def test_sums_that_round_do_not_make_it_miss_its_time(start):
+    # 0.4 + 1.0 - 0.4 is less than 1.0, and 1.1 + 3.0 - 1.1 less than 3.0.
+    play = up().at(start).hears().is_due(start + 1.0).says(PING)
+    play.is_due(start + 2.0).says([m.PING, 2])
+    assert not play.session.on_time(play.session.next_deadline())
+
+
 def test_only_numbered_records_make_it_active():
     play = up().at(1.0).hears(PING).says(pong(1))
     assert play.session.active == 0.0
