@@ -11,7 +11,7 @@ import logging
 logging.getLogger("clusterkit").addHandler(logging.NullHandler())
 
 
-def log(logger: logging.Logger, level: int, event: str, **fields: object) -> None:
+def log(logger: logging.Logger, level: int, event: str, /, **fields: object) -> None:
     """Log `event` with its fields, if anybody listens at that level.
 
     A value with spaces or quotes is quoted; None is left out.

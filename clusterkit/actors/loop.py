@@ -215,7 +215,7 @@ class Loop:
                 logging.ERROR,
                 "answer_not_sent",
                 actor=self.name,
-                event_=record[m.EVENT],
+                event=record[m.EVENT],
                 peer=origin.name,
                 error=error,
             )
@@ -336,7 +336,7 @@ class Loop:
             logging.ERROR,
             "actor_crashed",
             actor=self.name,
-            event_=event,
+            event=event,
             error=describe(error),
         )
         logger.error("".join(traceback.format_exception(error)).rstrip())

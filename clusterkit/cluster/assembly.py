@@ -198,9 +198,7 @@ class Assembly:
         # lose the ring.
         return self._gossip
 
-    async def _carry(
-        self, *, task_status: trio.TaskStatus[trio.CancelScope]
-    ) -> None:
+    async def _carry(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
         """Run the parts until the scope is cancelled that this starts with.
 
         It is shielded: when the block is cancelled from outside, the parts

@@ -7,7 +7,7 @@ invariant is that a node which was not met is not dialled any further.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
@@ -20,6 +20,7 @@ from clusterkit.errors import (
     RingError,
 )
 from clusterkit.logs import log
+from clusterkit.net.client import connect_as_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,14 +73,14 @@ class Meetings:
     def seek(self, seeds: Iterable[NodeInfo]) -> None:
         """Meet each of `seeds`, however long it takes."""
         for seed in seeds:
-            if seed.id != self._membership.name:
+            if seed != self._membership.node:
                 self.seeking[seed] = None
                 self._runtime.kernel.spawn(self._seek, seed)
 
     async def meet(self, node: NodeInfo, timeout: float) -> bool:
         """Become one ring with the ring of `node`; see `GossipRing.meet`."""
         if node.id == self._membership.name:
-            raise ConfigError(f"{node} is this node itself")
+            await self._meet_namesake(node, timeout)
         if self._membership.lists(node.id):
             known = self._membership.find(node.id)
             if known != node:
@@ -107,9 +108,35 @@ class Meetings:
                 raise
             except ClusterError as error:
                 log(logger, logging.WARNING, "seed_not_met", seed=seed, error=error)
+                if seed.id == self._membership.name:
+                    del self.seeking[seed]  # our own, at an address we had once
                 await trio.sleep(SEED_PAUSE)
             else:
                 del self.seeking[seed]
+
+    async def _meet_namesake(self, node: NodeInfo, timeout: float) -> NoReturn:
+        """Find out whether another live node bears our name.
+
+        Raises:
+            ConfigError: The address is our own.
+            NameTaken: One does, at this address.
+            NodeDown: Nobody does.
+        """
+        if node == self._membership.node:
+            raise ConfigError(f"{node} is this node itself")
+        kernel = self._runtime.kernel
+        with trio.move_on_after(timeout):
+            async with connect_as_client(
+                node.address,
+                kernel.cookies,
+                kernel.transport,
+                kernel.codec,
+                kernel.config,
+                lambda *_: None,
+                expected=node.id,
+            ):
+                raise NameTaken(f"another live node is called {node.id}, at {node}")
+        raise NodeDown(f"{node} did not answer within {timeout:g} s", "not sent")
 
     async def _connect(self, node: NodeInfo) -> None:
         """Keep dialling until the link is up or the peer refuses."""

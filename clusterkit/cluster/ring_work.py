@@ -306,7 +306,7 @@ class RingWork:
             logging.WARNING,
             "ring_conflict",
             peer=effect.peer,
-            name_=effect.name,
+            member=effect.name,
         )
         self._notify(RingConflict(effect.peer, effect.ours, effect.theirs))
 

@@ -98,6 +98,6 @@ def culprit(frame: FrameType | None) -> dict[str, Any]:
         if isinstance(loop, Loop) and loop.current is not None:
             record = loop.current[0]
             event = record[m.EVENT] if len(record) > m.EVENT else "info"
-            return {"actor": loop.name, "in_": event, "at": where}
+            return {"actor": loop.name, "handling": event, "at": where}
         frame = frame.f_back
     return {"at": where}

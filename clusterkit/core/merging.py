@@ -98,8 +98,7 @@ def _on_kin(step: Step, sender: str, message: Message) -> None:
 
 def _on_removal(step: Step, sender: str, message: Message, merged: RingState) -> None:
     """Removed: whoever said so gets what only this node knew."""
-    news = message.kind in _PARTIAL or merged.says_more_than(message.state)
-    ticket = step.standing.depart(merged, owe=news)
+    ticket = step.standing.depart(merged, owe=merged.says_more_than(message.state))
     step.cause = "remove"
     step.note(RemovedFromRing(merged.entries[step.standing.name].member.name))
     if ticket is not None:

@@ -98,10 +98,8 @@ class RingState:
     def conflicts(self, theirs: RingState) -> Iterator[tuple[str, Entry, Entry]]:
         """Yield the names of which both sides wrote one register concurrently.
 
-        That is: the stamps differ and neither side's clock has the other's.
+        That is: the stamps differ, and neither side's clock has the other's.
         """
-        if self.clock.descends(theirs.clock) or theirs.clock.descends(self.clock):
-            return
         for name, entry in sorted(theirs.entries.items()):
             ours = self.entries.get(name)
             if ours is not None and any(

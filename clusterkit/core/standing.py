@@ -135,14 +135,11 @@ class Standing:
         known = self.state.entries.get(node.id)
         self.enlist({node: weight})
         fresh = self.state.entries[node.id]
-        if known is None:
-            then = fresh.member._replace(lamport=spoke)
-        elif known.present:
-            then = max(known.member, fresh.member._replace(lamport=spoke))
-        else:
-            # At equal times presence wins, so this is later than the removal.
-            lamport = max(spoke, known.member.lamport)
-            then = fresh.member._replace(lamport=lamport)
+        if known is not None and not known.present:
+            spoke = max(spoke, known.member.lamport)  # at equal times presence wins
+        then = fresh.member._replace(lamport=spoke)
+        if known is not None:
+            then = max(then, known.member)
         self._write({node.id: replace(fresh, member=then)})
 
     def unite(self, theirs: RingState, peer: NodeInfo | None = None) -> None:
@@ -156,8 +153,8 @@ class Standing:
         self.become(self.state.merge(theirs))
         entries = self.state.entries
         if not entries.lists(self.name):
-            weight = entries[self.name].record.weight if self.name in entries else 0
-            self.enlist({self.node: weight or self.weight})
+            own = entries.get(self.name)
+            self.enlist({self.node: self.weight if own is None else own.record.weight})
         if peer is not None and not entries.lists(peer.id):
             self.welcome(peer, entries[peer.id].record.weight, theirs.lamport)
 
@@ -201,7 +198,7 @@ class Standing:
             self.call_off()
         self.part(last.ring_ids, last.entries[self.name].member)
         ticket = self._owe(last) if owe else None
-        self.state = replace(last, lamport=max(last.lamport, self.state.lamport))
+        self.state = last
         self.become(self._alone() if then is None else self._carry_over(then))
         return ticket
 
@@ -287,16 +284,12 @@ class Standing:
         return replace(self.state, ring_ids=self._new_ids(), entries=entries)
 
     def _carry_over(self, theirs: RingState) -> RingState:
-        """Own counts and Lamport time go on; they never fall, in whatever ring."""
-        counts = [
-            clock.get_count(self.name) or 0
-            for clock in (theirs.clock, self.state.clock)
-        ]
-        clock = (
-            theirs.clock.update(self.name, max(counts)) if any(counts) else theirs.clock
-        )
-        lamport = max(theirs.lamport, self.state.lamport)
-        return replace(theirs, clock=clock, lamport=lamport)
+        """Own count and Lamport time go on; they never fall, in whatever ring."""
+        mine, clock = self.state, theirs.clock
+        count = mine.clock.get_count(self.name) or 0
+        if count > (clock.get_count(self.name) or 0):
+            clock = clock.update(self.name, count)
+        return replace(theirs, clock=clock, lamport=mine.lamport)
 
     def _entry(self, stamp: Stamp) -> Entry:
         return Entry(stamp, Record(stamp, self.node.host, self.node.port, self.weight))

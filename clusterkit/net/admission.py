@@ -28,7 +28,9 @@ def ring_objection(ring: str, proved: Proved) -> Objection | None:
 
 
 def name_objection(me: Identity, proved: Proved) -> Objection | None:
-    """Refuse a dialer that bears our own name."""
+    """Refuse a member that bears our own name, or that listens nowhere."""
+    if not proved.proof.host or not proved.proof.port:
+        return Objection("address", "a member listens somewhere")
     if proved.hello.name != me.name:
         return None
     if proved.hello.incarnation == me.incarnation:

@@ -251,6 +251,10 @@ class Connection:
             with trio.CancelScope(deadline=self._wake_at) as self._timer:
                 await trio.sleep_forever()
             if not self.session.on_time(trio.current_time()):
-                self.detach("dead")
+                # When a handler has held the loop, bytes may be there that the
+                # reader only gets to see in this very pass.
+                await trio.lowlevel.checkpoint()
+                if not self.session.on_time(trio.current_time()):
+                    self.detach("dead")
             elif self.session.has_work:
                 self.flush()

@@ -308,6 +308,7 @@ class Link(Peer):
         while self.connection is None and self.wanted:
             if self.address is None:
                 await trio.sleep_forever()  # the peer must dial, or we are told
+            since = trio.current_time()
             dial = self.dial = Dial(self, self._kernel, self.address)
             try:
                 verdict = await dial.run()
@@ -317,15 +318,20 @@ class Link(Peer):
             if verdict is Verdict.UP:
                 return
             self._changed.unpark_all()
-            await trio.sleep(self._pause(verdict))
+            await trio.sleep(self._pause(verdict, trio.current_time() - since))
 
-    def _pause(self, verdict: Verdict) -> float:
+    def _pause(self, verdict: Verdict, spent: float) -> float:
+        """Return how long to wait after a dial that took `spent` seconds.
+
+        A dial that nobody answered was a pause itself: a second one on top
+        would find a healed network late.
+        """
         if verdict is Verdict.TIE:
             return self._config.tie_wait
         if verdict is Verdict.AGAIN:
             return 0.0
         outage = trio.current_time() - self._outage_began
-        return self._backoff.next_pause(outage, self._kernel.rng)
+        return max(0.0, self._backoff.next_pause(outage, self._kernel.rng) - spent)
 
     async def _declare_down(self) -> None:
         await trio.sleep(self._config.down_after)

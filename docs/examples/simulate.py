@@ -1,5 +1,4 @@
 """A test of one's own actor: a network that breaks and heals, in virtual time."""
-# ruff: noqa: S101 - a test asserts
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Who is measured, with which programs, and what each needs.
 
 Our own programs stand beside this file. The yardsticks of other systems are a
-folder of programs of their own, `CLUSTERKIT_YARDSTICKS` or `../shared/bench`
-beside the checkout. What is absent is named with the reason, never left out
+folder of programs of their own: `CLUSTERKIT_YARDSTICKS`, or one called
+`shared/bench` beside the checkout. What is absent is named with the reason, never left out
 silently.
 """
 

@@ -83,6 +83,8 @@ class Wire:
         bytes: How many it has forwarded.
         fuse: After so many more bytes both ends are reset; None for never.
         frozen: Whether bytes vanish instead of being forwarded.
+        twice: Whether the next bytes to the target are sent twice.
+        reflects: Whether the next bytes from the target go back to it, too.
         recorded: What each connection carried to the target, oldest first.
     """
 
@@ -93,9 +95,12 @@ class Wire:
         self.cuts = 0
         self.fuse = None
         self.frozen = False
+        self.twice = False
+        self.reflects = False
         self.recorded = []
         self._listener = listener
         self._streams = set()
+        self._targets = []
 
     def cut(self):
         """Reset every connection, at both ends."""
@@ -104,6 +109,10 @@ class Wire:
         for stream in list(self._streams):
             reset(stream)
         self._streams.clear()
+
+    async def inject(self, data):
+        """Send bytes of our own to the target, on its newest connection."""
+        await self._targets[-1].send_all(data)
 
     async def serve(self, nursery):
         while True:
@@ -118,6 +127,7 @@ class Wire:
             return
         record = bytearray()
         self.recorded.append(record)
+        self._targets.append(theirs)
         pair = {ours, theirs}
         self._streams |= pair
         async with trio.open_nursery() as nursery:
@@ -140,6 +150,11 @@ class Wire:
                 self.bytes += len(data)
                 if record is not None:
                     record += data
+                    if self.twice:
+                        self.twice, data = False, data * 2
+                elif self.reflects:
+                    self.reflects = False
+                    await source.send_all(data)
                 await sink.send_all(data)
                 if burns:
                     self.cut()

@@ -73,8 +73,12 @@ class Judge:
 
     def circle(self, name, op):
         """Whom a node knew, before this step, in the ring where it knew of `op`."""
-        known = [registers for ids, registers in self.rings.get(name, ()) if ids & op.ids]
-        return {n for registers in known if covers(registers, op) for n in listed(registers)}
+        known = [
+            registers for ids, registers in self.rings.get(name, ()) if ids & op.ids
+        ]
+        return {
+            n for registers in known if covers(registers, op) for n in listed(registers)
+        }
 
     # At the end.
 
@@ -136,7 +140,11 @@ class Judge:
             or any(
                 op.kind == "insert"
                 and op.name == gone.name
-                and (op.step > gone.step or op.stamp > gone.stamp or not op.ids & gone.ids)
+                and (
+                    op.step > gone.step
+                    or op.stamp > gone.stamp
+                    or not op.ids & gone.ids
+                )
                 for op in self.ops
             )
         )

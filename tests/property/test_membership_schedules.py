@@ -59,7 +59,9 @@ def test_leaves_hold_and_meetings_succeed_where_nothing_goes_wrong(kind, ops):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_schedule_is_a_function_of_its_seed(kind):
-    once, again = (World(7, KINDS[kind][0], Weather.foul(7)).run().trace for _ in range(2))
+    once, again = (
+        World(7, KINDS[kind][0], Weather.foul(7)).run().trace for _ in range(2)
+    )
     assert once == again
 
 

@@ -29,7 +29,7 @@ async def test_the_actor_and_the_event_on_a_stack_are_named():
     async with create_cluster("a", port=0, cookie="c", actors={"hog": Hog}) as node:
         found = await node.call("hog", "look")
     assert found["actor"] == "hog"
-    assert found["in_"] == "look"
+    assert found["handling"] == "look"
     assert __file__ in found["at"]
 
 
@@ -51,7 +51,7 @@ async def test_a_held_loop_is_measured_and_logged_with_its_actor(caplog):
             assert node.statistics().loop_lag >= 0.2
     [line] = [r.getMessage() for r in caplog.records if "loop_held" in r.getMessage()]
     assert "actor=hog" in line
-    assert "in_=spin" in line
+    assert "handling=spin" in line
 
 
 def test_a_forked_child_is_told_that_the_node_is_not_its_own():

@@ -18,7 +18,7 @@ from clusterkit.core.ring_effects import (
     RemovedFromRing,
     Send,
 )
-from clusterkit.core.ring_state import Kind, Message
+from clusterkit.core.ring_state import Kind, Message, RingState
 
 from .ring_playbook import Playbook, address, only
 
@@ -129,6 +129,21 @@ def test_foreign_ring_that_lists_this_node_is_its_ring_from_then_on():
     play.gossip()
     assert play.views() == {"a": "ac", "b": "b", "c": "ac"}
     assert only(play.seen["a"], LeftRing)[0].moved
+
+
+def test_node_inserted_at_a_wrong_address_writes_its_own_and_says_so():
+    play = Playbook("ab")
+    play.call("a", "insert", "b@elsewhere:1", 7)
+    play.run()
+    assert play.a.members == play.b.members
+    assert play.a.find("b") == play.b.node
+
+
+def test_address_that_a_peer_made_up_is_corrected_by_the_node_itself():
+    play = Playbook("abc").ring("a", "b", "c")
+    play.call("a", "update", "b@elsewhere:1")
+    play.run()
+    assert play.a.find("b") == play.b.node
 
 
 def test_foreign_ring_of_a_lone_node_costs_it_nothing():
@@ -262,6 +277,117 @@ def test_leave_after_answering_holds_although_the_asker_lists_it_anew():
     play.call("b", "leave")
     play.gossip()
     assert play.views()["b"] == "b"
+
+
+def test_asked_ring_that_had_removed_the_asker_lists_it_again():
+    play = Playbook("abcd").ring("a", "b", "d")
+    for weight in range(1, 9):
+        play.call("a", "update", address("b"), weight)
+    play.gossip()
+    play.call("a", "remove", "b")
+    play.lose_all()
+    play.insert("c", "b")  # c has not heard of all that: its stamp is early
+    play.run()
+    play.call("b", "meet", "d")
+    play.gossip()
+    assert play.views()["d"] == "abcd"
+    assert play.views()["b"] == "abcd"
+
+
+def test_answer_of_one_that_has_left_since_is_ignored():
+    play = Playbook("abc").ring("a", "b")
+    play.call("c", "meet", "a")
+    join = play.wire.pop()
+    play.insert("b", "c")
+    play.gossip()
+    play.wire[:] = [join]
+    play.deliver()
+    answer = next(m for m in play.wire if m[2][0] == "answer")
+    play.lose_all()
+    play.call("a", "leave")
+    play.gossip()
+    play.c._standing.meeting.add("a")
+    assert Dropped("a", "stale") in play.call("c", "receive", "a", answer[2])
+    assert play.views() == {"a": "a", "b": "bc", "c": "bc"}
+
+
+def test_answer_of_one_that_does_not_list_itself_is_dropped():
+    play = Playbook("ab")
+    play.call("a", "meet", "x")
+    marks = (1, play.a._standing.generation, 1)
+    answer = Message(Kind.ANSWER, play.b.state, marks).to_plain()
+    assert play.call("a", "receive", "x", answer) == [Dropped("x", "invalid")]
+
+
+def test_declining_says_so_at_once():
+    play = Playbook("abc").ring("b", "c")
+    play.call("a", "meet", "b")
+    play.deliver()
+    play.call("a", "leave")
+    answer = next(m for m in play.wire if m[2][0] == "answer")
+    (left,) = only(play.call("a", "receive", "b", answer[2]), Send)
+    assert (left.to, left.message[0]) == ("b", "left")
+
+
+def test_ring_joined_first_and_ring_joined_second_hear_of_each_other_at_once():
+    play = Playbook("abcd", fanout=4).ring("c", "d")
+    play.call("a", "meet", "b")
+    join = play.wire.pop()
+    play.call("a", "meet", "c")
+    play.run()
+    play.wire[:] = [join]
+    play.run()
+    assert set(play.views().values()) == {"abcd"}
+
+
+def test_ring_that_listed_us_for_an_awaited_peer_gets_the_rest_at_once():
+    play = Playbook("abcd").ring("b", "d")
+    play.call("a", "meet", "b")
+    play.deliver()
+    play.lose_all()
+    play.insert("c", "a")
+    play.run()
+    (state,) = [Message(Kind.STATE, play.b.state).to_plain()]
+    effects = play.call("a", "receive", "b", state)
+    assert ("b", "reply") in [(s.to, s.message[0]) for s in only(effects, Send)]
+    assert play.views()["a"] == "abcd"
+
+
+def test_a_peer_is_awaited_no_more_once_it_speaks_as_a_member():
+    play = Playbook("abc").ring("a", "c")
+    play.call("a", "meet", "b")
+    play.deliver()
+    play.wire[:] = [m for m in play.wire if m[2][0] != "answer"]
+    play.gossip()
+    assert play.views()["a"] == "abc"
+    play.call("b", "leave")
+    play.gossip()
+    play.insert("b", "a")
+    play.gossip()
+    assert play.views() == {"a": "ab", "b": "ab", "c": "c"}
+
+
+def test_farewell_of_a_foreign_ring_that_lists_this_node_is_taken():
+    play = Playbook("abc").ring("a", "b")
+    play.call("a", "insert", address("c"))
+    play.lose_all()
+    play.call("a", "leave")
+    play.lose_all()
+    farewell = Message(
+        Kind.FAREWELL, next(iter(play.a._standing.owed.values())), play.a.owed
+    )
+    effects = play.call("c", "receive", "a", farewell.to_plain())
+    assert [s.message[0] for s in only(effects, Send) if s.to == "a"] == ["taken"]
+    assert play.views()["c"] == "bc"
+
+
+def test_two_that_remove_each_other_owe_nothing_in_the_end():
+    play = Playbook("ab").ring("a", "b")
+    play.call("a", "remove", "b")
+    play.call("b", "remove", "a")
+    play.gossip()
+    assert play.views() == {"a": "a", "b": "b"}
+    assert (play.a.owed, play.b.owed) == ((), ())
 
 
 # The cases it is for.
@@ -653,6 +779,72 @@ def test_delta_of_a_foreign_ring_that_lists_this_node_is_asked_for_the_rest():
     delta = next(m for _, to, m in play.wire if to == "b")
     (ask,) = only(play.call("c", "receive", "a", delta), Send)
     assert (ask.to, ask.message[0]) == ("a", "ask")
+
+
+def test_equal_digests_of_two_lineages_unite_them_at_both():
+    play = Playbook("ab").ring("a", "b")
+    standing = play.a._standing
+    standing.become(play.a.state.merge(RingState(frozenset({7}))))
+    play.call("b", "greet", "a")
+    assert play.run() == ["digest", "digest"]
+    assert play.a.state.ring_ids == play.b.state.ring_ids
+    assert 7 in play.b.state.ring_ids
+
+
+def test_ask_of_a_lineage_less_is_not_answered_with_one_more():
+    play = Playbook("ab").ring("a", "b")
+    ask = Message(
+        Kind.ASK,
+        RingState(play.b.state.ring_ids, clock=play.b.clock),
+        (play.b.state.entries.digest,),
+    )
+    play.a._standing.become(play.a.state.merge(RingState(frozenset({7}))))
+    assert only(play.call("a", "receive", "b", ask.to_plain()), Send) == []
+
+
+def test_ask_is_answered_with_a_state_whatever_the_clocks_say():
+    play = Playbook("abc").ring("a", "b")
+    play.insert("b", "c")
+    play.lose_all()
+    state = play.b.state
+    ask = Message(
+        Kind.ASK, RingState(state.ring_ids, clock=state.clock), (state.entries.digest,)
+    )
+    (answer,) = only(play.call("a", "receive", "b", ask.to_plain()), Send)
+    assert answer.message[0] == "state"
+
+
+def test_ask_of_a_stranger_is_ignored_and_counted():
+    play = Playbook("abc").ring("a", "b")
+    ask = Message(Kind.ASK, RingState(frozenset({9})), (0,)).to_plain()
+    assert play.call("a", "receive", "c", ask) == [Dropped("c", "foreign")]
+
+
+def test_delta_does_not_hide_a_conflict_about_what_it_left_out():
+    play = Playbook("abc").ring("a", "b", "c")
+    play.call("b", "update", address("c"), 5)
+    play.lose_all()
+    play.call("b", "update", address("b"), 6)
+    second = next(m for _, to, m in play.wire if to == "a")
+    play.lose_all()
+    play.call("a", "update", address("c"), 7)
+    play.call("a", "receive", "b", second)
+    play.gossip()
+    assert only(play.seen["a"], Conflict)
+
+
+def test_leave_that_is_learned_late_is_no_conflict():
+    play = Playbook("ab").ring("a", "b")
+    play.call("a", "update", address("b"), 5)
+    play.gossip()
+    stale = Message(Kind.STATE, play.a.state).to_plain()
+    play.call("b", "leave")
+    play.b._standing.owed.clear()
+    play.lose_all()
+    play.call("b", "receive", "a", stale)
+    play.run()
+    assert play.views()["a"] == "a"
+    assert not only(play.seen["a"], Conflict)
 
 
 # Effects.

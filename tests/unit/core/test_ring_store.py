@@ -91,13 +91,20 @@ def test_answer_to_what_an_earlier_life_asked_is_declined():
     assert play.views() == {"a": "a", "b": "bc", "c": "bc"}
 
 
-def test_after_a_declined_answer_the_node_can_meet_again():
+def test_after_a_declined_answer_the_node_can_meet_another_of_that_ring():
     play = Playbook("abc").ring("b", "c")
+    play.call("b", "update", address("c"), 5)
+    play.gossip()
     play.call("a", "meet", "b")
     play.deliver()
     play.restart("a")
-    play.deliver()
+    answer = next(m for m in play.wire if m[2][0] == "answer")
+    play.lose_all()
+    play.call("a", "receive", "b", answer[2])
+    late = play.wire.pop()
     play.call("a", "meet", "c")
+    play.run()
+    play.wire.append(late)
     play.gossip()
     assert set(play.views().values()) == {"abc"}
 

@@ -573,7 +573,8 @@ async def test_a_peer_that_left_has_its_calls_given_up():
             Patient.ended.clear()
             async with on_network(network, "a") as a, trio.open_nursery() as nursery:
                 await a.kernel.connect(b.address)
-                nursery.start_soon(a.call, "x@b", "wait", timeout=500)
+                x = a.ref(Patient, "x", at="b").within(500)
+                nursery.start_soon(x.call, Patient.wait)
                 await trio.sleep(1)
                 a._runtime.sending.abandon = lambda pending: None  # no Cancel
                 a._runtime.calls._abandon = lambda pending: None
