@@ -124,7 +124,7 @@ class Meetings:
         """
         if node == self._membership.node:
             raise ConfigError(f"{node} is this node itself")
-        kernel = self._runtime.kernel
+        kernel, alive = self._runtime.kernel, False
         with trio.move_on_after(timeout):
             async with connect_as_client(
                 node.address,
@@ -135,7 +135,9 @@ class Meetings:
                 lambda *_: None,
                 expected=node.id,
             ):
-                raise NameTaken(f"another live node is called {node.id}, at {node}")
+                alive = True
+        if alive:
+            raise NameTaken(f"another live node is called {node.id}, at {node}")
         raise NodeDown(f"{node} did not answer within {timeout:g} s", "not sent")
 
     async def _connect(self, node: NodeInfo) -> None:
