@@ -196,29 +196,30 @@ class Loop:
         else:
             if value is LATER or self._replied_early(value):
                 return
-            self._reply(origin, record, value)
+            try:
+                self.runtime.reply(origin, record, value)
+            except (EncodeError, MessageTooLarge) as error:
+                self._say_unsent(origin, record, error)
         if self.mailbox.queue:
             origin.wake()  # more answers will follow: one frame for all
         else:
             origin.flush()
 
-    def _reply(self, origin: Any, record: list[Any], value: Any) -> None:
-        """Send an answer; one that cannot travel costs the caller, not the actor.
+    def _say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
+        """Log an answer that could not travel; its caller has been told.
 
-        It may be too large for that caller only, and the state is sound.
+        That is no crash: it may be too large for that caller only, and the
+        actor's state is sound.
         """
-        try:
-            self.runtime.reply(origin, record, value)
-        except (EncodeError, MessageTooLarge) as error:
-            log(
-                logger,
-                logging.ERROR,
-                "answer_not_sent",
-                actor=self.name,
-                event=record[m.EVENT],
-                peer=origin.name,
-                error=error,
-            )
+        log(
+            logger,
+            logging.ERROR,
+            "answer_not_sent",
+            actor=self.name,
+            event_=record[m.EVENT],
+            peer=origin.name,
+            error=error,
+        )
 
     def _replied_early(self, value: Any) -> bool:
         """Say whether the handler has answered by `caller.reply` itself."""
@@ -294,7 +295,10 @@ class Loop:
                     self.server, record[m.ARGS], record[m.KWARGS] or {}
                 )
                 if handler.is_call and value is not LATER and not caller.answered:
-                    self._reply(origin, record, value)
+                    try:
+                        self.runtime.reply(origin, record, value)
+                    except (EncodeError, MessageTooLarge) as error:
+                        self._say_unsent(origin, record, error)
         except Exception as error:  # noqa: BLE001 - the crash barrier
             if handler.is_call and _is_an_answer(error):
                 self.runtime.fault(origin, record, error)

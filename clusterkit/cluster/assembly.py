@@ -23,6 +23,7 @@ from clusterkit.cluster.ring_work import ACTOR, RingWork, apply
 from clusterkit.cluster.watchdog import Watchdog
 from clusterkit.core import HashRing
 from clusterkit.core.membership import Membership
+from clusterkit.errors import NodeDown
 from clusterkit.events import Event, LinkUp
 from clusterkit.names import Address, NodeInfo
 from clusterkit.net.kernel import Kernel
@@ -103,8 +104,17 @@ class Assembly:
                         scope.cancel()
         finally:
             kernel.stop_accepting()
+            self._fail_calls(kernel)
             if self._file is not None:
                 self._file.close()
+
+    def _fail_calls(self, kernel: Kernel) -> None:
+        """Tell who still waits for an answer that there will be none."""
+        for link in list(kernel.peers.values()):
+            kernel.drop(link, "this node has ended")
+        self._runtime.calls.fail_all(
+            self._runtime.here, lambda: NodeDown("this node has ended")
+        )
 
     async def start_ring(self) -> None:
         """Let the ring speak: save this life of the node, then announce it."""

@@ -327,7 +327,21 @@ class RingWork:
             if job.force:
                 self._kernel.drop(link, "not a member")
             else:
-                self._kernel.spawn(self._kernel.disconnect, name)
+                self._kernel.spawn(self._part_from, link)
+
+    async def _part_from(self, link: Link) -> None:
+        """Close the link to a node that is no member, when all is said."""
+        with trio.move_on_after(self._config.drain_timeout):
+            while link.interest or link.open_calls:
+                await trio.sleep(self._config.ack_delay)
+            if not self._needs(link):
+                await link.drain()
+        if not self._needs(link):
+            self._kernel.drop(link, "not a member")
+
+    def _needs(self, link: Link) -> bool:
+        """Whether a link is to stay: to a member, or because somebody asked."""
+        return link.pinned or self._membership.lists(link.name)
 
     def _drop(self, effect: effects.Dropped, job: Job) -> None:
         self.dropped[effect.what] += effect.count

@@ -128,7 +128,6 @@ class Membership:
         """Begin, or take up where the last process life ended; once, first of all."""
         step, known = self._step("address"), self.state.entries
         self._standing.settle()
-        self._standing.unsaved = True
         step.spread(known)
         for ticket in self.owed:
             step.hand_over(ticket)

@@ -87,7 +87,6 @@ def _on_kin(step: Step, sender: str, message: Message) -> None:
         return
     standing.become(merged)
     standing.settle()
-    standing.meeting.discard(sender)
     # What this node held before: the sender shall see a conflict as well.
     says_more = merged.says_more_than(theirs)
     if (message.kind is Kind.STATE and says_more) or (partial and conflicts):
@@ -98,13 +97,15 @@ def _on_kin(step: Step, sender: str, message: Message) -> None:
 
 def _on_removal(step: Step, sender: str, message: Message, merged: RingState) -> None:
     """Removed: whoever said so gets what only this node knew."""
-    ticket = step.standing.depart(merged, owe=merged.says_more_than(message.state))
+    anyone = bool(merged.entries.present)
+    news = merged.says_more_than(message.state)
+    ticket = step.standing.depart(merged, owe=anyone and news)
     step.cause = "remove"
     step.note(RemovedFromRing(merged.entries[step.standing.name].member.name))
     if ticket is not None:
         step.hand_over(ticket, first=sender)
-    if not merged.entries.present:
-        _acknowledge(step, sender, message)  # nobody is left to be told
+    elif news:
+        step.send(sender, Kind.REPLY, state=merged)  # it was removed as well
 
 
 def _on_foreign(step: Step, sender: str, message: Message) -> None:
@@ -125,6 +126,7 @@ def _on_foreign(step: Step, sender: str, message: Message) -> None:
         return
     # Listed by the hand of a peer whose answer is awaited: this is the answer.
     if stamp.name in standing.meeting and not standing.alone:
+        standing.meeting.discard(stamp.name)
         unite(step, sender, theirs)
         tell_rest(step, sender, theirs)
     else:
@@ -195,6 +197,8 @@ def receive(step: Step, sender: str, plain: object) -> None:
         step.drop(sender, "invalid", dropped)
     standing.hear(message.state.lamport)
     message = replace(message, state=_without_expired(step, message.state))
+    if message.kind is not Kind.ANSWER and standing.state.is_kin(message.state):
+        standing.meeting.discard(sender)
     if _has_room(standing.state, message.state, sender):
         RULES[message.kind](step, sender, message)
     else:
@@ -215,9 +219,7 @@ def _without_expired(step: Step, theirs: RingState) -> RingState:
     """
     since = step.standing.now - step.ttl + min(_MARGIN, step.ttl / 10)
     known = step.standing.state.entries
-    old = frozenset(
-        name
-        for name, entry in theirs.entries.items()
-        if not entry.present and entry.removed_at <= since and name not in known
-    )
-    return replace(theirs, entries=theirs.entries.without(old))
+    entries = theirs.entries
+    gone = [name for name in entries.absent if name not in known]
+    old = frozenset(name for name in gone if entries[name].removed_at <= since)
+    return replace(theirs, entries=entries.without(old))

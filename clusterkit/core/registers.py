@@ -240,6 +240,11 @@ class Registers(Mapping[str, Entry]):
         return tuple(sorted(name for name, entry in self.items() if entry.present))
 
     @cached_property
+    def absent(self) -> tuple[str, ...]:
+        """The names that were removed, in order."""
+        return tuple(sorted(name for name, entry in self.items() if not entry.present))
+
+    @cached_property
     def members(self) -> Mapping[NodeInfo, int]:
         """Nodes present and their weights, by name; what `HashRing.of` takes."""
         return {

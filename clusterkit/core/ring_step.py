@@ -103,10 +103,10 @@ class Step:
 
         Args:
             ticket: What.
-            first: Whom to try first, or alone if there are no members.
+            first: Whom to try first, if that is a member.
         """
         owed = self.standing.owed[ticket]
-        names = [*owed.entries.present] or [first]
+        names = [*owed.entries.present]
         self.standing.rng.shuffle(names)
         names.sort(key=lambda name: name != first)
         message = Message(Kind.FAREWELL, owed, (ticket,))

@@ -76,7 +76,7 @@ def _check_age(age: float, ttl: float) -> None:
 def _fill(saved: dict[str, Any], standing: Standing, saved_at: float) -> None:
     state = _read_state(saved.get("state"), saved_at)
     if not state.entries.lists(standing.name):
-        raise ValueError("the node itself is not in it")
+        raise ValueError("the node itself is not in its ring")
     incarnation = check_whole(saved.get("incarnation"), "an incarnation")
     standing.incarnation = max(incarnation + 1, int(standing.now * 1000))
     standing.become(state)
@@ -85,10 +85,11 @@ def _fill(saved: dict[str, Any], standing: Standing, saved_at: float) -> None:
         at = saved_at - check_whole(age, "an age")
         parting = Parting(Stamp.from_plain(stamp), at)
         standing.left[check_whole(ring_id, "a ring id")] = parting
-    for ticket, owed in _rows(saved.get("owed"), 2):
-        standing.owed[check_whole(ticket, "a ticket")] = _read_state(owed, saved_at)
-    times = [parting.stamp.lamport for parting in standing.left.values()]
-    standing.hear(max(times, default=0))
+    for ticket, plain in _rows(saved.get("owed"), 2):
+        owed = _read_state(plain, saved_at)
+        if standing.name not in owed.entries:
+            raise ValueError("the node itself is not in a ring that it left")
+        standing.owed[check_whole(ticket, "a ticket")] = owed
 
 
 def _read_state(value: object, saved_at: float) -> RingState:

@@ -220,13 +220,10 @@ class Standing:
     def forget(self, now: float, ttl: float) -> None:
         """Forget removals and partings that are older than `ttl` seconds."""
         self.now = now
-        old = frozenset(
-            name
-            for name, entry in self.state.entries.items()
-            if not entry.present and now - entry.removed_at >= ttl
-        )
+        entries = self.state.entries
+        old = frozenset(n for n in entries.absent if now - entries[n].removed_at >= ttl)
         if old:
-            self.become(replace(self.state, entries=self.state.entries.without(old)))
+            self.become(replace(self.state, entries=entries.without(old)))
         for ring_id in [i for i, p in self.left.items() if now - p.at >= ttl]:
             del self.left[ring_id]
             self.unsaved = True

@@ -133,6 +133,7 @@ class ClusterSimulation(Simulation):
         self.crash_host(host, silent=silent)
         if life.node is not None:
             life.node.abandon()
+            life.node = None
         life.scope.cancel()
         await life.over.wait()
 

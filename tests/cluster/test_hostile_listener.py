@@ -18,6 +18,7 @@ from clusterkit.events import LinkDown
 from clusterkit.wire.handshake import Dialer, Identity, Resume
 
 from .nodes import got, linked, running, until, wired
+import trio.lowlevel
 
 QUICK = {"handshake_timeout": 0.2}
 
@@ -261,7 +262,7 @@ async def test_a_frame_sent_twice_on_its_connection_is_delivered_once():
         to_b.twice = True
         for i in range(1, 10):
             await a.cast("sink@b", "put", i)
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
         await until(lambda: b.statistics().rejected.get("seal") == 1)
         await until(lambda: len(got(b)) == 10)
         assert await a.call("sink@b", "read") == list(range(10))

@@ -172,7 +172,7 @@ class ModelNode:
             self.call_off()
         member = last[self.name][0]
         self.part(ids, member)
-        candidates = sorted(present(last)) or [first]
+        candidates = sorted(present(last))
         candidates.sort(key=lambda name: name != first)
         if owe and self.rules.hand_over:
             ticket = self.rng.getrandbits(63)
@@ -231,9 +231,11 @@ class ModelNode:
     def on_kin(self, sender, kind, ids, entries, extra):
         merged = self.merged(entries)
         if not merged[self.name][0][1]:
-            self.depart(ids | self.ids, merged, merged != entries, first=sender)
-            if kind == "farewell" and not present(merged):
-                self.tell(sender, "taken", *extra)
+            owe = merged != entries and bool(present(merged))
+            ids = ids | self.ids
+            self.depart(ids, merged, owe, first=sender)
+            if not present(merged):
+                self.tell(sender, "reply", ids=ids, entries=merged)
             return
         self.entries, self.ids = merged, ids | self.ids
         self.meeting.discard(sender)
@@ -251,6 +253,7 @@ class ModelNode:
                 self.say_left(sender, ids, entries, gone)
             return
         if self.rules.awaited and stamp[2] in self.meeting and self.others():
+            self.meeting.discard(stamp[2])
             self.unite({self.name}, ids, entries)
         else:
             self.resign((ids, entries))

@@ -202,7 +202,8 @@ class World:
         self.trace.append(f"{self.step:3} {line}")
 
     def run(self):
-        for self.step in range(self.weather.steps):
+        for step in range(self.weather.steps):
+            self.step = step
             self.act()
             self.judge.account()
         self.calm_down()

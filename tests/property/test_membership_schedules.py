@@ -16,7 +16,7 @@ import pytest
 from clusterkit.core.membership import Membership
 
 from .membership_model import ModelNode, Rules
-from .membership_world import NAMES, RealNode, Weather, World
+from .membership_world import RealNode, Weather, World
 
 SCHEDULES = int(os.environ.get("CLUSTERKIT_SCHEDULES", "1000"))
 

@@ -252,6 +252,8 @@ class Ledger:
             self.faults.append(f"{what} was answered, but never ran")
         if outcome == "not sent" and seen:
             self.faults.append(f"{what} ran, but was said not to be sent")
+        if outcome == "timeout":
+            self.faults.append(f"{what} waited for an answer that could not come")
         if outcome == "pending" and self.lives[line.life.name] is line.life:
             self.faults.append(f"{what} never ended")
 

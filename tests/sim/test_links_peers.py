@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import trio
 
 from clusterkit import GenServer, call, cast
 from clusterkit.cluster.creation import create_cluster
 from clusterkit.config import Config
-from clusterkit.errors import CallTimeout, MailboxFull, NodeDown
+from clusterkit.errors import CallTimeout, LinkError, MailboxFull, NodeDown
 from clusterkit.events import LinkDown, LinkUp, Refused, Undelivered
 from clusterkit.testing.sim import PORT, simulate
 
@@ -129,7 +131,7 @@ def test_a_peer_is_down_after_two_seconds_without_a_session(sim_seed):
 
 def test_a_peer_that_was_down_gets_what_was_cast_meanwhile(sim_seed):
     async def main(sim):
-        a, b = await form(sim, "ab", actors={"list": Collector})
+        a, _ = await form(sim, "ab", actors={"list": Collector})
         sim.partition({"a"}, {"b"})
         sim.cut("a", "b")
         for n in range(100):
@@ -149,7 +151,7 @@ def test_a_silent_peer_is_dead_after_three_seconds(sim_seed, fault):
         a, b = await form(sim, "ab")
         await until(lambda: links(a) == "b" and links(b) == "a")
         await trio.sleep(1 + sim.rng.random())
-        async with listening(a, LinkDown) as heard:
+        async with listening(a, LinkDown) as here, listening(b, LinkDown) as there:
             since = sim.now
             match fault:
                 case "half open":
@@ -158,10 +160,10 @@ def test_a_silent_peer_is_dead_after_three_seconds(sim_seed, fault):
                     sim.partition({"a"}, {"b"})
                 case "silent crash":
                     await sim.crash("b", silent=True)
-            await until(lambda: heard)
+            await until(lambda: here or (fault == "half open" and there))
             # The last byte came up to a Ping's period before the fault.
-            assert 1.9 < sim.now - since <= 3.001
-        assert heard[0].reason == "dead"
+            assert 1.9 < sim.now - since <= 3.02
+        assert "dead" in {event.reason for event in here + there}
 
     simulate(main, seed=sim_seed)
 
@@ -191,7 +193,7 @@ def test_stopping_sends_what_is_queued(sim_seed):
 
 def test_stopping_lets_actors_handle_what_they_have(sim_seed):
     async def main(sim):
-        a, b = await form(sim, "ab", actors={"slow": Slow})
+        a, _ = await form(sim, "ab", actors={"slow": Slow})
         answers = []
 
         async def ask(n):
@@ -274,7 +276,7 @@ def test_a_node_that_has_ended_says_so(event):
             "a", "a", PORT, cookie="simulated", platform=sim.platform("a")
         ) as a:
             await a.meet(b.address)
-        with pytest.raises(NodeDown):
+        with pytest.raises(LinkError):
             await getattr(a, event)("list@b", "add", 1)
 
     simulate(main)
@@ -308,10 +310,11 @@ def test_a_slow_consumer_gets_all_that_was_awaited(sim_seed):
 def test_a_choked_sender_that_cannot_wait_is_told_at_once(sim_seed):
     async def main(sim):
         a, _ = await form(sim, "ab", actors={"slow": Slow})
-        with pytest.raises(MailboxFull):
-            for n in range(1000):
+        with suppress(MailboxFull):
+            for n in range(100):
                 a.cast_nowait("slow@b", "add", n)
                 await trio.sleep(0.002)
+            pytest.fail("it was never choked")
         with pytest.raises(MailboxFull):
             await a.call("slow@b", "all")
 
@@ -337,13 +340,13 @@ def test_a_cut_while_choked_does_not_choke_for_ever(sim_seed):
     async def main(sim):
         config = Config(busy_wait=60.0)
         a, _ = await form(sim, "ab", actors={"slow": Slow}, config=config, disk=True)
-        for round in range(3):
+        for turn in range(3):
             for n in range(30):
                 with trio.fail_after(10):
                     await a.cast("slow@b", "add", n)
                 if sim.rng.random() < 0.2:
                     sim.cut("a", "b")
-            if round == 1:
+            if turn == 1:
                 await sim.restart("b")
         await trio.sleep(20)
         await a.cast("slow@b", "add", "last")

@@ -381,13 +381,24 @@ def test_farewell_of_a_foreign_ring_that_lists_this_node_is_taken():
     assert play.views()["c"] == "bc"
 
 
-def test_two_that_remove_each_other_owe_nothing_in_the_end():
+def test_two_that_remove_each_other_are_alone_and_owe_nothing():
     play = Playbook("ab").ring("a", "b")
     play.call("a", "remove", "b")
     play.call("b", "remove", "a")
     play.gossip()
     assert play.views() == {"a": "a", "b": "b"}
     assert (play.a.owed, play.b.owed) == ((), ())
+
+
+def test_who_was_removed_tells_a_remover_that_it_had_removed():
+    play = Playbook("ab").ring("a", "b")
+    play.call("b", "remove", "a")
+    play.lose_all()
+    play.call("a", "remove", "b")
+    play.run()
+    assert play.views() == {"a": "a", "b": "b"}
+    assert only(play.seen["a"], RemovedFromRing) == [RemovedFromRing("b")]
+    assert only(play.seen["b"], RemovedFromRing) == [RemovedFromRing("a")]
 
 
 # The cases it is for.

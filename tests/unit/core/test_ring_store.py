@@ -140,6 +140,9 @@ def damaged():
     entry = json.loads(good)
     entry["state"][1][0][2][3] = 0
     yield entry
+    debt = json.loads(good)
+    debt["owed"][0][1][1] = []
+    yield debt
     nobody = json.loads(good)
     nobody["state"][1] = []
     yield nobody
