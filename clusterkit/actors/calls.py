@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clusterkit.actors.here import Origin
-    from clusterkit.net.peer import Peer
 
 
 class Pending:
@@ -162,7 +161,7 @@ class Calls:
 
     def fail_all(
         self,
-        peer: Peer,
+        peer: Origin,
         error: Callable[[], ClusterError],
         which: Callable[[Pending], bool] | None = None,
     ) -> None:

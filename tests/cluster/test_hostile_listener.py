@@ -12,13 +12,13 @@ from random import Random
 
 import pytest
 import trio
+import trio.lowlevel
 
 from clusterkit.errors import NodeDown, WrongNode
 from clusterkit.events import LinkDown
 from clusterkit.wire.handshake import Dialer, Identity, Resume
 
 from .nodes import got, linked, running, until, wired
-import trio.lowlevel
 
 QUICK = {"handshake_timeout": 0.2}
 
