@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import isbuiltin
 from typing import Any, Final
 
 from clusterkit.errors import (
@@ -91,6 +92,8 @@ def _built(cls: type[CallError], args: list[Any], where: dict[str, Any]) -> Call
 
     Those may be the application's, expect other arguments, and raise.
     """
-    error: CallError = Exception.__new__(cls, *args)
+    makers = (vars(base).get("__new__") for base in cls.__mro__)
+    make: Any = next(maker for maker in makers if isbuiltin(maker))
+    error: CallError = make(cls, *args)
     CallError.__init__(error, *args, **where)
     return error

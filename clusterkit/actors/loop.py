@@ -152,7 +152,7 @@ class Loop:
             except Exception as error:  # noqa: BLE001 - the crash barrier
                 self.exiting = self.crashed(error, record, origin)
             turn += 1
-            if mailbox.awaited and 2 * len(queue) <= mailbox.mark:
+            if mailbox.waited_for and 2 * len(queue) <= mailbox.mark:
                 self.relax()
             if turn & 31 == 0 and (
                 turn >= TURN_MESSAGES or trio.current_time() >= turn_ends
@@ -347,7 +347,7 @@ class Loop:
 
     def relax(self) -> None:
         """Let senders go on, if the mailbox is down to half its mark."""
-        if self.mailbox.awaited and self.mailbox.relaxed:
+        if self.mailbox.waited_for and self.mailbox.relaxed:
             for peer in self.mailbox.release():
                 self.runtime.post_control(peer, [m.UNCHOKE, self.name])
 

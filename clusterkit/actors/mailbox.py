@@ -46,14 +46,14 @@ class Mailbox:
         choked: Who was told, and in which of our conversations with it.
         refused: Casts refused since each peer was last told.
         abandoned: Queued calls whose callers have given up, at most.
-        awaited: Whether somebody has to be told when there is room again.
+        waited_for: Whether somebody has to be told when there is room again.
         task: The actor's, while it is parked; see above.
     """
 
     __slots__ = (
         "_waiting",
         "abandoned",
-        "awaited",
+        "waited_for",
         "byte_mark",
         "bytes",
         "choked",
@@ -72,7 +72,7 @@ class Mailbox:
         self.choked: dict[Peer, int] | None = None
         self.refused: dict[Peer, int] | None = None
         self.abandoned = 0
-        self.awaited = False
+        self.waited_for = False
         self._waiting: trio.lowlevel.ParkingLot | None = None
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ class Mailbox:
         """Wait until a local sender may go on."""
         if self._waiting is None:
             self._waiting = trio.lowlevel.ParkingLot()
-        self.awaited = True
+        self.waited_for = True
         await self._waiting.park()
 
     def choke(self, peer: Peer, conversation: int) -> bool:
@@ -137,7 +137,7 @@ class Mailbox:
         if self.choked.get(peer) == conversation:
             return False
         self.choked[peer] = conversation
-        self.awaited = True
+        self.waited_for = True
         return True
 
     def release(self) -> list[Peer]:
@@ -146,7 +146,7 @@ class Mailbox:
             self._waiting.unpark_all()
             self._waiting = None
         choked, self.choked = self.choked, None
-        self.awaited = False
+        self.waited_for = False
         return list(choked or ())
 
     def clear(self) -> int:

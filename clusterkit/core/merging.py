@@ -126,7 +126,6 @@ def _on_foreign(step: Step, sender: str, message: Message) -> None:
         return
     # Listed by the hand of a peer whose answer is awaited: this is the answer.
     if stamp.name in standing.meeting and not standing.alone:
-        standing.meeting.discard(stamp.name)
         unite(step, sender, theirs)
         tell_rest(step, sender, theirs)
     else:

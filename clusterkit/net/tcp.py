@@ -136,7 +136,7 @@ class TcpTransport:
             found = await trio.socket.getaddrinfo(
                 address.host, address.port, type=socket.SOCK_STREAM
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter: no name at all
             raise StreamBroken(f"cannot resolve {address.host}: {error}") from error
         broken = StreamBroken(f"{address} has no address")
         for family, kind, protocol, _, where in found:
@@ -152,12 +152,15 @@ class TcpTransport:
         Raises:
             OSError: The address is in use, or not of this machine.
         """
-        found = await trio.socket.getaddrinfo(
-            address.host,
-            address.port,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE,
-        )
+        try:
+            found = await trio.socket.getaddrinfo(
+                address.host,
+                address.port,
+                type=socket.SOCK_STREAM,
+                flags=socket.AI_PASSIVE,
+            )
+        except UnicodeError as error:
+            raise OSError(errno.EADDRNOTAVAIL, f"no host: {address.host}") from error
         family, kind, protocol, _, where = found[0]
         sock = socket.socket(family, kind, protocol)
         try:

@@ -15,7 +15,7 @@ from clusterkit.core import HashRing
 
 
 class Overdrawn(Rejected):
-    code = "overdrawn"
+    code = "account_empty"
 
 
 class Account(GenServer):
@@ -290,7 +290,7 @@ async def test_call_shows_what_json_does_not_have(at_foo, bar):
 
 async def test_call_shows_what_an_actor_rejects(at_foo, bar):
     ran = await at_foo("call", "account@bar", "withdraw", 5)
-    assert (ran.status, ran.code) == (1, "overdrawn")
+    assert (ran.status, ran.code) == (1, "account_empty")
     assert "only 3, not 5" in ran.json["error"]["message"]
 
 

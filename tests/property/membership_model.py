@@ -253,7 +253,6 @@ class ModelNode:
                 self.say_left(sender, ids, entries, gone)
             return
         if self.rules.awaited and stamp[2] in self.meeting and self.others():
-            self.meeting.discard(stamp[2])
             self.unite({self.name}, ids, entries)
         else:
             self.resign((ids, entries))

@@ -155,12 +155,13 @@ def test_an_added_node_takes_keys_only_to_itself(ring, node, weight, keys):
         assert added.find(key) in (ring.find(key), node)
 
 
-@given(RINGS, IDS, st.lists(KEYS, max_size=20))
-def test_a_removed_node_gives_up_only_its_own_keys(ring, id, keys):
-    assume(id in ring and ring.number_nodes() > 1)
-    removed = ring.remove(id)
+@given(RINGS, NODES, NODES, WEIGHTS, st.lists(KEYS, max_size=20))
+def test_a_removed_node_gives_up_only_its_own_keys(ring, other, node, weight, keys):
+    assume(other.id != node.id)
+    ring = ring.insert(other).insert(node, weight)
+    removed = ring.remove(node.id)
     for key in keys:
-        if ring.find(key).id != id:
+        if ring.find(key).id != node.id:
             assert removed.find(key) == ring.find(key)
 
 

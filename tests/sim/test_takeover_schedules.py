@@ -157,7 +157,7 @@ def test_a_link_given_up_and_made_anew_loses_nothing_unreported(sim_seed):
                     await a.gossip.remove("b", force=sim.rng.random() < 0.7)
                     await trio.sleep(sim.rng.random())
             await ledger.settled()
-            ledger.judge()
+            ledger.judge(given_up=True)
             nursery.cancel_scope.cancel()
 
     simulate(main, seed=sim_seed)

@@ -7,17 +7,15 @@ import math
 import pytest
 import trio
 
-from clusterkit import GenServer, Rejected, call, cast, later
+from clusterkit import GenServer, call, cast, later
 from clusterkit.errors import (
-    CallError,
     CallingSelf,
     CallTimeout,
     ConfigError,
     NodeUnknown,
     NoSuchActor,
-    RemoteFault,
 )
-from tests.unit.nodes import alone, pair, until, virtual
+from tests.unit.nodes import alone, pair, virtual
 
 
 class Slow(GenServer):
@@ -42,57 +40,6 @@ class Slow(GenServer):
     @cast
     async def doze(self, seconds):
         await trio.sleep(seconds)
-
-
-class Overdrawn(Rejected):
-    code = "overdrawn"
-
-    def __init__(self, account, amount):
-        self.account = account
-        super().__init__(account, amount)
-
-
-class Mute(Rejected):
-    code = "mute"
-
-
-class Bank(GenServer):
-    @call
-    async def draw(self, *args):
-        raise Overdrawn(*args)
-
-    @call(concurrent=True)
-    async def draw_beside(self, *args):
-        raise Overdrawn(*args)
-
-    @call
-    async def refuse(self, *args):
-        raise Rejected(*args)
-
-    @call
-    async def refuse_with(self, value):
-        raise Mute(value)
-
-    @call
-    async def hidden(self):
-        # A class that the caller's process does not have.
-        cls = type("Local", (Rejected,), {"code": f"local-{self.caller.node}"})
-        error = cls("why")
-        cls.code = "no longer known"
-        error.code = "unheard of"
-        raise error
-
-    @call
-    async def forward(self):
-        await self.node.call("bank2", "draw", "deep", 1)
-
-    @call
-    async def stumble(self):
-        await self.node.call("nobody", "at_all")
-
-    @call
-    async def balance(self):
-        return 0
 
 
 @pytest.mark.parametrize("target", ["slow", "slow@b"])
@@ -349,101 +296,6 @@ async def test_an_init_that_calls_its_own_actor_is_told_so():
     async with alone() as node:
         with pytest.raises(CallingSelf):
             await node.start("x", Reflexive)
-
-
-@pytest.mark.parametrize("event", ["draw", "draw_beside"])
-@pytest.mark.parametrize("target", ["bank", "bank@b"])
-@virtual
-async def test_a_rejection_travels_as_its_own_class_with_its_arguments(target, event):
-    async with pair(actors={"bank": Bank}) as (a, b):
-        node = b if target == "bank" else a
-        with pytest.raises(Overdrawn) as caught:
-            await node.call(target, event, "mine", 100)
-        assert caught.value.args == ("mine", 100)
-        assert caught.value.to == "bank@b"
-        assert caught.value.event == event
-        assert [s.restarts for s in b.statistics().actors if s.name == "bank"] == [0]
-
-
-@virtual
-async def test_a_plain_rejection_travels_too():
-    async with pair(actors={"bank": Bank}) as (a, _):
-        with pytest.raises(Rejected) as caught:
-            await a.call("bank@b", "refuse", "closed", 7)
-        assert type(caught.value) is Rejected
-        assert caught.value.args == ("closed", 7)
-
-
-@pytest.mark.parametrize("value", [{"a": [1, 2]}, [None, True], (1, 2), b"raw"])
-@virtual
-async def test_whatever_can_travel_can_be_the_argument_of_a_rejection(value):
-    async with pair(actors={"bank": Bank}) as (a, _):
-        with pytest.raises(Mute) as caught:
-            await a.call("bank@b", "refuse_with", value)
-        assert caught.value.args == (value,)
-
-
-@virtual
-async def test_what_cannot_travel_reaches_the_caller_of_a_rejection_as_text():
-    class Odd(GenServer):
-        @call
-        async def refuse(self, how):
-            values = {"int": 2**70, "object": object(), "text": "\ud800"}
-            raise Mute(values[how])
-
-        @call
-        async def long(self):
-            raise Mute("x" * 2_000_000)
-
-    async with pair(actors={"odd": Odd}, config={"max_message": 1_000_000}) as (a, b):
-        for how, text in (("int", str(2**70)), ("object", "object"), ("text", "ud800")):
-            with pytest.raises(Mute) as caught:
-                await a.call("odd@b", "refuse", how)
-            assert text in caught.value.args[0]
-        with pytest.raises(Mute) as caught:
-            await a.call("odd@b", "long")
-        assert caught.value.args[0].startswith("xxx")
-        assert [s.restarts for s in b.statistics().actors if s.name == "odd"] == [0]
-
-
-@virtual
-async def test_a_rejection_the_caller_has_no_class_for_keeps_its_code():
-    async with pair(actors={"bank": Bank}) as (a, _):
-        with pytest.raises(Rejected) as caught:
-            await a.call("bank@b", "hidden")
-        assert type(caught.value) is Rejected
-        assert caught.value.code == "unheard of"
-        assert caught.value.args == ("why",)
-
-
-@virtual
-async def test_a_rejection_by_an_actor_further_on_is_passed_on():
-    async with pair(actors={"bank": Bank, "bank2": Bank}) as (a, _):
-        with pytest.raises(Overdrawn) as caught:
-            await a.call("bank@b", "forward")
-        assert caught.value.args == ("deep", 1)
-
-
-@virtual
-async def test_another_error_of_an_actor_further_on_is_a_crash():
-    async with pair(actors={"bank": Bank}) as (a, b):
-        with pytest.raises(RemoteFault) as caught:
-            await a.call("bank@b", "stumble")
-        assert caught.value.type == "NoSuchActor"
-        await until(
-            lambda: next(s for s in b.statistics().actors if s.name == "bank").restarts
-        )
-
-
-@virtual
-async def test_every_call_error_names_the_call():
-    async with pair(actors={"bank": Bank}) as (a, _):
-        for target, event in (("nobody@b", "x"), ("bank@b", "x"), ("bank@b", "draw")):
-            with pytest.raises(CallError) as caught:
-                await a.call(target, event, 1, 2)
-            assert caught.value.to == target
-            assert caught.value.event == event
-            assert str(caught.value).startswith(f"{target} {event}: ")
 
 
 @virtual

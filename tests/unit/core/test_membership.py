@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,15 @@ def test_removed_node_hands_over_to_who_removed_it_first():
     play.run()
     (hand_over,) = only(play.seen["d"], HandOver)
     assert hand_over.candidates[0] == "b"
+
+
+def test_removed_node_that_knew_nothing_more_hands_nothing_over():
+    play = Playbook("abc").ring("a", "b", "c")
+    play.call("a", "remove", "c")
+    play.lose_all()
+    state = Message(Kind.STATE, play.a.state).to_plain()
+    assert not only(play.call("c", "receive", "a", state), HandOver)
+    assert play.c.owed == ()
 
 
 def test_stale_peer_of_a_ring_that_was_left_is_told_so():
@@ -327,6 +337,33 @@ def test_declining_says_so_at_once():
     answer = next(m for m in play.wire if m[2][0] == "answer")
     (left,) = only(play.call("a", "receive", "b", answer[2]), Send)
     assert (left.to, left.message[0]) == ("b", "left")
+
+
+def test_declined_once_a_node_can_meet_any_other_of_that_ring():
+    play = Playbook("abcd").ring("a", "d").ring("b", "c")
+    play.call("b", "receive", "c", late_state(play.c.state, 50))
+    play.lost = {"a"}
+    play.insert("b", "a")
+    play.run()
+    play.lost = set()
+    play.call("a", "meet", "b")
+    play.deliver()
+    answer = next(m for m in play.wire if m[2][0] == "answer")
+    play.call("a", "leave")
+    play.lose_all()
+    play.call("a", "receive", "b", answer[2])
+    (declined,) = [m for m in play.wire if m[2][0] == "left"]
+    play.lose_all()
+    play.call("a", "meet", "c")
+    play.run()
+    play.wire.append(declined)
+    play.gossip()
+    assert play.views()["a"] == play.views()["b"] == play.views()["c"]
+    assert "a" in play.views()["b"]
+
+
+def late_state(state, lamport):
+    return Message(Kind.STATE, replace(state, lamport=lamport)).to_plain()
 
 
 def test_ring_joined_first_and_ring_joined_second_hear_of_each_other_at_once():

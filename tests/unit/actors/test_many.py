@@ -1,0 +1,124 @@
+"""Many actors at once: multi_call, abcast, ping."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from clusterkit import GenServer, call, cast
+from clusterkit.errors import (
+    CallTimeout,
+    NodeUnknown,
+)
+from tests.unit.nodes import (
+    alone,
+    pair,
+    virtual,
+)
+
+
+class Sink(GenServer):
+    mailbox = 8
+
+    def __init__(self):
+        self.got = []
+
+    @cast
+    async def put(self, value):
+        self.got.append(value)
+
+    @cast
+    async def slow(self, value):
+        await trio.sleep(0.9)
+        self.got.append(value)
+
+    @call
+    async def read(self):
+        return self.got
+
+    @call
+    async def echo(self, value):
+        return value
+
+    @call
+    async def size(self, data):
+        return len(data)
+
+
+@virtual
+async def test_multi_call_answers_in_the_order_of_the_nodes_and_keeps_failures():
+    async with pair(actors={"sink": Sink}) as (a, b):
+        await a.start("sink", Sink)
+        answers = await a.multi_call(
+            ["b", "a", "nowhere", "b"], "sink", Sink.echo, 7, timeout=1
+        )
+        assert [(answer.node, answer.ok, answer.value) for answer in answers] == [
+            ("b", True, 7),
+            ("a", True, 7),
+            ("nowhere", False, None),
+            ("b", True, 7),
+        ]
+        assert isinstance(answers[2].error, NodeUnknown)
+        b.pause("sink")
+        answers = await a.multi_call(["b", "a"], "sink", "echo", 8, timeout=1)
+        assert isinstance(answers[0].error, CallTimeout)
+        assert answers[1].value == 8
+
+
+@virtual
+async def test_multi_call_waits_for_all_at_once():
+    class Slow(GenServer):
+        @call(concurrent=True)
+        async def work(self):
+            await trio.sleep(1)
+            return self.node.name
+
+    async with pair(actors={"slow": Slow}) as (a, _):
+        await a.start("slow", Slow)
+        began = trio.current_time()
+        answers = await a.multi_call(["a", "b", "a"], "slow", "work")
+        assert [answer.value for answer in answers] == ["a", "b", "a"]
+        assert trio.current_time() - began == pytest.approx(1, abs=0.01)
+
+
+@virtual
+async def test_multi_call_without_nodes_asks_the_members_of_the_ring():
+    async with pair(actors={"sink": Sink}) as (a, b):
+        await a.start("sink", Sink)
+        await a.meet(b.address)
+        answers = await a.multi_call(None, "sink", "echo", 1)
+        assert sorted(answer.node for answer in answers) == ["a", "b"]
+
+
+@virtual
+async def test_abcast_delivers_once_to_each():
+    async with pair(actors={"sink": Sink}) as (a, _b):
+        await a.start("sink", Sink)
+        await a.abcast(["a", "b"], "sink", "put", 1)
+        assert await a.call("sink", "read") == [1]
+        assert await a.call("sink@b", "read") == [1]
+
+
+@virtual
+async def test_ping_answers_pong():
+    async with pair() as (a, b):
+        assert await a.ping("b") == "pong"
+        assert await b.ping("a") == "pong"
+
+
+@virtual
+async def test_a_node_pings_itself_without_traffic():
+    async with alone() as node:
+        assert await node.ping("a") == "pong"
+        assert node.kernel.links() == ()
+
+
+@virtual
+async def test_ping_of_an_unknown_or_silent_node_is_an_error():
+    async with pair() as (a, _):
+        with pytest.raises(NodeUnknown):
+            await a.ping("nowhere")
+        a.network.partition({"a"}, {"b"})
+        with pytest.raises(CallTimeout):
+            await a.ping("b", timeout=1)
+        a.network.heal()

@@ -1,0 +1,302 @@
+"""Full outboxes: who waits, who is refused, and what is dropped."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from clusterkit import GenServer, call, cast, later
+from clusterkit.errors import (
+    CallTimeout,
+    NodeDown,
+    OutboxFull,
+)
+from tests.unit.nodes import (
+    pair,
+    statistics_of,
+    until,
+    virtual,
+)
+
+
+class Sink(GenServer):
+    mailbox = 8
+
+    def __init__(self):
+        self.got = []
+
+    @cast
+    async def put(self, value):
+        self.got.append(value)
+
+    @cast
+    async def slow(self, value):
+        await trio.sleep(0.9)
+        self.got.append(value)
+
+    @call
+    async def read(self):
+        return self.got
+
+    @call
+    async def echo(self, value):
+        return value
+
+    @call
+    async def size(self, data):
+        return len(data)
+
+
+class Wide(Sink):
+    mailbox = 8192
+
+
+@virtual
+async def test_casts_to_a_node_that_is_away_wait_for_it():
+    async with pair(actors={"sink": Wide}) as (a, b):
+        a.network.partition({"a"}, {"b"})
+        a.network.cut("a", "b")
+        await trio.sleep(20)
+        for i in range(10):
+            await a.cast("sink@b", "put", i)
+        a.network.heal()
+        await until(lambda: statistics_of(b, "sink").handled == 10)
+        assert await a.call("sink@b", "read") == list(range(10))
+
+
+@virtual
+async def test_a_call_to_a_node_that_is_down_fails_at_once():
+    async with pair(actors={"sink": Sink}) as (a, _):
+        a.network.partition({"a"}, {"b"})
+        a.network.cut("a", "b")
+        await until(lambda: a.kernel.links()[0].state == "down")
+        began = trio.current_time()
+        with pytest.raises(NodeDown) as caught:
+            await a.call("sink@b", "read")
+        assert caught.value.outcome == "not sent"
+        assert trio.current_time() == began
+        a.network.heal()
+
+
+async def cut_off(a):
+    a.network.partition({"a"}, {"b"})
+    a.network.cut("a", "b")
+    await trio.sleep(0.1)
+
+
+FEW = {"outbox_messages": 10}
+
+
+@virtual
+async def test_a_full_outbox_makes_a_cast_wait_and_then_refuses_it():
+    async with pair(actors={"sink": Wide}, config=FEW) as (a, _):
+        await cut_off(a)
+        for i in range(10):
+            await a.cast("sink@b", "put", i)
+        began = trio.current_time()
+        with pytest.raises(OutboxFull):
+            await a.cast("sink@b", "put", 10)
+        assert trio.current_time() - began == pytest.approx(5)
+        with pytest.raises(OutboxFull):
+            a.cast_nowait("sink@b", "put", 10)
+        a.network.heal()
+
+
+@virtual
+async def test_a_cast_that_waits_for_an_outbox_goes_on_when_it_has_room():
+    async with pair(actors={"sink": Wide}, config=FEW) as (a, b):
+        await cut_off(a)
+        async with trio.open_nursery() as nursery:
+
+            async def send():
+                for i in range(25):
+                    await a.cast("sink@b", "put", i)
+
+            nursery.start_soon(send)
+            await trio.sleep(1)
+            a.network.heal()
+        await until(lambda: statistics_of(b, "sink").handled == 25)
+        assert await a.call("sink@b", "read") == list(range(25))
+
+
+@virtual
+async def test_a_full_outbox_counts_bytes_too():
+    config = {"outbox_bytes": 10_000}
+    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+        await cut_off(a)
+        for _ in range(10):
+            await a.cast("sink@b", "put", b"x" * 1000)
+        with pytest.raises(OutboxFull, match="bytes"):
+            a.cast_nowait("sink@b", "put", b"x")
+        a.network.heal()
+
+
+@virtual
+async def test_the_policy_raise_refuses_at_once():
+    config = {**FEW, "outbox_policy": "raise"}
+    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+        await cut_off(a)
+        for i in range(10):
+            await a.cast("sink@b", "put", i)
+        began = trio.current_time()
+        with pytest.raises(OutboxFull):
+            await a.cast("sink@b", "put", 10)
+        with pytest.raises(OutboxFull):
+            await a.call("sink@b", "read")
+        assert trio.current_time() == began
+        a.network.heal()
+
+
+@virtual
+async def test_the_policy_drop_oldest_keeps_the_newest_and_counts_the_others():
+    config = {"outbox_messages": 1024, "outbox_policy": "drop_oldest"}
+    async with pair(actors={"sink": Wide}, config=config) as (a, b):
+        await cut_off(a)
+        for i in range(1031):
+            await a.cast("sink@b", "put", i)
+        (link,) = a.kernel.links()
+        assert (link.outbox, link.dropped) == (1024, 7)
+        a.network.heal()
+        await until(lambda: statistics_of(b, "sink").handled == 1024)
+        assert await a.call("sink@b", "read") == list(range(7, 1031))
+
+
+@virtual
+async def test_the_policy_drop_oldest_never_drops_a_call():
+    config = {"outbox_messages": 4, "outbox_policy": "drop_oldest"}
+    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+        await cut_off(a)
+        async with trio.open_nursery() as nursery:
+
+            async def ask():
+                assert await a.call("sink@b", "echo", 1) == 1
+
+            for _ in range(3):
+                nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            for i in range(10):
+                a.cast_nowait("sink@b", "put", i)
+            a.network.heal()
+        assert await a.call("sink@b", "read") == [9]
+
+
+@virtual
+async def test_a_call_waits_for_a_full_outbox_no_longer_than_it_would_for_an_answer():
+    config = {"outbox_messages": 2, "down_after": 100.0}
+    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+        await cut_off(a)
+        for i in range(2):
+            await a.cast("sink@b", "put", i)
+        began = trio.current_time()
+        with pytest.raises(CallTimeout, match="outbox"):
+            await a.call("sink@b", "read", timeout=2)
+        assert trio.current_time() - began == pytest.approx(2)
+        a.network.heal()
+
+
+@virtual
+async def test_the_wait_for_room_counts_towards_the_patience_of_a_call():
+    class Sleepy(Wide):
+        @call
+        async def doze(self):
+            await trio.sleep(100)
+
+    config = {"outbox_messages": 2, "down_after": 100.0}
+    async with pair(actors={"sink": Sleepy}, config=config) as (a, _):
+        await cut_off(a)
+        for i in range(2):
+            await a.cast("sink@b", "put", i)
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            async def heal():
+                await trio.sleep(2.5)
+                a.network.heal()
+
+            nursery.start_soon(heal)
+            with pytest.raises(CallTimeout):
+                await a.call("sink@b", "doze", timeout=4)
+        assert trio.current_time() - began == pytest.approx(4, abs=0.1)
+
+
+@virtual
+async def test_a_call_at_the_full_outbox_of_a_node_that_is_down_fails_at_once():
+    async with pair(actors={"sink": Wide}, config=FEW) as (a, _):
+        await cut_off(a)
+        for i in range(10):
+            await a.cast("sink@b", "put", i)
+        await until(lambda: a.kernel.links()[0].state == "down")
+        began = trio.current_time()
+        with pytest.raises(NodeDown):
+            await a.call("sink@b", "read")
+        assert trio.current_time() == began
+        a.network.heal()
+
+
+@virtual
+async def test_a_sender_that_waited_on_a_busy_wire_queues_when_it_is_cut():
+    """Only a live wire is a reason to wait with so little in the outbox."""
+    async with pair(actors={"sink": Wide}) as (a, b):
+        a.network.partition({"a"}, {"b"})
+        sent = []
+
+        async def send():
+            for i in range(300):
+                await a.cast("sink@b", "put", b"x" * 1000 + bytes([i % 256]))
+                sent.append(i)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            await trio.sleep(1)
+            assert len(sent) < 300
+            a.network.cut("a", "b")
+            await until(lambda: len(sent) == 300, seconds=1)
+            a.network.heal()
+        await until(lambda: statistics_of(b, "sink").handled == 300)
+
+
+@virtual
+async def test_a_cast_that_waits_when_its_link_is_dropped_uses_the_next_one():
+    async with pair(actors={"sink": Wide}, config=FEW) as (a, b):
+        await cut_off(a)
+        for i in range(10):
+            await a.cast("sink@b", "put", i)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.cast, "sink@b", "put", "survivor")
+            await trio.testing.wait_all_tasks_blocked()
+            await a.kernel.disconnect("b", force=True)
+            a.network.heal()
+        await until(lambda: statistics_of(b, "sink").handled == 1)
+        assert await a.call("sink@b", "read") == ["survivor"]
+        assert a.statistics().undelivered == {"b": 10}
+        assert len(a.kernel.peers) == 1
+
+
+@virtual
+async def test_a_dropped_link_never_dials_again():
+    """Whatever is still said to it: two of them would push each other out."""
+
+    class Deferred(GenServer):
+        mailbox = 1
+
+        def __init__(self):
+            self.callers = []
+
+        @call
+        async def ask(self):
+            self.callers.append(self.caller)
+            return later()
+
+    async with pair(actors={"x": Deferred}) as (a, b):
+        b.pause("x")
+        a.cast_nowait("x@b", "y")
+        a.cast_nowait("x@b", "y")
+        await trio.sleep(1)
+        old = b.kernel.peers["a"]
+        b.kernel.drop(old, "for the test")
+        await a.kernel.disconnect("b", force=True)
+        b.resume("x")
+        b._runtime.post_control(old, [10, "x"])
+        await trio.sleep(10)
+        assert old.connection is None
+        assert b.kernel.links() == ()

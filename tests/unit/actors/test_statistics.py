@@ -1,0 +1,103 @@
+"""What the statistics of an actor count."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from clusterkit import GenServer, call, cast
+from clusterkit.errors import (
+    ActorDown,
+    RemoteFault,
+)
+from tests.unit.nodes import alone, statistics_of, until, virtual
+
+
+class Fragile(GenServer):
+    """Crashes on demand, and notes its lives."""
+
+    def __init__(self, start=0):
+        self.value = start
+
+    @call
+    async def add(self, n=1):
+        self.value += n
+        return self.value
+
+    @call
+    async def crash(self, error=ValueError):
+        raise error("broken")
+
+    @cast
+    async def break_down(self):
+        raise ValueError("broken")
+
+    @call
+    async def leave(self):
+        self.exit()
+
+    @call
+    async def sleep(self, seconds):
+        await trio.sleep(seconds)
+
+
+async def crashed(ref, times=1):
+    for _ in range(times):
+        with pytest.raises((RemoteFault, ActorDown)):
+            await ref.call(Fragile.crash)
+
+
+@virtual
+async def test_casts_queued_behind_a_crash_are_counted():
+    async with alone() as node:
+        ref = await node.start("x", Fragile)
+        for _ in range(4):
+            ref.cast_nowait(Fragile.break_down)
+        await until(lambda: statistics_of(node, "x").restarts == 1)
+        assert statistics_of(node, "x").dropped == 3
+
+
+@virtual
+async def test_messages_handled_before_a_crash_are_counted():
+    async with alone() as node:
+        ref = await node.start("x", Fragile)
+        for _ in range(4):
+            await ref.call(Fragile.add)
+        await crashed(ref)
+        await until(lambda: statistics_of(node, "x").restarts == 1)
+        assert statistics_of(node, "x").handled == 5
+
+
+@virtual
+async def test_the_statistics_describe_an_actor():
+    async with alone() as node:
+        ref = await node.start("x", Fragile)
+        await ref.call(Fragile.add)
+        await trio.testing.wait_all_tasks_blocked()
+        found = statistics_of(node, "x")
+        assert (found.name, found.type, found.state) == ("x", "Fragile", "running")
+        assert (found.mailbox, found.handled, found.dropped, found.restarts) == (
+            0,
+            1,
+            0,
+            0,
+        )
+
+
+@virtual
+async def test_an_actor_that_is_being_restarted_says_so():
+    class Slow(Fragile):
+        lives = 0
+
+        async def init(self):
+            Slow.lives += 1
+            if Slow.lives > 1:
+                await trio.sleep(10)
+
+    async with alone() as node:
+        ref = await node.start("x", Slow)
+        await crashed(ref)
+        await trio.sleep(1)
+        assert statistics_of(node, "x").state == "restarting"
+        await trio.sleep(10)
+        assert statistics_of(node, "x").state == "running"
