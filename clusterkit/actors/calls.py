@@ -177,6 +177,9 @@ class Calls:
             self._reaps_at = min(fronts, default=inf)
             with trio.CancelScope(deadline=self._reaps_at) as self._reaper:
                 await trio.sleep_forever()
+            # When a handler has held the loop, answers may be there that only
+            # get in with this very pass.
+            await trio.lowlevel.checkpoint()
             self._reap(trio.current_time())
 
     def _reap(self, now: float) -> None:

@@ -53,7 +53,6 @@ class Mailbox:
     __slots__ = (
         "_waiting",
         "abandoned",
-        "waited_for",
         "byte_mark",
         "bytes",
         "choked",
@@ -61,6 +60,7 @@ class Mailbox:
         "queue",
         "refused",
         "task",
+        "waited_for",
     )
 
     def __init__(self, mark: int, byte_mark: int) -> None:

@@ -116,6 +116,8 @@ class GenServer:
         super().__init_subclass__(**kwargs)
         if cls.restart not in ("permanent", "transient", "temporary"):
             raise ConfigError(f"{cls.__qualname__}.restart: {cls.restart!r}")
+        if cls.mailbox < 1:
+            raise ConfigError(f"{cls.__qualname__}.mailbox: {cls.mailbox!r}")
         table: dict[str, Handler] = {}
         for base in reversed(cls.__mro__):
             for name, member in vars(base).items():

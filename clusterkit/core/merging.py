@@ -78,6 +78,11 @@ def _on_kin(step: Step, sender: str, message: Message) -> None:
     """Same ring: merge, whoever is behind, unless the merge lacks this node."""
     standing, mine, theirs = step.standing, step.standing.state, message.state
     partial = message.kind in _PARTIAL
+    if partial and not theirs.ring_ids <= mine.ring_ids:
+        # To be of a ring as well takes all that it holds: entries without its
+        # ids, or ids without its entries, would make strangers of its members.
+        step.send_digest(sender, Kind.ASK)
+        return
     merged = mine.patch(theirs) if partial else mine.merge(theirs)
     conflicts = list(mine.conflicts(theirs)) if message.kind is not Kind.LEFT else []
     for conflict in conflicts:

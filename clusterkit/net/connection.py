@@ -256,5 +256,5 @@ class Connection:
                 await trio.lowlevel.checkpoint()
                 if not self.session.on_time(trio.current_time()):
                     self.detach("dead")
-            elif self.session.has_work:
+            if self.session.has_work:
                 self.flush()

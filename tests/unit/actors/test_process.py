@@ -238,9 +238,10 @@ async def test_an_instance_cannot_be_rebuilt_so_it_is_temporary():
         await until(lambda: statistics_of(node, "x") is None)
 
 
-def test_an_unknown_restart_policy_is_refused_where_it_is_written():
-    with pytest.raises(ConfigError, match="always"):
-        type("Wrong", (GenServer,), {"restart": "always"})
+@pytest.mark.parametrize("setting", [{"restart": "always"}, {"mailbox": 0}])
+def test_an_impossible_setting_is_refused_where_it_is_written(setting):
+    with pytest.raises(ConfigError, match="Wrong"):
+        type("Wrong", (GenServer,), setting)
 
 
 @virtual

@@ -171,26 +171,28 @@ async def test_a_concurrent_handler_whose_caller_gave_up_first_does_not_begin():
 
 @virtual
 async def test_a_concurrent_handler_taken_but_not_begun_is_dropped_with_its_caller():
+    class Forgetful(Slow):
+        @cast
+        async def forget(self):
+            # The loop has taken the call before this cast; its task has not run.
+            runtime = self._process.runtime
+            (call_id,) = runtime.here.open_calls
+            runtime.cancel(runtime.here, call_id)
+
     async with alone() as node:
-        slow = await node.start("slow", Slow)
-        await slow.call(Slow.read)
+        slow = await node.start("slow", Forgetful)
         async with trio.open_nursery() as nursery:
 
-            async def give_up():
-                with trio.CancelScope() as scope:
-                    nursery.start_soon(cancel_when_taken, scope)
-                    await slow.call(Slow.beside, "x")
+            async def ask():
+                with pytest.raises(CallTimeout):
+                    await slow.within(1).call(Slow.beside, "x")
 
-            async def cancel_when_taken(scope):
-                # Between the loop's taking the call and the handler's task.
-                while node._runtime.local("slow").mailbox.queue:
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                scope.cancel()
-
-            nursery.start_soon(give_up)
-        await trio.sleep(1)
-        log = await slow.call(Slow.read)
-        assert log == [] or log == ["x begins"]
+            node.pause("slow")
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            await slow.cast(Forgetful.forget)
+            node.resume("slow")
+        assert await slow.call(Slow.read) == []
 
 
 @virtual
@@ -299,6 +301,22 @@ async def test_a_handler_may_be_added_while_the_actor_runs():
             return "world"
 
         assert await node.call("foo", "hello") == "world"
+
+
+@virtual
+async def test_an_actor_may_give_itself_a_handler_while_it_runs():
+    class Learning(GenServer):
+        @call
+        async def learn(self, event):
+            self.on_call(event)(self.knowing)
+
+        async def knowing(self):
+            return "learned"
+
+    async with alone() as node:
+        await node.start("x", Learning)
+        await node.call("x", "learn", "hello")
+        assert await node.call("x", "hello") == "learned"
 
 
 @pytest.mark.parametrize("event", ["", "init", "_private", "terminate", "handle_call"])
