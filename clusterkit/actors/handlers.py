@@ -252,7 +252,8 @@ def call(
     Args:
         function: The method; its name is the event.
         concurrent: Run beside other handlers, as a task of the actor's own
-            nursery. It may then be cancelled, too.
+            nursery. It is then cancelled when its caller gives up, and when
+            the actor ends, be it by `stop`.
         cancellable: Cancel it when its caller gives up (is cancelled, or
             times out) while it runs. A plain handler runs to its end: a
             stranger's impatience must not tear an actor's state.

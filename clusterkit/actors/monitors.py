@@ -45,7 +45,6 @@ class Monitors:
         if isinstance(peer, Here):
             self.watch(peer, monitor, actor)
             return monitor
-        peer.ensure_dialling()
         if peer.down or peer.given_up is not None:
             self.fire(peer, monitor, "noconnection")
         else:

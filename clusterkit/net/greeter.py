@@ -81,7 +81,9 @@ def open_session(
             window_records=config.window_records,
             ack_delay=config.ack_delay,
             ack_bytes=config.ack_bytes,
-            ping_after=config.ping_after,
+            # One side's Pings and the answers keep both informed; the other
+            # pings only when they stay away.
+            ping_after=config.ping_after * (1 if dialer else 2),
             dead_after=config.dead_after,
         ),
         now,

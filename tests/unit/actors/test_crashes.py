@@ -142,6 +142,8 @@ async def test_a_crash_of_a_concurrent_handler_ends_its_neighbours_too():
 class MessyEnd(GenServer):
     """Crashes while it is being cancelled, with a cancellation beside it."""
 
+    reasons = []
+
     @call(concurrent=True)
     async def beside(self):
         await self._mess()
@@ -149,6 +151,9 @@ class MessyEnd(GenServer):
     @call
     async def serial(self):
         await self._mess()
+
+    async def terminate(self, reason):
+        self.reasons.append(reason)
 
     async def _mess(self):
         async with trio.open_nursery() as nursery:
@@ -171,7 +176,9 @@ async def test_a_handler_that_crashes_while_its_actor_is_stopped_changes_nothing
 
             nursery.start_soon(ask)
             await trio.testing.wait_all_tasks_blocked()
+            MessyEnd.reasons.clear()
             await node.stop("x")
+            assert MessyEnd.reasons == ["shutdown"]
         await node.start("x", Fragile)
         assert await node.call("x", "add") == 1
 

@@ -7,6 +7,7 @@ import trio
 
 from clusterkit import GenServer, call, cast
 from clusterkit.errors import ConfigError, NodeDown, RemoteFault
+from clusterkit.wire import messages as m
 from tests.unit.nodes import alone, pair, statistics_of, until, virtual
 
 
@@ -170,6 +171,18 @@ async def test_a_down_comes_when_the_node_of_the_actor_does_not_answer():
         # 3 s of silence, then 2 s without a session.
         assert 3 < trio.current_time() - began < 6
         a.network.heal()
+
+
+@virtual
+async def test_a_down_from_another_node_than_the_one_asked_is_ignored():
+    async with pair(actors={"x": Target}) as (a, b):
+        watcher = await a.start("watcher", Watcher)
+        number = await watcher.call(Watcher.watch, "x@b")
+        stranger = a.kernel.link_to("stranger")
+        a._runtime.delivery.deliver(stranger, [[m.DOWN, number, "forged"]], 10)
+        assert await downs(watcher) == []
+        await b.stop("x")
+        assert await downs(watcher) == [("x@b", "shutdown")]
 
 
 @virtual

@@ -273,6 +273,25 @@ async def test_a_cast_that_waits_when_its_link_is_dropped_uses_the_next_one():
 
 
 @virtual
+async def test_a_call_that_waits_when_its_link_is_dropped_uses_the_next_one():
+    config = {"outbox_messages": 2, "down_after": 100.0}
+    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+        await cut_off(a)
+        for i in range(2):
+            await a.cast("sink@b", "put", i)
+        async with trio.open_nursery() as nursery:
+
+            async def ask():
+                assert await a.call("sink@b", "echo", 1) == 1
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            await a.kernel.disconnect("b", force=True)
+            a.network.heal()
+        assert len(a.kernel.peers) == 1
+
+
+@virtual
 async def test_a_dropped_link_never_dials_again():
     """Whatever is still said to it: two of them would push each other out."""
 

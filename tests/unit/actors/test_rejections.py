@@ -9,7 +9,7 @@ from clusterkit.errors import (
     CallError,
     RemoteFault,
 )
-from tests.unit.nodes import pair, until, virtual
+from tests.unit.nodes import pair, statistics_of, until, virtual
 
 
 class Overdrawn(Rejected):
@@ -55,8 +55,8 @@ class Bank(GenServer):
         await self.node.call("bank2", "draw", "deep", 1)
 
     @call
-    async def stumble(self):
-        await self.node.call("nobody", "at_all")
+    async def stumble(self, actor, *args):
+        await self.node.call(actor, "draw_nothing", *args)
 
     @call
     async def balance(self):
@@ -136,15 +136,26 @@ async def test_a_rejection_by_an_actor_further_on_is_passed_on():
         assert caught.value.args == ("deep", 1)
 
 
+@pytest.mark.parametrize(
+    ("actor", "args", "error"),
+    [
+        ("nobody", (), "NoSuchActor"),
+        ("bank2", (), "NoSuchHandler"),
+        ("picky", (1,), "BadArguments"),
+    ],
+)
 @virtual
-async def test_another_error_of_an_actor_further_on_is_a_crash():
-    async with pair(actors={"bank": Bank}) as (a, b):
+async def test_another_error_of_an_actor_further_on_is_a_crash(actor, args, error):
+    class Picky(GenServer):
+        @call
+        async def draw_nothing(self): ...
+
+    actors = {"bank": Bank, "bank2": Bank, "picky": Picky}
+    async with pair(actors=actors) as (a, b):
         with pytest.raises(RemoteFault) as caught:
-            await a.call("bank@b", "stumble")
-        assert caught.value.type == "NoSuchActor"
-        await until(
-            lambda: next(s for s in b.statistics().actors if s.name == "bank").restarts
-        )
+            await a.call("bank@b", "stumble", actor, *args)
+        assert caught.value.type == error
+        await until(lambda: statistics_of(b, "bank").restarts)
 
 
 @virtual
