@@ -21,7 +21,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 def pytest_addoption(parser):
     group = parser.getgroup("clusterkit")
-    group.addoption("--seeds", type=int, default=3, help="seeds per simulation test")
+    seeds = int(os.environ.get("CLUSTERKIT_SEEDS", "3"))
+    group.addoption("--seeds", type=int, default=seeds, help="per simulation test")
     group.addoption("--first-seed", type=int, default=0, help="the first of them")
 
 

@@ -23,7 +23,13 @@ from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.registry import Registry
 from clusterkit.actors.sending import Sending
 from clusterkit.actors.server import GenServer
-from clusterkit.errors import ActorDown, EncodeError, MessageTooLarge, NoSuchActor
+from clusterkit.errors import (
+    ActorDown,
+    EncodeError,
+    MessageTooLarge,
+    NodeDown,
+    NoSuchActor,
+)
 from clusterkit.names import split_target
 from clusterkit.wire import messages as m
 from clusterkit.wire.frame import array_header
@@ -83,6 +89,7 @@ class Runtime:
         self.cast = self.sending.cast
         self.cast_nowait = self.sending.cast_nowait
         self.late_replies = 0
+        self._ended = False
         self._copy_local = copy_local
         self._scopes: dict[int, trio.CancelScope] = {}
 
@@ -96,7 +103,10 @@ class Runtime:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            await self.calls.reap()
+            try:
+                await self.calls.reap()
+            finally:
+                self._ended = True  # the nursery is about to take no more tasks
 
     def spawn(
         self,
@@ -104,14 +114,15 @@ class Runtime:
         *args: Any,
         name: str | None = None,
     ) -> None:
-        """Start a task that lives no longer than the runtime.
+        """Start a task that lives no longer than the runtime; none after its end.
 
         Args:
             task: An async function.
             args: For it.
             name: What trio calls the task; made from the function by default.
         """
-        self._nursery.start_soon(task, *args, name=name)
+        if not self._ended:
+            self._nursery.start_soon(task, *args, name=name)
 
     async def start(
         self,
@@ -123,6 +134,8 @@ class Runtime:
         **kwargs: Any,
     ) -> ActorRef[S]:
         """Start an actor; see `ClusterNode.start`."""
+        if self._ended:
+            raise NodeDown("this node has ended", "not sent")
         factory, restartable = _factory(server, args, kwargs)
         process = Process(self, factory, restartable=restartable)
         process.name = self.registry.claim(name, process, reserved=reserved)

@@ -16,6 +16,7 @@ from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.groups import collapsed_groups
+from clusterkit.cluster.neighbourhood import Neighbourhood
 from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.process_hooks import ProcessHooks
 from clusterkit.cluster.ring_file import RingFile
@@ -156,6 +157,7 @@ class Assembly:
         self._work = RingWork(
             membership,
             kernel,
+            Neighbourhood(plan.name, kernel, plan.config, plan.platform.rng),
             plan.config,
             name=plan.ring,
             ring=apply(HashRing(plan.rfactor, plan.pfactor), membership.members),

@@ -103,7 +103,7 @@ class GossipRing(GenServer):
     async def init(self) -> None:
         """Announce this life of the node, and begin to poll."""
         await self._done(self._work.submit(self._membership.start()))
-        self._work.tend_links(self._membership.members)
+        self._work.neighbourhood.tend(self._membership.members)
         self._poll_later()
 
     async def join(self, ring: str) -> bool:
@@ -291,11 +291,10 @@ class GossipRing(GenServer):
             self._membership.outgrow(self._runtime.kernel.me.incarnation)
             self._work.submit(self._membership.greet(message.peer))
         elif message == "poll":
-            now = self._platform.wall_clock()
-            if self.name:
-                self._work.submit(self._membership.poll(now))
-            else:
-                self._work.submit(self._membership.expire(now))
+            self._work.submit(self._membership.expire(self._platform.wall_clock()))
+            partner = self._work.neighbourhood.partner() if self.name else None
+            if partner is not None:
+                self._work.submit(self._membership.greet(partner))
             self._poll_later()
 
     def _poll_later(self) -> None:

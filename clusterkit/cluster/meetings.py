@@ -88,9 +88,13 @@ class Meetings:
                     f"{node.id} is a member at {known}; use update to move it"
                 )
             return False
+        link = self._runtime.kernel.peers.get(node.id)
+        pinned = link is not None and link.pinned
         with trio.move_on_after(timeout):
             await self._connect(node)
             await self._unite(node.id)
+            if not pinned:
+                self._work.neighbourhood.release(node.id)
             return True
         raise self._too_late(node, timeout)
 

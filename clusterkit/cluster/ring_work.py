@@ -24,6 +24,7 @@ from clusterkit.wire import messages as m
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.cluster.process_hooks import ProcessHooks
     from clusterkit.cluster.ring_file import RingFile
     from clusterkit.config import Config
@@ -85,6 +86,7 @@ class RingWork:
     Args:
         membership: The state machine; read for what to save.
         kernel: Its links follow the membership.
+        neighbourhood: Keeps the links to members.
         config: Bounds and times.
         ring: The hash ring of the members so far.
         file: Where the state is kept, None for nowhere.
@@ -102,6 +104,7 @@ class RingWork:
         self,
         membership: Membership,
         kernel: Kernel,
+        neighbourhood: Neighbourhood,
         config: Config,
         *,
         name: str,
@@ -114,6 +117,7 @@ class RingWork:
         self.name = name
         self.ring = ring
         self.dropped: Counter[str] = Counter()
+        self.neighbourhood = neighbourhood
         self._membership = membership
         self._kernel = kernel
         self._config = config
@@ -277,7 +281,7 @@ class RingWork:
 
     def _changed(self, effect: effects.Changed, job: Job) -> None:
         old, self.ring = self.ring, apply(self.ring, effect.new)
-        self.tend_links(effect.new)
+        self.neighbourhood.tend(effect.new)
         log(
             logger,
             logging.INFO,
@@ -287,18 +291,6 @@ class RingWork:
         )
         self._notify(RingChanged(old, self.ring, effect.cause))
         self._hooks.put(old, self.ring)
-
-    def tend_links(self, members: Mapping[NodeInfo, int]) -> None:
-        """Know where members are; keep a link to each while they are few."""
-        mesh = len(members) < self._config.full_mesh
-        for node in members:
-            if node.id == self._membership.name:
-                continue
-            self._kernel.know(node)
-            if mesh or node.id in self._kernel.peers:
-                link = self._kernel.link_to(node.id)
-                link.pinned = mesh
-                link.ensure_dialling()
 
     def _conflict(self, effect: effects.Conflict, job: Job) -> None:
         log(

@@ -77,7 +77,6 @@ def on_join(step: Step, sender: str, message: Message) -> None:
         _take_in(step, sender, theirs)
     elif not kin and standing.alone:
         standing.adopt(theirs)
-        standing.unite(theirs)
         standing.settle()
         step.cause = "join"
         step.spread(theirs.entries, {sender})

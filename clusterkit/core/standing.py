@@ -89,11 +89,17 @@ class Standing:
             self.state = replace(self.state, lamport=lamport)
 
     def become(self, state: RingState) -> None:
-        """Take `state` as the ring's; the clock keeps to the names in it."""
+        """Take `state` as the ring's, and be listed in it.
+
+        What is owed to this ring is merged; the clock keeps to the names in it.
+        """
         state = self._absorb(state).prune()
         same = state.entries is self.state.entries
         self.unsaved |= not same or state.ring_ids != self.state.ring_ids
         self.state = state
+        if not state.entries.lists(self.name):
+            own = state.entries.get(self.name)
+            self.enlist({self.node: self.weight if own is None else own.record.weight})
 
     def enlist(self, members: Mapping[NodeInfo, int]) -> None:
         """Make `members` present, at the address and weight given."""
@@ -152,9 +158,6 @@ class Standing:
         """
         self.become(self.state.merge(theirs))
         entries = self.state.entries
-        if not entries.lists(self.name):
-            own = entries.get(self.name)
-            self.enlist({self.node: self.weight if own is None else own.record.weight})
         if peer is not None and not entries.lists(peer.id):
             self.welcome(peer, entries[peer.id].record.weight, theirs.lamport)
 
@@ -237,10 +240,15 @@ class Standing:
         return owed
 
     def _absorb(self, state: RingState) -> RingState:
-        """Merge what is owed to a ring that this node is in again."""
+        """Merge what is owed to a ring that this node is in again.
+
+        Not if another node's removal of this one is part of it: then the others
+        decide, by the later stamp, whether it is in the ring.
+        """
         for ticket in [t for t, owed in self.owed.items() if owed.is_kin(state)]:
             merged = state.merge(self.owed[ticket])
-            if merged.entries.lists(self.name):
+            member = merged.entries[self.name].member
+            if member.present or member.name == self.name:
                 state = merged
                 self.settle_debt(ticket)
         return state

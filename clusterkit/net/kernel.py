@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from clusterkit.errors import ConfigError, NodeUnknown
+from clusterkit.errors import ConfigError, NodeDown, NodeUnknown
 from clusterkit.logs import log
 from clusterkit.names import Address, NodeInfo, node_info
 from clusterkit.net.link import Link
@@ -56,6 +56,7 @@ class Kernel:
         sessions: Highest session number of any link so far. New links begin
             there: one that began at 0 again would accept a Proof which was
             on its way before it was made anew.
+        ended: Whether `run` is over.
     """
 
     _nursery: trio.Nursery  # from `run` on
@@ -84,6 +85,7 @@ class Kernel:
         self.clients: dict[ClientPeer, None] = {}
         self.rejected: Counter[str] = Counter()
         self.sessions = 0
+        self.ended = False
         self.reception = Reception(self)
         self._book: dict[str, Address] = {}
         self._listener: Listener | None = None
@@ -117,9 +119,12 @@ class Kernel:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            while True:
-                await trio.sleep(self.config.idle_close / 4)
-                self._close_idle()
+            try:
+                while True:
+                    await trio.sleep(self.config.idle_close / 4)
+                    self._close_idle()
+            finally:
+                self.ended = True  # the nursery is about to take no more tasks
 
     def accept(self) -> None:
         """Begin to accept connections; actors must be ready for messages."""
@@ -133,8 +138,9 @@ class Kernel:
             self._listener = None
 
     def spawn(self, task: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start a task that lives no longer than the kernel."""
-        self._nursery.start_soon(task, *args)
+        """Start a task that lives no longer than the kernel; none after its end."""
+        if not self.ended:
+            self._nursery.start_soon(task, *args)
 
     def know(self, node: NodeInfo) -> None:
         """Remember where a node listens; an existing link learns it too."""
@@ -168,7 +174,10 @@ class Kernel:
 
         Raises:
             NodeUnknown: Nothing is known of such a node.
+            NodeDown: This node has ended.
         """
+        if self.ended:
+            raise NodeDown("this node has ended", "not sent")
         link = self.peers.get(name)
         if link is not None:
             return link

@@ -27,6 +27,8 @@ class Op:
     """A meeting that it had not asked for was under way."""
     listed_at: tuple
     """The latest stamp at which any node listed the one that did it."""
+    elsewhere: bool
+    """A ring of other ids listed the name: to unite with it may list it again."""
     holders: set
     alone: set = field(default_factory=set)
     """Who held it as the only member of its ring, and left that."""
@@ -46,6 +48,7 @@ class Judge:
         self.ops, self.meets, self.faults = [], [], []
         self.wiped = dict.fromkeys(nodes, -1)
         self.rings = {}
+        self.lone = set()
 
     def up(self):
         return [node for name, node in self.nodes.items() if name not in self.down]
@@ -58,6 +61,9 @@ class Judge:
             if not op.exempt:
                 self.account_for(op, wiped=wiped)
         self.rings = {name: rings(node) for name, node in self.nodes.items()}
+        for name, node in self.nodes.items():
+            if node.lists() == {name}:
+                self.lone.add((name, tuple(node.registers()[name][0])))
 
     def account_for(self, op, *, wiped):
         before = op.holders
@@ -123,10 +129,12 @@ class Judge:
         for node in self.up():
             if not node.ids & op.ids or op.name not in node.lists() or self.cause(op):
                 continue
+            if (op.elsewhere and node.ids - op.ids) or node.lists() == {op.name}:
+                continue
             stamp = tuple(node.registers()[op.name][0])
             if stamp < op.stamp and {node.name, op.name} & op.holders & live:
                 self.faults.append(f"{node.name} lists {op.name} in spite of {op}")
-            ours = stamp > op.stamp and stamp[2] == op.name
+            ours = (op.name, stamp) in self.lone and stamp > op.stamp
             at_once = op.listed_at >= stamp > op.stamp
             if node.name == op.name == op.by and not (ours or at_once):
                 self.faults.append(f"{op.name} is back, and nobody asked: {op}")

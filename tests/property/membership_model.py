@@ -197,14 +197,15 @@ class ModelNode:
         return merged
 
     def absorb(self):
-        """What is owed to a ring that we are in again is merged."""
+        """What is owed to a ring that we are in again is merged; we stay in it."""
         for ticket, (ids, _, entries) in list(self.owed.items()):
-            if not self.rules.absorb:
-                break
-            merged = self.merged(entries)
-            if not ids.isdisjoint(self.ids) and merged[self.name][0][1]:
-                self.entries, self.ids = merged, self.ids | ids
+            member = self.merged(entries)[self.name][0]
+            mine = member[1] or member[2] == self.name
+            if self.rules.absorb and mine and not ids.isdisjoint(self.ids):
+                self.entries, self.ids = self.merged(entries), self.ids | ids
                 del self.owed[ticket]
+        if self.name not in self.lists():
+            self.enlist(self.name, self.entries[self.name][1][1])
 
     # The table.
 

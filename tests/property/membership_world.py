@@ -234,7 +234,7 @@ class World:
             arguments = (name, self.rng.randint(1, 9))
         elif name == node.name:
             return
-        before, was = self.before(node), node.registers()
+        before, was = self.before(node, name), node.registers()
         if not getattr(node, kind)(*arguments):
             return
         self.log(f"{node.name}.{kind}{arguments}")
@@ -245,8 +245,9 @@ class World:
         op = Op(kind, name, node.name, stamp, self.step, holders={node.name}, **before)
         self.judge.ops.append(op)
 
-    def before(self, node):
-        """What an operation of `node` is judged by."""
+    def before(self, node, name):
+        """What an operation of `node` on `name` is judged by."""
+        listing = [other for other in self.nodes.values() if name in other.lists()]
         meetings = [(s, t, m[0]) for s, t, m in self.wire if m[0] in {"join", "answer"}]
         askers = {s if kind == "join" else t for s, t, kind in meetings}
         asked = {t for _, t, kind in meetings if kind == "join"}
@@ -254,6 +255,7 @@ class World:
             "ids": node.ids,
             "meetings": node.name in askers | asked,
             "others_meet": bool(askers - {node.name}),
+            "elsewhere": any(not other.ids & node.ids for other in listing),
             "listed_at": max(
                 tuple(other.registers()[node.name][0])
                 for other in self.nodes.values()

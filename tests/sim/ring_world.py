@@ -161,7 +161,7 @@ class World:
         if kind != "leave" and name == by:
             return
         node, here = self.sim.nodes[by], self.nodes[by]
-        before = self._before(by)
+        before = self._before(by, name)
         was = here.registers()
         if kind == "update" and name not in here.lists():
             return
@@ -212,15 +212,18 @@ class World:
         node = self.sim.nodes.get(name)
         return node.address if node is not None else at(name)
 
-    def _before(self, by):
-        """What an operation of this node is judged by."""
+    def _before(self, by, name):
+        """What an operation of one node on another is judged by."""
         self._look()
-        listed = [n.registers()[by][0] for n in self.nodes.values() if by in n.lists()]
+        here, nodes = self.nodes[by], self.nodes.values()
+        listing = [node for node in nodes if name in node.lists()]
+        listed = [node.registers()[by][0] for node in nodes if by in node.lists()]
         return {
-            "ids": self.nodes[by].ids,
+            "ids": here.ids,
             "meetings": by in self.unsure,
             "others_meet": True,
             "listed_at": max(map(tuple, listed)),
+            "elsewhere": any(not node.ids & here.ids for node in listing),
         }
 
     def _enter(self, kind, name, by, before, was):

@@ -10,7 +10,7 @@ import trio
 from clusterkit import GenServer, call, cast
 from clusterkit.cluster.creation import create_cluster
 from clusterkit.config import Config
-from clusterkit.errors import CallTimeout, LinkError, MailboxFull, NodeDown
+from clusterkit.errors import CallTimeout, MailboxFull, NodeDown
 from clusterkit.events import LinkDown, LinkUp, Refused, Undelivered
 from clusterkit.testing.sim import PORT, simulate
 
@@ -268,16 +268,26 @@ def test_calls_of_a_node_that_ends_do_not_wait_for_ever(sim_seed):
     simulate(main, seed=sim_seed)
 
 
-@pytest.mark.parametrize("event", ["call", "cast"])
-def test_a_node_that_has_ended_says_so(event):
+@pytest.mark.parametrize("on_exit", ["stay", "leave"])
+def test_a_node_that_has_ended_says_so(on_exit):
     async def main(sim):
         b = await sim.start("b")
         async with create_cluster(
-            "a", "a", PORT, cookie="simulated", platform=sim.platform("a")
+            "a",
+            "a",
+            PORT,
+            cookie="simulated",
+            platform=sim.platform("a"),
+            on_exit=on_exit,
         ) as a:
             await a.meet(b.address)
-        with pytest.raises(LinkError):
-            await getattr(a, event)("list@b", "add", 1)
+        for operation in (
+            a.call("list@b", "all"),
+            a.cast("list@b", "add", 1),
+            a.start("list", Collector),
+        ):
+            with pytest.raises(NodeDown, match="this node has ended"):
+                await operation
 
     simulate(main)
 
@@ -303,6 +313,31 @@ def test_a_slow_consumer_gets_all_that_was_awaited(sim_seed):
         for n in range(count):
             await node.cast("slow@b", "add", [line, n])
             await trio.sleep(0.001)  # more than a round trip
+
+    simulate(main, seed=sim_seed)
+
+
+def test_awaited_casts_at_full_speed_are_never_refused(sim_seed):
+    async def main(sim):
+        config = Config(busy_wait=60.0)
+        a, b = await form(sim, "ab", actors={"list": Collector}, config=config)
+        b.pause("list")
+        async with listening(a, Refused, Undelivered) as heard:
+            async with trio.open_nursery() as nursery:
+                for line in range(3):
+                    nursery.start_soon(send, a, line, 5000)
+                await trio.sleep(3)
+                (collector,) = [s for s in b.statistics().actors if s.name == "list"]
+                assert 8192 <= collector.mailbox < 2 * 8192
+                b.resume("list")
+        items = await a.call("list@b", "all")
+        for line in range(3):
+            assert [n for i, n in items if i == line] == list(range(5000))
+        assert heard == []
+
+    async def send(node, line, count):
+        for n in range(count):
+            await node.cast("list@b", "add", [line, n])
 
     simulate(main, seed=sim_seed)
 

@@ -167,6 +167,44 @@ def test_an_update_without_a_weight_keeps_it(sim_seed):
     simulate(main, seed=sim_seed)
 
 
+def test_an_update_that_changes_nothing_is_no_change(sim_seed):
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        async with (
+            listening(a, RingChanged) as here,
+            listening(b, RingChanged) as there,
+        ):
+            assert await a.gossip.update(b.address, 128) is False
+            assert await a.gossip.insert(b.address) is False
+            await quiet(sim)
+        assert here == there == []
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_node_may_change_its_weight_and_not_its_address(sim_seed):
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        assert await a.gossip.update(a.address, 5)
+        with pytest.raises(RingError, match="listens on a@a:7022"):
+            await a.gossip.update(at("a", 7099))
+        await quiet(sim)
+        assert b.ring.weight("a") == 5
+
+    simulate(main, seed=sim_seed)
+
+
+def test_another_address_of_a_member_is_corrected_by_itself(sim_seed):
+    async def main(sim):
+        a, b, c = await form(sim, "abc")
+        await a.gossip.update(at("b", 7099))
+        await quiet(sim)
+        for node in (a, b, c):
+            assert {n.id: n for n in node.ring.nodes()}["b"].port == 7022
+
+    simulate(main, seed=sim_seed)
+
+
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), 1.5, True])
 def test_an_impossible_weight_is_refused(weight):
     async def main(sim):

@@ -174,6 +174,38 @@ def test_a_weight_alone_is_a_change_everywhere(sim_seed):
     simulate(main, seed=sim_seed)
 
 
+def test_what_one_node_forgets_earlier_is_no_conflict(sim_seed):
+    async def main(sim):
+        config = Config(tombstone_ttl=30.0)
+        a, b, c = await form(sim, "abc", config=config)
+        await c.gossip.update(c.address, 5)
+        await quiet(sim)
+        assert a.gossip.clock.has("c")
+        async with listening(a) as here, listening(b) as there:
+            await a.gossip.remove("c")
+            await trio.sleep(90)
+        for node, heard in ((a, here), (b, there)):
+            assert not node.gossip.clock.has("c")
+            assert members(node) == "ab"
+            assert len([e for e in heard if isinstance(e, RingChanged)]) == 1
+            assert not [e for e in heard if isinstance(e, RingConflict)]
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_forgotten_name_may_be_inserted_again(sim_seed):
+    async def main(sim):
+        a, b = await form(sim, "ab", config=Config(tombstone_ttl=30.0))
+        for _ in range(3):
+            assert await a.gossip.insert(at("x"))
+            await quiet(sim)
+            assert await b.gossip.remove("x")
+            await trio.sleep(60)
+            assert members(a) == members(b) == "ab"
+
+    simulate(main, seed=sim_seed)
+
+
 def test_an_idle_cluster_says_nothing_new(sim_seed):
     async def main(sim):
         nodes = await form(sim, "abc")

@@ -289,19 +289,20 @@ def test_leave_after_answering_holds_although_the_asker_lists_it_anew():
     assert play.views()["b"] == "b"
 
 
-def test_asked_ring_that_had_removed_the_asker_lists_it_again():
-    play = Playbook("abcd").ring("a", "b", "d")
-    for weight in range(1, 9):
-        play.call("a", "update", address("b"), weight)
-    play.gossip()
+def test_asked_that_had_removed_the_asker_lists_it_again():
+    play = Playbook("abcd").ring("a", "d")
+    play.call("a", "receive", "d", late_state(play.d.state, 50))
+    play.insert("a", "b")
+    play.lose_all()
     play.call("a", "remove", "b")
     play.lose_all()
-    play.insert("c", "b")  # c has not heard of all that: its stamp is early
+    play.insert("c", "b")  # c has heard of none of it: its stamp is earlier
     play.run()
-    play.call("b", "meet", "d")
+    play.call("b", "meet", "a")
+    play.deliver()
+    assert play.views()["a"] == "abcd"
     play.gossip()
-    assert play.views()["d"] == "abcd"
-    assert play.views()["b"] == "abcd"
+    assert set(play.views().values()) == {"abcd"}
 
 
 def test_answer_of_one_that_has_left_since_is_ignored():
@@ -879,6 +880,20 @@ def test_delta_does_not_hide_a_conflict_about_what_it_left_out():
     play.call("a", "receive", "b", second)
     play.gossip()
     assert only(play.seen["a"], Conflict)
+
+
+def test_delta_of_more_lineages_is_asked_for_the_rest():
+    play = Playbook("abcd", fanout=1).ring("a", "b").ring("c", "d")
+    play.call("a", "meet", "c")
+    play.deliver()
+    delta = next(m for _, to, m in play.wire if m[0] == "delta")
+    before = play.b.state
+    (ask,) = only(play.call("b", "receive", "c", delta), Send)
+    assert (ask.to, ask.message[0]) == ("c", "ask")
+    assert (play.b.state.ring_ids, play.b.state.entries) == (
+        before.ring_ids,
+        before.entries,
+    )
 
 
 def test_leave_that_is_learned_late_is_no_conflict():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from clusterkit.core.registers import MAX_NAMES, Stamp
+from clusterkit.core.registers import MAX_NAMES, Entry, Stamp
 from clusterkit.core.ring_state import RingState
 from clusterkit.core.standing import MAX_OWED, Standing
 from clusterkit.names import NodeInfo
@@ -178,6 +179,31 @@ def test_who_comes_back_takes_what_it_owed_to_the_ring():
     standing.adopt(other.state)
     assert standing.state.entries.lists("c")
     assert standing.owed == {}
+
+
+def test_who_comes_back_over_its_own_leaving_is_listed_anew():
+    standing = make()
+    standing.enlist({B: 1, C: 1})
+    before = standing.state
+    standing.remove(["c"])
+    standing.leave()
+    left = next(iter(standing.owed.values())).entries["a"].member
+    standing.become(before)
+    assert standing.state.entries.present == ("a", "b")
+    assert member(standing, "a") > left
+    assert standing.owed == {}
+
+
+def test_debt_that_says_who_removed_this_node_is_left_to_the_others():
+    standing = make()
+    standing.enlist({B: 1})
+    before = standing.state
+    gone = Entry(stamp(9, name="b"), before.entries["a"].record)
+    last = replace(before, entries=before.entries.put({"a": gone}))
+    ticket = standing.depart(last, owe=True)
+    standing.become(before)
+    assert list(standing.owed) == [ticket]
+    assert standing.state.entries["a"] == before.entries["a"]
 
 
 def test_clock_keeps_to_the_names_in_the_map():

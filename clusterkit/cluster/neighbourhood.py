@@ -1,0 +1,102 @@
+"""Which members a node keeps in touch with, and whom it asks what is new.
+
+All of them while they are few. In a larger ring three, chosen so that every
+node has its own: a graph in which each node draws three at random is connected
+with near certainty (Fenner and Frieze, 1982), and news crosses it in a
+logarithm of its size, while links and Pings do not grow with the ring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from heapq import nlargest
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from random import Random
+
+    from clusterkit.config import Config
+    from clusterkit.names import NodeInfo
+    from clusterkit.net.kernel import Kernel
+
+NEIGHBOURS: Final = 3
+"""Members that a node of a large ring chooses. As many choose it, on average."""
+
+STRAY: Final = 1 / 300
+"""How often another member is asked instead: every five minutes, at one poll a
+second. A link for it stays open for `idle_close`, hence so seldom."""
+
+
+class Neighbourhood:
+    """The members that one node keeps links to.
+
+    Args:
+        name: The node's.
+        kernel: Its links.
+        config: From how many members on links are kept to a few only.
+        rng: Chooses whom to ask.
+    """
+
+    def __init__(self, name: str, kernel: Kernel, config: Config, rng: Random) -> None:
+        self._name = name
+        self._kernel = kernel
+        self._config = config
+        self._rng = rng
+        self._others: list[str] = []
+        self._kept: dict[str, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Neighbourhood {len(self._kept)} of {len(self._others)}>"
+
+    def tend(self, members: Mapping[NodeInfo, int]) -> None:
+        """Know where members are; keep links to those that are kept in touch with."""
+        nodes = [node for node in members if node.id != self._name]
+        for node in nodes:
+            self._kernel.know(node)
+        self._others = [node.id for node in nodes]
+        mesh = len(members) < self._config.full_mesh
+        chosen = self._others if mesh else neighbours(self._name, self._others)
+        before, self._kept = self._kept, dict.fromkeys(chosen)
+        for name in before:
+            if name not in self._kept:
+                self.release(name)
+        for name in chosen:
+            link = self._kernel.link_to(name)
+            link.pinned = True
+            link.ensure_dialling()
+
+    def release(self, name: str) -> None:
+        """Let a link go that was kept for another reason, unless it is kept here."""
+        link = self._kernel.peers.get(name)
+        if link is not None:
+            link.pinned = name in self._kept
+
+    def partner(self) -> str | None:
+        """Return whom to ask for news, None if this node is alone.
+
+        Somebody who said Bye is asked, too: it may have come back, or have
+        closed the link before it knew that it is a member.
+        """
+        if not self._others:
+            return None
+        near = [name for name in self._kept if not self._is_down(name)]
+        stray = len(self._kept) < len(self._others) and self._rng.random() < STRAY
+        return self._rng.choice(self._others if stray or not near else near)
+
+    def _is_down(self, name: str) -> bool:
+        link = self._kernel.peers.get(name)
+        return link is not None and (link.down or link.given_up is not None)
+
+
+def neighbours(name: str, others: Iterable[str]) -> list[str]:
+    """Return the members that `name` chooses among `others`.
+
+    By rendezvous hashing (Thaler and Ravishankar, 1998): who comes or goes
+    changes the choice of few.
+    """
+
+    def rank(other: str) -> bytes:
+        return hashlib.blake2b(f"{name} {other}".encode(), digest_size=8).digest()
+
+    return nlargest(NEIGHBOURS, others, key=rank)
