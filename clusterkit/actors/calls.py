@@ -6,13 +6,13 @@ cancellation. What comes later finds nothing, is counted, and dropped.
 
 Deadlines are kept in one insertion-ordered dict per distinct timeout: within
 one, the first entry is always the earliest, so there is no heap, and an
-answered call leaves nothing behind.
+answered call leaves nothing behind but, for a while, an empty dict.
 """
 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from clusterkit.actors.here import Origin
 
 
+MOST_QUEUES: Final = 64
+"""Different timeouts of which the deadlines are kept apart without tidying up."""
+
+
 class Pending:
     """One call that waits.
 
@@ -31,44 +35,64 @@ class Pending:
         id: Its number.
         peer: The link it goes over, or `here`.
         ticket: Its place in the link's outbox.
-        to: The actor, as `name@node`.
+        actor: The name of the actor.
         event: The event.
-        timeout: Which deadline queue it is in, in seconds.
+        timeout: Seconds that it may take.
+        queue: The deadlines that its own is among, None if it has none.
+        task: Its caller's, while it is parked.
         value: The answer, once there is one.
         error: The error instead.
     """
 
     __slots__ = (
+        "actor",
         "error",
         "event",
         "id",
         "peer",
+        "queue",
         "task",
         "ticket",
         "timeout",
-        "to",
         "value",
     )
 
     def __init__(
-        self, id: int, peer: Origin, to: str, event: str, timeout: float
+        self,
+        id: int,
+        peer: Origin,
+        actor: str,
+        event: str,
+        timeout: float,
+        queue: dict[int, float] | None,
     ) -> None:
         self.id = id
         self.peer = peer
-        self.to = to
+        self.actor = actor
         self.event = event
         self.timeout = timeout
+        self.queue = queue
         self.ticket = 0
         self.task: trio.lowlevel.Task | None = None
         self.value: Any = None
         self.error: BaseException | None = None
 
     def __repr__(self) -> str:
-        return f"<Pending {self.id} {self.to} {self.event}>"
+        return f"<Pending {self.id} {self.actor}@{self.peer.name} {self.event}>"
 
     def where(self) -> dict[str, Any]:
         """Return the keyword arguments that a `CallError` takes."""
-        return {"call_id": self.id, "to": self.to, "event": self.event}
+        to = f"{self.actor}@{self.peer.name}" if self.actor else ""
+        return {"call_id": self.id, "to": to, "event": self.event}
+
+    def leave(self, _: object) -> trio.lowlevel.Abort:
+        """Let a cancelled caller go; trio's `abort_fn`.
+
+        Only marks: what follows is done by the woken task, so that its order
+        does not depend on the order of cancellation.
+        """
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class Calls:
@@ -77,31 +101,44 @@ class Calls:
     Attributes:
         pending: By id.
         late: Answers that came for calls which had ended.
+        last_id: The newest call's number; whoever opens one takes the next.
     """
 
-    def __init__(self, first_id: int, abandon: Callable[[Pending], None]) -> None:
+    def __init__(self, last_id: int, abandon: Callable[[Pending], None]) -> None:
         self.pending: dict[int, Pending] = {}
         self.late = 0
-        self._next_id = first_id
+        self.last_id = last_id
         self._abandon = abandon
         self._queues: dict[float, dict[int, float]] = {}
         self._reaper = trio.CancelScope()
         self._reaps_at = -inf
 
     def open(
-        self, peer: Origin, to: str, event: str, timeout: float, now: float
+        self, id: int, peer: Origin, actor: str, event: str, timeout: float, now: float
     ) -> Pending:
-        """Return a new pending call with its deadline running."""
-        self._next_id = call_id = self._next_id + 1
-        pending = self.pending[call_id] = Pending(call_id, peer, to, event, timeout)
+        """Return call number `id`, pending, with its deadline running."""
+        queue = None
         if timeout != inf:
             queue = self._queues.get(timeout)
             if queue is None:
-                queue = self._queues[timeout] = {}
-            queue[call_id] = deadline = now + timeout
+                queue = self._new_queue(timeout)
+            queue[id] = deadline = now + timeout
             if deadline < self._reaps_at:
                 self._reaps_at = self._reaper.deadline = deadline
+        pending = Pending(id, peer, actor, event, timeout, queue)
+        self.pending[id] = pending
         return pending
+
+    def _new_queue(self, timeout: float) -> dict[int, float]:
+        # An empty one stays, for the next call with the same patience; but
+        # patience may be computed, and never be the same again.
+        if len(self._queues) >= MOST_QUEUES:
+            self._tidy()
+        queue = self._queues[timeout] = {}
+        return queue
+
+    def _tidy(self) -> None:
+        self._queues = {t: queue for t, queue in self._queues.items() if queue}
 
     async def wait(self, pending: Pending) -> Any:
         """Wait for the end of a call; return its value.
@@ -112,15 +149,8 @@ class Calls:
         """
         if pending.id in self.pending:  # else it has ended already
             pending.task = trio.lowlevel.current_task()
-
-            def abort(_: object) -> trio.lowlevel.Abort:
-                # Only marks: what follows is done by the woken task, so that
-                # its order does not depend on the order of cancellation.
-                pending.task = None
-                return trio.lowlevel.Abort.SUCCEEDED
-
             try:
-                await trio.lowlevel.wait_task_rescheduled(abort)
+                await trio.lowlevel.wait_task_rescheduled(pending.leave)
             except BaseException:
                 if self.take(pending.id) is not None:
                     self._abandon(pending)
@@ -132,11 +162,8 @@ class Calls:
     def take(self, id: int) -> Pending | None:
         """Remove a call and its deadline; None if it has ended."""
         pending = self.pending.pop(id, None)
-        if pending is not None and pending.timeout != inf:
-            queue = self._queues[pending.timeout]
-            del queue[id]
-            if not queue:
-                del self._queues[pending.timeout]
+        if pending is not None and pending.queue is not None:
+            del pending.queue[id]
         return pending
 
     def resolve(self, id: int, peer: Origin, value: Any) -> None:
@@ -145,9 +172,14 @@ class Calls:
         if pending is None or pending.peer is not peer:
             self.late += 1
             return
-        self.take(id)
+        # `take` and `_wake` in line: this is the path of every answer.
+        del self.pending[id]
+        if pending.queue is not None:
+            del pending.queue[id]
         pending.value = value
-        self._wake(pending)
+        task, pending.task = pending.task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
 
     def fail(self, id: int, peer: Origin, error: BaseException) -> None:
         """End a call with an error, if it waits for an answer from `peer`."""
@@ -173,6 +205,7 @@ class Calls:
     async def reap(self) -> None:
         """Time calls out, until cancelled."""
         while True:
+            self._tidy()
             fronts = [next(iter(queue.values())) for queue in self._queues.values()]
             self._reaps_at = min(fronts, default=inf)
             with trio.CancelScope(deadline=self._reaps_at) as self._reaper:

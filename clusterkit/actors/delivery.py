@@ -47,8 +47,6 @@ class Delivery:
         self.undelivered: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self._table = {
-            m.CALL: self._on_call,
-            m.REPLY: self._on_reply,
             m.FAULT: self._on_fault,
             m.CANCEL: self._on_cancel,
             m.MONITOR: self._on_monitor,
@@ -60,33 +58,42 @@ class Delivery:
         }
 
     def deliver(self, peer: Peer, records: list[Record], size: int) -> None:
-        """Take `records` of one frame of `size` bytes."""
-        if not records:
-            return
-        lookup = self._runtime.registry.get
+        """Take `records`, one at least, of one frame of `size` bytes."""
+        runtime = self._runtime
+        lookup, resolve = runtime.registry.get, runtime.calls.resolve
         each = size // len(records)
+        now = runtime.now()
         for record in records:
             kind = record[0]
-            if kind != m.CAST:
-                self._table[kind](peer, record, each)
+            if kind == m.REPLY:
+                resolve(record[1], peer, record[2])
+                continue
+            if kind > m.CAST:
+                self._table[kind](peer, record)
                 continue
             process = lookup(record[1])
             if process is None:
-                self.unknown_casts += 1
+                self._nobody(peer, record)
                 continue
-            # `put` and `full` in line: this is the path of every cast.
+            # `Mailbox.full` and `put` in line: this is the path of every message.
             mailbox = process.mailbox
+            if (
+                len(mailbox.queue) >= mailbox.mark or mailbox.bytes >= mailbox.byte_mark
+            ) and not self._under_pressure(process, peer):
+                self._refuse(process, peer, record)
+                continue
+            deadline = inf
+            if kind == m.CALL:
+                if len(peer.open_calls) >= runtime.config.inbound_calls:
+                    self._too_many(peer, record)
+                    continue
+                peer.open_calls[record[5]] = record
+                if record[6] > 0:
+                    deadline = now + record[6] / 1000
             if mailbox.task is not None:
                 mailbox.wake()
-            queue = mailbox.queue
-            if (
-                len(queue) < mailbox.mark and mailbox.bytes < mailbox.byte_mark
-            ) or self._under_pressure(process, peer):
-                queue.append((record, peer, each, inf))
-                mailbox.bytes += each
-            else:
-                process.dropped += 1
-                self._refuse(process, peer)
+            mailbox.queue.append((record, peer, each, deadline))
+            mailbox.bytes += each
 
     def settled(self, peer: Peer, settled: Settled) -> None:
         """Fail calls and count casts that a lost conversation took with it."""
@@ -140,24 +147,18 @@ class Delivery:
     def _down(self, peer: Peer, outcome: str) -> NodeDown:
         return NodeDown(f"{peer.name} went down ({outcome})", outcome)
 
-    def _on_call(self, peer: Peer, record: Record, size: int) -> None:
+    def _nobody(self, peer: Peer, record: Record) -> None:
+        """Take a call or cast to an actor that is not here."""
+        if record[m.KIND] == m.CAST:
+            self.unknown_casts += 1
+            return
         runtime = self._runtime
-        process = runtime.registry.get(record[m.ACTOR])
-        if process is None:
-            name = record[m.ACTOR]
-            runtime.refuse_call(
-                peer, record, NoSuchActor(f"no actor {name!r} runs on {runtime.name}")
-            )
-            return
-        busy = len(peer.open_calls) >= runtime.config.inbound_calls
-        if busy or (process.mailbox.full and not self._under_pressure(process, peer)):
-            what = "too many calls of this node wait" if busy else "its mailbox is full"
-            runtime.refuse_call(peer, record, MailboxFull(what))
-            return
-        peer.open_calls[record[m.CALL_ID]] = record
-        budget = record[m.BUDGET]
-        deadline = trio.current_time() + budget / 1000 if budget > 0 else inf
-        process.mailbox.put((record, peer, size, deadline))
+        what = f"no actor {record[m.ACTOR]!r} runs on {runtime.name}"
+        runtime.refuse_call(peer, record, NoSuchActor(what))
+
+    def _too_many(self, peer: Peer, record: Record) -> None:
+        what = "too many calls of this node wait"
+        self._runtime.refuse_call(peer, record, MailboxFull(what))
 
     def _under_pressure(self, process: Process, peer: Peer) -> bool:
         """Choke a sender to a full mailbox; say whether this one still fits."""
@@ -168,8 +169,13 @@ class Delivery:
             self._runtime.post_control(peer, [m.CHOKE, process.name])
         return not mailbox.overfull
 
-    def _refuse(self, process: Process, peer: Peer) -> None:
-        """Count a refused cast; tell its sender once per interval."""
+    def _refuse(self, process: Process, peer: Peer, record: Record) -> None:
+        """Answer a refused call; count a cast, and tell its sender in a while."""
+        if record[m.KIND] == m.CALL:
+            error = MailboxFull("its mailbox is full")
+            self._runtime.refuse_call(peer, record, error)
+            return
+        process.dropped += 1
         if process.mailbox.refused is None:
             process.mailbox.refused = {}
         refused = process.mailbox.refused
@@ -183,36 +189,33 @@ class Delivery:
         await trio.sleep(self._runtime.config.refused_interval)
         self._runtime.post_control(peer, [m.REFUSED, actor, refused.pop(peer)])
 
-    def _on_reply(self, peer: Peer, record: Record, size: int) -> None:
-        self._runtime.calls.resolve(record[m.ANSWERS], peer, record[m.VALUE])
-
-    def _on_fault(self, peer: Peer, record: Record, size: int) -> None:
+    def _on_fault(self, peer: Peer, record: Record) -> None:
         calls = self._runtime.calls
         pending = calls.pending.get(record[m.ANSWERS])
         where = pending.where() if pending is not None else {}
         error = from_fault(record[m.CODE], record[m.DETAILS], where)
         calls.fail(record[m.ANSWERS], peer, error)
 
-    def _on_cancel(self, peer: Peer, record: Record, size: int) -> None:
+    def _on_cancel(self, peer: Peer, record: Record) -> None:
         self._runtime.cancel(peer, record[m.ANSWERS])
 
-    def _on_monitor(self, peer: Peer, record: Record, size: int) -> None:
+    def _on_monitor(self, peer: Peer, record: Record) -> None:
         self._runtime.monitors.watch(peer, record[m.MONITOR_ID], record[m.MONITORED])
 
-    def _on_demonitor(self, peer: Peer, record: Record, size: int) -> None:
+    def _on_demonitor(self, peer: Peer, record: Record) -> None:
         self._runtime.monitors.unwatch(peer, record[m.MONITOR_ID])
 
-    def _on_down(self, peer: Peer, record: Record, size: int) -> None:
+    def _on_down(self, peer: Peer, record: Record) -> None:
         self._runtime.monitors.fire(peer, record[m.MONITOR_ID], record[m.REASON])
 
-    def _on_choke(self, peer: Peer, record: Record, size: int) -> None:
+    def _on_choke(self, peer: Peer, record: Record) -> None:
         peer.choked.add(record[m.ACTOR])
 
-    def _on_unchoke(self, peer: Peer, record: Record, size: int) -> None:
+    def _on_unchoke(self, peer: Peer, record: Record) -> None:
         peer.choked.discard(record[m.ACTOR])
         peer.unpark()
 
-    def _on_refused(self, peer: Peer, record: Record, size: int) -> None:
+    def _on_refused(self, peer: Peer, record: Record) -> None:
         actor, n = record[m.ACTOR], record[m.COUNT]
         self.refused[peer.name] += n
         self.notify(Refused(peer.name, actor, n))

@@ -53,7 +53,8 @@ class Handler:
         is_call: Whether it answers.
         concurrent: Whether it runs beside others, in the actor's nursery.
         cancellable: Whether a caller's Cancel ends it while it runs.
-        short: The kind of record that the loop may run without a second look.
+        short: The kind of record that the loop may run without a second look, if
+            its positional arguments fit and it has no others; None if it may not.
         least: How few positional arguments will do.
         most: How many.
     """
@@ -96,18 +97,6 @@ class Handler:
 
     def __repr__(self) -> str:
         return f"<{'call' if self.is_call else 'cast'} {self.event}>"
-
-    def takes(self, record: list[Any]) -> bool:
-        """Say quickly whether a call or cast can be run the short way.
-
-        That is: serial, not cancellable, of the right kind, and with
-        positional arguments that fit. Otherwise ask `check`, and `run` it.
-        """
-        return (
-            self.short == record[m.KIND]
-            and not record[m.KWARGS]
-            and self.least <= len(record[m.ARGS]) <= self.most
-        )
 
     async def run(
         self, server: GenServer, args: list[Any], kwargs: dict[str, Any]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from clusterkit.wire.outbox import Outbox
+
 if TYPE_CHECKING:
     from clusterkit.net.peer import Peer
     from clusterkit.wire.messages import Record
@@ -23,6 +25,7 @@ class Here:
         name: This node's name.
         open_calls: Local calls that are not answered yet, by id.
         interest: Local monitors; counted for symmetry.
+        outbox: Always empty.
     """
 
     role = "member"
@@ -32,6 +35,7 @@ class Here:
         self.name = name
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
+        self.outbox = Outbox()
 
     def __repr__(self) -> str:
         return f"<Here {self.name}>"

@@ -27,6 +27,7 @@ from clusterkit.errors import (
     RemoteFault,
 )
 from clusterkit.logs import log
+from clusterkit.net.peer import GATHER
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Loop:
                 self.handled += turn
                 self.relax()
                 # An idle actor must not keep its last message alive.
-                self.current = self.current_caller = kwargs = None
+                self.current = self.current_caller = None
                 record = args = NOTHING
                 await mailbox.park(me)
                 queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
@@ -134,12 +135,12 @@ class Loop:
             self.current_caller = None
             try:
                 if kind == m.CAST:
-                    _, _, event, args, kwargs, *_ = record
-                    handler = handlers.get(event)
-                    if (  # `Handler.takes` in line: this is the path of every cast
+                    args = record[3]
+                    handler = handlers.get(record[2])
+                    if (  # no call for it: this is the path of every cast
                         handler is not None
                         and handler.short == m.CAST
-                        and not kwargs
+                        and not record[4]
                         and handler.least <= len(args) <= handler.most
                     ):
                         await handler.function(server, *args)
@@ -178,32 +179,46 @@ class Loop:
         deadline: float,
     ) -> None:
         """Run the handler of a call and reply."""
-        if abandoned(record, origin):
+        # `abandoned` in line: this is the path of every call.
+        if origin.open_calls.get(record[m.CALL_ID]) is not record:
             return
-        if deadline != inf and trio.current_time() >= deadline:
-            self.runtime.expire(origin, record)
+        runtime, args = self.runtime, record[m.ARGS]
+        if deadline != inf and runtime.now() >= deadline:
+            runtime.expire(origin, record)
             return
         handler = handlers.get(record[m.EVENT])
         try:
-            if handler is not None and handler.takes(record):
-                value = await handler.function(self.server, *record[m.ARGS])
+            if (
+                handler is not None
+                and handler.short == m.CALL
+                and not record[m.KWARGS]
+                and handler.least <= len(args) <= handler.most
+            ):
+                value = await handler.function(self.server, *args)
             else:
                 value = await self._unusual_call(handler, record, origin)
         except CallError as error:
-            if not _is_an_answer(error):
-                raise
-            self.runtime.fault(origin, record, error)
+            self._answer_with(error, record, origin)
         else:
-            if value is LATER or self._replied_early(value):
+            if value is LATER or (
+                self.current_caller is not None and self._replied_early(value)
+            ):
                 return
             try:
-                self.runtime.reply(origin, record, value)
+                runtime.reply(origin, record, value)
             except (EncodeError, MessageTooLarge) as error:
                 self._say_unsent(origin, record, error)
-        if self.mailbox.queue:
-            origin.wake()  # more answers will follow: one frame for all
-        else:
+        waiting = origin.outbox.put - origin.outbox.taken
+        if waiting >= GATHER or not self.mailbox.queue:
             origin.flush()
+        elif waiting == 1:
+            origin.wake()  # more answers will follow, but the next may take long
+
+    def _answer_with(self, error: CallError, record: list[Any], origin: Any) -> None:
+        """Answer with an error, if it is meant for the caller; else raise it."""
+        if not _is_an_answer(error):
+            raise error
+        self.runtime.fault(origin, record, error)
 
     def _say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
         """Log an answer that could not travel; its caller has been told.

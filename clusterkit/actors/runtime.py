@@ -58,7 +58,7 @@ class Runtime:
         copy_local: Send what stays on the node through the codec, too.
 
     Attributes:
-        kernel: Set by the node before anything is sent.
+        kernel: The node's links; see `attach`.
         node: The `ClusterNode`, for the actors' `self.node`.
         late_replies: Answers dropped because nobody waited any more.
     """
@@ -85,6 +85,8 @@ class Runtime:
         self.delivery = Delivery(self)
         self.monitors = Monitors(self)
         self.calls = Calls(first_call_id, self.sending.abandon)
+        # `trio.current_time` without its two layers: it is asked on every call.
+        self.now = trio.lowlevel.current_clock().current_time
         self.call = self.sending.call
         self.cast = self.sending.cast
         self.cast_nowait = self.sending.cast_nowait
@@ -92,6 +94,13 @@ class Runtime:
         self._ended = False
         self._copy_local = copy_local
         self._scopes: dict[int, trio.CancelScope] = {}
+
+    def attach(self, kernel: Kernel) -> None:
+        """Send by `kernel` from now on; before that, nothing can be sent."""
+        self.kernel = kernel
+        # These two serve every message.
+        self.route = kernel.route
+        self.encode = kernel.codec.encode
 
     def __repr__(self) -> str:
         return f"<Runtime {self.name} actors={len(self.registry)}>"
@@ -190,7 +199,7 @@ class Runtime:
         actor, node = split_target(target)
         if node is None or node == self.name:
             return actor, self.here
-        return actor, self.kernel.route(node)
+        return actor, self.route(node)
 
     def reply(self, origin: Origin, record: list[Any], value: Any) -> None:
         """Answer a call, if its caller still waits; send nothing yet.
@@ -204,14 +213,13 @@ class Runtime:
             self.late_replies += 1
             return
         if isinstance(origin, Here):
-            value = self.localise([m.REPLY, call_id, value])[m.VALUE]
+            if self._copy_local:
+                value = self.localise([m.REPLY, call_id, value])[m.VALUE]
             del origin.open_calls[call_id]
             self.calls.resolve(call_id, origin, value)
             return
         try:
-            data = self.kernel.codec.encode(
-                [m.REPLY, call_id, value], origin.max_message
-            )
+            data = self.encode([m.REPLY, call_id, value], origin.max_message)
         except (EncodeError, MessageTooLarge) as error:
             self.fault(origin, record, error)
             raise
@@ -228,8 +236,8 @@ class Runtime:
         """
         if not self._copy_local:
             return record
-        codec = self.kernel.codec
-        copy: list[Any] = codec.decode(array_header(1) + codec.encode(record))[0]
+        body = array_header(1) + self.encode(record)
+        copy: list[Any] = self.kernel.codec.decode(body)[0]
         return copy
 
     def fault(self, origin: Origin, record: list[Any], error: BaseException) -> None:
@@ -266,7 +274,7 @@ class Runtime:
             where = pending.where() if pending is not None else {}
             self.calls.fail(call_id, origin, from_fault(code, details, where))
         else:
-            data = self.kernel.codec.encode(record, origin.max_message)
+            data = self.encode(record, origin.max_message)
             origin.outbox.append(data, m.FAULT, None)
 
     def expire(self, origin: Origin, record: list[Any]) -> None:
@@ -311,7 +319,7 @@ class Runtime:
 
     def post_control(self, peer: Peer, record: list[Any]) -> int:
         """Send a record that no outbox refuses; return its ticket."""
-        ticket = peer.post(self.kernel.codec.encode(record), record[m.KIND], None)
+        ticket = peer.post(self.encode(record), record[m.KIND], None)
         peer.wake()
         return ticket
 

@@ -11,14 +11,13 @@ from clusterkit.actors.here import Here
 from clusterkit.errors import (
     CallingSelf,
     CallTimeout,
-    ClusterError,
     ConfigError,
     MailboxFull,
     NodeDown,
     NoSuchActor,
     OutboxFull,
 )
-from clusterkit.net.peer import UNSENT_BYTES, UNSENT_MESSAGES
+from clusterkit.net.peer import GATHER, UNSENT_BYTES, UNSENT_MESSAGES
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
@@ -56,14 +55,15 @@ class Sending:
     ) -> Any:
         """Call an actor; see `ActorRef.call`."""
         runtime = self._runtime
+        await trio.lowlevel.checkpoint_if_cancelled()
         if timeout is None:
             timeout = runtime.config.call_timeout
         elif not timeout >= 0:
             raise ConfigError(f"a timeout is a number of seconds, not {timeout!r}")
-        if node == runtime.here.name:
+        if node == runtime.name:
             pending = self._open_local(actor, event, args, kwargs, timeout)
             return await runtime.calls.wait(pending)
-        link = runtime.kernel.route(node)
+        link = runtime.route(node)
         if not link.at_ease:
             link, timeout = await self._admit_call(link, actor, event, timeout)
         pending = self._open_remote(link, actor, event, args, kwargs, timeout)
@@ -84,20 +84,19 @@ class Sending:
         runtime = self._runtime
         await trio.lowlevel.checkpoint_if_cancelled()
         record = [m.CAST, actor, event, list(args), kwargs or None]
-        if node == runtime.here.name:
+        if node == runtime.name:
             process = runtime.registry.get(actor)
             if process is not None and process.mailbox.full:
                 await self._local_room(process, event)
             self._put_local(record)
         else:
-            link = runtime.kernel.route(node)
-            data = runtime.kernel.codec.encode(record, link.max_message)
+            link = runtime.route(node)
+            data = runtime.encode(record, link.max_message)
             if not link.at_ease:
                 link = await self._remote_room(link, actor, event)
             outbox = link.outbox
-            idle = not outbox.bytes  # else the writer is awake, or will be
             outbox.append(data, m.CAST, actor)
-            if idle:
+            if outbox.put - outbox.taken == 1:  # else the writer is, or will be, awake
                 link.wake()
         self._casts += 1
         if self._casts % YIELD_EVERY == 0:
@@ -114,14 +113,14 @@ class Sending:
         """Cast without waiting; see `ActorRef.cast_nowait`."""
         runtime = self._runtime
         record = [m.CAST, actor, event, list(args), kwargs or None]
-        if node == runtime.here.name:
+        if node == runtime.name:
             process = runtime.registry.get(actor)
             if process is not None and process.mailbox.full:
                 raise self._full(actor, event)
             self._put_local(record)
             return
-        link = runtime.kernel.route(node)
-        data = runtime.kernel.codec.encode(record, link.max_message)
+        link = runtime.route(node)
+        data = runtime.encode(record, link.max_message)
         if actor in link.choked:
             raise self._full(f"{actor}@{node}", event)
         if link.full:
@@ -158,15 +157,13 @@ class Sending:
             )
         if process.mailbox.full and not process.make_room():
             raise self._full(actor, event)
-        now = trio.current_time()
-        pending = runtime.calls.open(here, f"{actor}@{here.name}", event, timeout, now)
-        record = [m.CALL, actor, event, list(args), kwargs or None, pending.id, 0]
-        try:
-            record = runtime.localise(record)
-        except ClusterError:
-            runtime.calls.take(pending.id)
-            raise
-        here.open_calls[pending.id] = record
+        calls = runtime.calls
+        calls.last_id = call_id = calls.last_id + 1
+        record = runtime.localise(
+            [m.CALL, actor, event, list(args), kwargs or None, call_id, 0]
+        )
+        pending = calls.open(call_id, here, actor, event, timeout, runtime.now())
+        here.open_calls[call_id] = record
         process.mailbox.put((record, here, 0, inf))
         return pending
 
@@ -209,7 +206,7 @@ class Sending:
 
     def _present(self, link: Link) -> Link:
         """Return the link that stands for the node now, after a wait."""
-        return self._runtime.kernel.route(link.name) if link.gone else link
+        return self._runtime.route(link.name) if link.gone else link
 
     def _open_remote(
         self,
@@ -221,35 +218,24 @@ class Sending:
         timeout: float,
     ) -> Pending:
         runtime = self._runtime
-        link.interest += 1
-        try:
+        if link.connection is None:
             self._expect_up(link)
-            now = trio.current_time()
-            to = f"{actor}@{link.name}"
-            pending = runtime.calls.open(link, to, event, timeout, now)
-            # Beyond what a peer could wait for anyway, no budget is as good.
-            budget_ms = max(1, int(timeout * 1000)) if timeout < MOST_BUDGET else 0
-            record = [
-                m.CALL,
-                actor,
-                event,
-                list(args),
-                kwargs or None,
-                pending.id,
-                budget_ms,
-            ]
-            try:
-                data = runtime.kernel.codec.encode(record, link.max_message)
-            except ClusterError:
-                runtime.calls.take(pending.id)
-                raise
-        except ClusterError:
-            link.interest -= 1
-            raise
-        pending.ticket = link.post(data, m.CALL, pending.id)
-        if link.interest == 1:
-            link.flush()  # nothing else is under way: write it from this task
-        else:
+        calls = runtime.calls
+        calls.last_id = call_id = calls.last_id + 1
+        # Beyond what a peer could wait for anyway, no budget is as good.
+        budget_ms = max(1, int(timeout * 1000)) if timeout < MOST_BUDGET else 0
+        data = runtime.encode(
+            [m.CALL, actor, event, list(args), kwargs or None, call_id, budget_ms],
+            link.max_message,
+        )
+        pending = calls.open(call_id, link, actor, event, timeout, runtime.now())
+        outbox = link.outbox
+        pending.ticket = outbox.append(data, m.CALL, call_id)
+        link.interest += 1
+        waiting = outbox.put - outbox.taken
+        if waiting >= GATHER or link.interest == 1:
+            link.flush()  # enough for a frame, or nothing else is under way
+        elif waiting == 1:
             link.wake()
         return pending
 

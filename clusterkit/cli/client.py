@@ -19,7 +19,7 @@ from clusterkit.actors.faults import from_fault
 from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.config import Config
-from clusterkit.errors import ActorDown, CallTimeout, ClusterError, NodeDown
+from clusterkit.errors import ActorDown, CallTimeout, NodeDown
 from clusterkit.net.client import ServingNode, connect_as_client
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.wire import messages as m
@@ -126,14 +126,12 @@ class Client:
         node = self.node
         if node.lost is not None:
             raise NodeDown(f"the connection to {node.name} is lost", "not sent")
-        pending = self.calls.open(node, "", event, timeout, trio.current_time())
+        self.calls.last_id = call_id = self.calls.last_id + 1
         budget_ms = 0 if timeout == inf else max(1, int(timeout * 1000))
-        record = [m.CALL, NAME, event, [], values, pending.id, budget_ms]
-        try:
-            data = self._codec.encode(record, node.max_message)
-        except ClusterError:
-            self.calls.take(pending.id)
-            raise
+        record = [m.CALL, NAME, event, [], values, call_id, budget_ms]
+        data = self._codec.encode(record, node.max_message)
+        now = trio.current_time()
+        pending = self.calls.open(call_id, node, "", event, timeout, now)
         pending.ticket = node.post(data, m.CALL, pending.id)
         node.flush()
         try:

@@ -137,7 +137,7 @@ class Assembly:
             make_ref=lambda parts: runtime.ref(*parts),
         )
         now = int(plan.platform.wall_clock() * 1000)
-        kernel = runtime.kernel = Kernel(
+        kernel = Kernel(
             Identity(name=plan.name, incarnation=now),
             plan.secrets,
             plan.platform.transport,
@@ -147,6 +147,7 @@ class Assembly:
             runtime.delivery,
             lambda: self._work.name,
         )
+        runtime.attach(kernel)
         return kernel
 
     def _make_node(self, kernel: Kernel, saved: dict[str, Any] | None) -> None:

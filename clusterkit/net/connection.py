@@ -55,6 +55,7 @@ class Connection:
         "_early",
         "_heard",
         "_idle",
+        "_now",
         "_outbox",
         "_parked",
         "_rest",
@@ -83,6 +84,8 @@ class Connection:
         self._scope = trio.CancelScope()
         self._timer = trio.CancelScope()
         self._wake_at = 0.0
+        # `trio.current_time` without its two layers: it is asked for every frame.
+        self._now = trio.lowlevel.current_clock().current_time
         self._parked: trio.lowlevel.Task | None = None
         self._rest: bytes | memoryview = b""
         self._direct = 0
@@ -128,14 +131,15 @@ class Connection:
             trio.lowlevel.reschedule(task)
 
     def flush(self) -> None:
-        """Write what waits from this task if the wire is idle, else `wake`."""
-        if self._parked is None:
+        """Write what waits from this task if the wire is free, else `wake`."""
+        if self._rest:
             return  # the writer is at work and will take it along
         if self._direct >= DIRECT_WRITES or self._outbox.bytes > DIRECT_BYTES:
             self.wake()
             return
         self._direct += 1
-        frame = self.session.next_frame(trio.current_time())
+        session = self.session
+        frame = session.next_frame(self._now())
         if frame is None:
             return
         try:
@@ -145,7 +149,8 @@ class Connection:
             return
         if sent < len(frame):
             self._rest = memoryview(frame)[sent:]
-        if self._rest or self.session.has_work:
+            self.wake()
+        elif session.has_work:
             self.wake()
 
     async def probe(self, patience: float) -> bool:
@@ -192,20 +197,20 @@ class Connection:
     def _take(self, data: bytes) -> int:
         """Deliver what `data` completes; return how many records that was."""
         count = 0
-        now = trio.current_time()
+        session = self.session
         self._direct = 0
-        for records, size in self.session.receive_data(data, now):
+        for records, size in session.receive_data(data, self._now()):
             count += len(records)
             self._deliver(records, size)
             if self.ended is not None:  # delivering one record closed the link
                 return count
         if self._heard is not None:
             self._heard.set()
-        if self.session.peer_left:
+        if session.peer_left:
             self.detach("bye")
-        elif self.session.has_work:
+        elif session.has_work:
             self.flush()
-        due = self.session.ack_due
+        due = session.ack_due
         if due is not None and due < self._wake_at:
             self._wake_at = due
             self._timer.deadline = due
@@ -216,7 +221,7 @@ class Connection:
             while True:
                 self._direct = 0
                 if not self._rest:
-                    self._rest = self.session.next_frame(trio.current_time()) or b""
+                    self._rest = self.session.next_frame(self._now()) or b""
                 if self._rest:
                     await self._send_rest()
                 else:

@@ -31,6 +31,12 @@ Together with the window it bounds what can still arrive after a Choke: less
 than a mailbox takes beyond its mark."""
 
 
+GATHER: Final = 32
+"""Messages that make a frame worth writing while a task goes on making more. In
+a burst the peer then works on the first half while this node makes the second;
+one frame for all would have each wait for the other."""
+
+
 class Observer(Protocol):
     """What the kernel tells the floor above."""
 

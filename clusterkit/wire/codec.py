@@ -17,7 +17,17 @@ import msgpack
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
 from clusterkit.wire import extensions as ext
 from clusterkit.wire.frame import array_header
-from clusterkit.wire.messages import ARGS, CALL, CAST, EVENT, KIND, KWARGS, REPLY, VALUE
+from clusterkit.wire.messages import (
+    ARGS,
+    CALL,
+    CAST,
+    EVENT,
+    KIND,
+    KWARGS,
+    LEAVES,
+    REPLY,
+    VALUE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +41,6 @@ MAX_REASON: Final = 256
 """Longest explanation of an `Undecodable`, in bytes: the answer to a bad value
 must not itself be too large to be sent."""
 
-_LEAVES = frozenset({type(None), bool, int, float, str, bytes, bytearray, memoryview})
 _KEYS = frozenset({str, bytes, int})
 _CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
 _PACK_ERRORS = (TypeError, ValueError, OverflowError)  # UnicodeEncodeError is one
@@ -98,8 +107,15 @@ class Codec:
                 if record[KWARGS]:
                     check_shape(record[KWARGS], MAX_DEPTH + 1)
                 values = record[ARGS]
-            for value in values:  # mostly a few leaves: not worth a call
-                if type(value) not in _LEAVES:
+            for value in values:
+                kind = type(value)
+                if kind in LEAVES:
+                    continue
+                # Mostly a few leaves or one flat map of them: not worth a call.
+                if kind is not dict or not (
+                    _KEYS.issuperset(map(type, value))
+                    and LEAVES.issuperset(map(type, value.values()))
+                ):
                     check_shape(values, MAX_DEPTH + 1)
                     break
             data: bytes = self._pack(record)
@@ -237,11 +253,11 @@ def check_shape(value: Any, room: int = MAX_DEPTH) -> None:
         for key, item in value.items():
             if type(key) not in _KEYS:
                 raise ValueError("a map has a key that is not str, bytes or int")
-            if type(item) not in _LEAVES:
+            if type(item) not in LEAVES:
                 _go_down(item, room)
-    elif len(value) < 8 or not _LEAVES.issuperset(map(type, value)):
+    elif len(value) < 8 or not LEAVES.issuperset(map(type, value)):
         for item in value:
-            if type(item) not in _LEAVES:
+            if type(item) not in LEAVES:
                 _go_down(item, room)
 
 
@@ -267,7 +283,7 @@ def _is_too_deep(value: Any) -> bool:
 def too_deep(value: Any, room: int = MAX_DEPTH) -> bool:
     """Say whether items of an incoming container nest more than `room` deep."""
     for item in value.values() if type(value) is dict else value:
-        nests = type(item) not in _LEAVES and type(item) in _CONTAINERS
+        nests = type(item) not in LEAVES and type(item) in _CONTAINERS
         if nests and (room < 1 or too_deep(item, room - 1)):
             return True
     return False
@@ -341,7 +357,7 @@ def _remedy(value: Any) -> str:
     if kind is int:
         return "an integer of more than 64 bits cannot travel; send str(value)"
     if isinstance(value, (dict, list, str, bytes, int, float, tuple, set)):
-        plain = next(t for t in kind.__mro__ if t in _CONTAINERS | _LEAVES)
+        plain = next(t for t in kind.__mro__ if t in _CONTAINERS | LEAVES)
         return f"{kind.__qualname__} cannot travel; send {plain.__name__}(value)"
     return (
         f"{kind.__qualname__} cannot travel; send plain data, or make it a "

@@ -45,14 +45,15 @@ class Outgoing:
         sent: Number of the last record put into a frame.
         acked: Number up to which the peer took responsibility.
         unacked_bytes: Encoded bytes sent and not acknowledged.
+        resend: Batches that a reconnect left to be sent again.
     """
 
     __slots__ = (
         "_batches",
-        "_resend",
         "_written",
         "acked",
         "id",
+        "resend",
         "sent",
         "unacked_bytes",
     )
@@ -64,7 +65,7 @@ class Outgoing:
         self.unacked_bytes = 0
         # One item per frame, not per record: acks come per frame.
         self._batches: deque[tuple[list[RawEntry], int]] = deque()
-        self._resend: deque[list[RawEntry]] = deque()
+        self.resend: deque[list[RawEntry]] = deque()
         # Number of the last record written in the present session: an ack
         # beyond it is of nothing this session has sent.
         self._written = 0
@@ -76,11 +77,6 @@ class Outgoing:
     def unacked(self) -> int:
         """How many records are sent and not acknowledged."""
         return self.sent - self.acked
-
-    @property
-    def must_resend(self) -> bool:
-        """Whether a reconnect left records to be sent again."""
-        return bool(self._resend)
 
     def number(self, entries: list[RawEntry], size: int) -> None:
         """Give the next numbers to `entries`, `size` bytes in all, and keep them."""
@@ -106,7 +102,7 @@ class Outgoing:
                 to have what it acknowledged. Nothing has changed then.
         """
         self._forget(received, self.sent)
-        self._resend = deque(entries for entries, _ in self._batches)
+        self.resend = deque(entries for entries, _ in self._batches)
         self._written = self.acked
 
     def _forget(self, number: int, limit: int) -> None:
@@ -125,7 +121,7 @@ class Outgoing:
 
     def next_resend(self) -> list[RawEntry]:
         """Return the next batch to send again; they keep their numbers."""
-        entries = self._resend.popleft()
+        entries = self.resend.popleft()
         self._written += len(entries)
         return entries
 

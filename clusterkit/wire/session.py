@@ -122,6 +122,8 @@ class Session:
         for frame in self._reader.feed(data):
             records = self._open(frame)
             self._may_send = True
+            if not records:
+                continue
             suspect = self._codec.take_undecodable()
             records, deep = self._sort_out(records)
             if not records:
@@ -145,11 +147,10 @@ class Session:
         if self._controls:
             parts[:0] = self._controls.values()
             self._controls = {}
-        body = array_header(len(parts)) + b"".join(parts)
         self._ack_owed = False
         self._ack_due = None
         self._unacked_in = 0
-        return self._close(body)
+        return self._close(array_header(len(parts)) + b"".join(parts))
 
     def on_time(self, now: float) -> bool:
         """Do what is due: an Ack, a Ping. Return False if the peer is dead."""
@@ -205,9 +206,9 @@ class Session:
     def _next_entries(self) -> list[RawEntry]:
         """Return what goes into the next frame, numbered."""
         outgoing = self._talk.outgoing
-        if outgoing.must_resend:
+        if outgoing.resend:
             return outgoing.next_resend()
-        room = self._limits.window_records - outgoing.unacked
+        room = self._limits.window_records - outgoing.sent + outgoing.acked
         entries, size = self._talk.outbox.take(BATCH_BYTES, room)
         outgoing.number(entries, size)
         return entries
@@ -216,19 +217,23 @@ class Session:
         """Whether a record may be sent: there is one, and the window is open."""
         if not self._may_send:
             return False
-        outgoing = self._talk.outgoing
-        return outgoing.must_resend or (
-            self._talk.outbox.bytes > 0
-            and outgoing.unacked_bytes < self._limits.window_bytes
-            and outgoing.unacked < self._limits.window_records
+        talk = self._talk
+        outgoing = talk.outgoing
+        if not talk.outbox.bytes:
+            return bool(outgoing.resend)
+        return bool(outgoing.resend) or (
+            outgoing.unacked_bytes < self._limits.window_bytes
+            and outgoing.sent - outgoing.acked < self._limits.window_records
         )
 
     def _close(self, body: bytes) -> bytes:
-        header = HEADER.pack(
-            len(body) + SEALED_OVERHEAD, self._sent_frames, self._talk.received
+        signed = (
+            HEADER.pack(
+                len(body) + SEALED_OVERHEAD, self._sent_frames, self._talk.received
+            )
+            + body
         )
         self._sent_frames += 1
-        signed = header + body
         return signed + self._send_seal.tag(signed)
 
     def _open(self, frame: memoryview) -> list[Any]:
@@ -245,7 +250,8 @@ class Session:
             )
         self._received_frames += 1
         records = self._codec.decode(frame[_BODY_AT:end])
-        self._talk.outgoing.ack(ack)
+        if ack != self._talk.outgoing.acked:
+            self._talk.outgoing.ack(ack)
         return records
 
     def _sort_out(self, records: list[Any]) -> tuple[list[Record], bool]:
@@ -256,6 +262,8 @@ class Session:
         """
         controls = deep = False
         for record in records:
+            if m.is_plain(record):
+                continue
             if not m.well_formed(record):
                 raise ProtocolError("a record of unknown kind or shape")
             kind = record[0]

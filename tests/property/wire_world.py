@@ -161,7 +161,7 @@ class Node:
     def attach(self, end, number, settled, *, dialer):
         self.dial = None
         self.sessions = number
-        self.world.resumed += self.talk.outgoing.must_resend
+        self.world.resumed += bool(self.talk.outgoing.resend)
         self.settle(settled)
         out, back = end.machine.keys()
         sealers = (out, back) if dialer else (back, out)

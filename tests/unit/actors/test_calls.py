@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from clusterkit import GenServer, call, cast, later
+from clusterkit.actors.calls import MOST_QUEUES
 from clusterkit.errors import (
     CallingSelf,
     CallTimeout,
@@ -161,12 +162,20 @@ async def test_timeouts_of_all_lengths_fire_in_their_order():
 
 @virtual
 async def test_an_answered_call_leaves_no_deadline_behind():
-    async with pair(actors={"slow": Slow}) as (a, b):
+    async with pair(actors={"slow": Slow}) as (a, _b):
         for _ in range(100):
             await a.call("slow@b", "read")
         calls = a._runtime.calls
         assert not calls.pending
-        assert not calls._queues
+        assert not any(calls._queues.values())
+
+
+@virtual
+async def test_timeouts_that_are_all_different_leave_nothing_behind():
+    async with pair(actors={"slow": Slow}) as (a, b):
+        for n in range(1000):
+            await a.call("slow@b", "read", timeout=100 + n / 7)
+        assert len(a._runtime.calls._queues) <= MOST_QUEUES
         assert not b._runtime.here.open_calls
 
 

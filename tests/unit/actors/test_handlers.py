@@ -128,6 +128,10 @@ async def optional_keyword(self, a, *, key=1): ...
 async def by_position(self, a, /): ...
 
 
+def takes(handler, count):
+    return handler.least <= count <= handler.most
+
+
 SHORT = {
     no_arguments: {0},
     one: {1},
@@ -143,30 +147,26 @@ SHORT = {
 def test_the_short_way_is_taken_exactly_when_the_arguments_fit(function):
     handler = handler_of(function)
     for count in range(4):
-        record = [m.CALL, "actor", "x", [0] * count, None, 1, 0]
-        assert handler.takes(record) == (count in SHORT[function])
+        assert takes(handler, count) == (count in SHORT[function])
 
 
 @pytest.mark.parametrize("function", SHORT, ids=lambda f: f.__name__)
 def test_the_short_way_and_the_long_one_agree(function):
     handler = handler_of(function)
     for count in range(4):
-        record = [m.CALL, "actor", "x", [0] * count, None, 1, 0]
         try:
             handler.check([0] * count, None)
         except BadArguments:
-            assert not handler.takes(record)
+            assert not takes(handler, count)
         else:
-            assert handler.takes(record)
+            assert takes(handler, count)
 
 
-def test_keywords_never_go_the_short_way():
-    record = [m.CALL, "actor", "x", [], {"a": 1}, 1, 0]
-    assert not handler_of(one).takes(record)
-
-
-def test_a_cast_never_takes_the_short_way_of_a_call():
-    assert not handler_of(no_arguments).takes([m.CAST, "actor", "x", [], None])
+def test_the_short_way_is_for_plain_serial_handlers_of_their_own_kind():
+    assert handler_of(one).short == m.CALL
+    assert Handler(one, "x", is_call=False).short == m.CAST
+    for special in ("concurrent", "cancellable", "bound"):
+        assert Handler(one, "x", is_call=True, **{special: True}).short is None
 
 
 @pytest.mark.parametrize("kwargs", [{1: 2}, {b"a": 1}, {"self": 1}, {"": 1}])

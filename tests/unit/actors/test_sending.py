@@ -219,7 +219,7 @@ def of_an_unknown_class(codec, kind, number=0):
 async def test_a_call_with_a_value_that_cannot_be_built_there_is_answered():
     async with pair(actors={"sink": Sink}) as (a, b):
         link, calls = a.kernel.peers["b"], a._runtime.calls
-        pending = calls.open(link, "sink@b", "echo", 5.0, trio.current_time())
+        pending = calls.open(77, link, "sink", "echo", 5.0, trio.current_time())
         link.post(of_an_unknown_class(a.kernel.codec, m.CALL, pending.id), m.CALL, 0)
         link.wake()
         with pytest.raises(BadArguments, match="unheard-of"):

@@ -32,7 +32,7 @@ def sent(*frames):
 
 def resent(outgoing):
     frames = []
-    while outgoing.must_resend:
+    while outgoing.resend:
         frames.append([about for _, _, about in outgoing.next_resend()])
     return frames
 
@@ -107,7 +107,7 @@ def test_a_peer_that_never_could_have_so_many_is_a_protocol_error(received):
     with pytest.raises(ProtocolError):
         outgoing.resume(received)
     assert remembered(outgoing) == [3, 4, 5]
-    assert not outgoing.must_resend
+    assert not outgoing.resend
 
 
 def test_what_is_not_yet_sent_again_cannot_be_acknowledged():
@@ -227,7 +227,7 @@ class Pair:
     def quiesce(self):
         """Deliver and acknowledge everything that A still has."""
         outgoing = self["a"].outgoing
-        while outgoing.must_resend:
+        while outgoing.resend:
             self.take(outgoing.next_resend())
         self.take(self.send())
         self.ack()
@@ -409,7 +409,7 @@ def everything(talk):
     """Return what a refused agreement must not have changed."""
     return (
         *(talk.incarnation, talk.outgoing.id, talk.incoming, talk.received),
-        *(talk.outgoing.acked, remembered(talk.outgoing), talk.outgoing.must_resend),
+        *(talk.outgoing.acked, remembered(talk.outgoing), talk.outgoing.resend),
         len(talk.outbox),
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, strategies as st
 
 from clusterkit.wire import messages as m
+from clusterkit.wire.codec import holds_undecodable, too_deep
 
 EXAMPLES = {
     m.CALL: ["counter", "add", [1], {"by": 2}, 7, 5_000],
@@ -70,3 +72,37 @@ def test_what_is_no_record_is_refused(record):
 def test_only_the_connections_own_kinds_are_unnumbered():
     unnumbered = {kind for kind in m.FIELDS if kind >= m.UNNUMBERED}
     assert unnumbered == {m.PING, m.PONG, m.BYE}
+
+
+@pytest.mark.parametrize("kind", [m.CALL, m.CAST, m.REPLY], ids=m.NAMES.get)
+@pytest.mark.parametrize("value", [1, None, "x", b"x", {}, {"a": 1, "b": None}])
+def test_calls_casts_and_replies_of_flat_values_are_plain(kind, value):
+    fields = {
+        m.CALL: ["a", "e", [value], None, 7, 0],
+        m.CAST: ["a", "e", [value], None],
+    }
+    assert m.is_plain([kind, *fields.get(kind, [7, value])])
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 40) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=7)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
+)
+ALMOST_RECORDS = st.builds(
+    lambda kind, fields, changes: [kind, *(changes.get(i, f) for i, f in fields)],
+    st.sampled_from(sorted(EXAMPLES)),
+    st.sampled_from([list(enumerate(fields)) for fields in EXAMPLES.values()]),
+    st.dictionaries(st.integers(0, 6), VALUES | st.builds(object), max_size=2),
+)
+
+
+@given(ALMOST_RECORDS | VALUES)
+def test_what_is_plain_is_well_formed_and_needs_no_second_look(record):
+    if m.is_plain(record):
+        assert m.well_formed(record)
+        assert record[m.KIND] in (m.CALL, m.CAST, m.REPLY)
+        assert not too_deep(record, 2)
+        assert holds_undecodable(record) is None
