@@ -208,7 +208,7 @@ class Loop:
                 runtime.reply(origin, record, value)
             except (EncodeError, MessageTooLarge) as error:
                 self._say_unsent(origin, record, error)
-        waiting = origin.outbox.put - origin.outbox.taken
+        waiting = len(origin.outbox.queue)
         if waiting >= GATHER or not self.mailbox.queue:
             origin.flush()
         elif waiting == 1:

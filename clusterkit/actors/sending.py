@@ -96,7 +96,7 @@ class Sending:
                 link = await self._remote_room(link, actor, event)
             outbox = link.outbox
             outbox.append(data, m.CAST, actor)
-            if outbox.put - outbox.taken == 1:  # else the writer is, or will be, awake
+            if len(outbox.queue) == 1:  # else the writer is, or will be, awake
                 link.wake()
         self._casts += 1
         if self._casts % YIELD_EVERY == 0:
@@ -232,7 +232,7 @@ class Sending:
         outbox = link.outbox
         pending.ticket = outbox.append(data, m.CALL, call_id)
         link.interest += 1
-        waiting = outbox.put - outbox.taken
+        waiting = len(outbox.queue)
         if waiting >= GATHER or link.interest == 1:
             link.flush()  # enough for a frame, or nothing else is under way
         elif waiting == 1:

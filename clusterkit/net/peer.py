@@ -167,7 +167,7 @@ class Peer:
         outbox = self.outbox
         return (
             outbox.bytes < self._easy_bytes
-            and outbox.put - outbox.taken < self._easy_messages
+            and len(outbox.queue) < self._easy_messages
             and not self.choked
         )
 

@@ -16,7 +16,7 @@ import msgpack
 
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
 from clusterkit.wire import extensions as ext
-from clusterkit.wire.frame import array_header
+from clusterkit.wire.frame import LONGEST, array_header
 from clusterkit.wire.messages import (
     ARGS,
     CALL,
@@ -88,7 +88,7 @@ class Codec:
             strict_types=True, autoreset=True, default=self._extend
         ).pack
 
-    def encode(self, record: Record, limit: int | None = None) -> bytes:
+    def encode(self, record: Record, limit: int = LONGEST) -> bytes:
         """Return the bytes of `record`.
 
         Args:
@@ -108,12 +108,10 @@ class Codec:
                     check_shape(record[KWARGS], MAX_DEPTH + 1)
                 values = record[ARGS]
             for value in values:
-                kind = type(value)
-                if kind in LEAVES:
-                    continue
                 # Mostly a few leaves or one flat map of them: not worth a call.
-                if kind is not dict or not (
-                    _KEYS.issuperset(map(type, value))
+                if type(value) not in LEAVES and not (
+                    type(value) is dict
+                    and _KEYS.issuperset(map(type, value))
                     and LEAVES.issuperset(map(type, value.values()))
                 ):
                     check_shape(values, MAX_DEPTH + 1)
@@ -121,10 +119,11 @@ class Codec:
             data: bytes = self._pack(record)
         except _PACK_ERRORS as error:
             raise EncodeError(self._blame(record, error)) from error
-        size = len(data)
-        if size > self.max_message or (limit is not None and size > limit):
-            most = self.max_message if limit is None else min(limit, self.max_message)
-            raise MessageTooLarge(f"a message of {size} bytes; the limit is {most}")
+        if len(data) > limit or len(data) > self.max_message:
+            most = min(limit, self.max_message)
+            raise MessageTooLarge(
+                f"a message of {len(data)} bytes; the limit is {most}"
+            )
         return data
 
     def decode(self, body: bytes | memoryview) -> list[Any]:

@@ -114,6 +114,15 @@ LEAVES: Final = frozenset(
 """Types of values with nothing inside."""
 
 
+# Kinds by the types of all their fields, for calls, casts and replies without
+# keyword arguments.
+_PLAIN: Final[dict[tuple[type, ...], int]] = {
+    (int, str, str, list, type(None), int, int): CALL,
+    (int, str, str, list, type(None)): CAST,
+    **{(int, int, kind): REPLY for kind in (*LEAVES, dict)},
+}
+
+
 def is_plain(record: object) -> bool:
     """Say quickly whether nothing about an incoming record needs a second look.
 
@@ -122,31 +131,12 @@ def is_plain(record: object) -> bool:
     """
     if type(record) is not list:
         return False
-    size = len(record)
-    if size == 7:
-        kind, actor, event, values, kwargs, call_id, budget = record
-        fits = kind == CALL and type(call_id) is type(budget) is int
-    elif size == 5:
-        kind, actor, event, values, kwargs = record
-        fits = kind == CAST
-    elif size == 3:
-        kind, call_id, value = record
-        fits = kind == REPLY and type(call_id) is int
-        actor = event = ""
-        values, kwargs = [value], None
-    else:
+    kind = _PLAIN.get(tuple(map(type, record)))
+    if kind is None or kind != record[0]:
         return False
-    if (
-        not fits
-        or kwargs is not None
-        or type(values) is not list
-        or not (type(actor) is type(event) is str)
-    ):
-        return False
-    for value in values:
-        kind = type(value)
-        if kind not in LEAVES and (
-            kind is not dict or not LEAVES.issuperset(map(type, value.values()))
+    for value in record[2:] if kind == REPLY else record[3]:
+        if type(value) not in LEAVES and (
+            type(value) is not dict or not LEAVES.issuperset(map(type, value.values()))
         ):
             return False
     return True

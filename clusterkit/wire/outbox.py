@@ -42,35 +42,33 @@ class Outbox:
     Attributes:
         bytes: Encoded bytes waiting.
         dropped: Casts that the drop-oldest policy has thrown away.
-        put: Ticket of the newest entry.
+        queue: What waits, with places that stand for removed entries.
         taken: Ticket of the newest entry that has left.
         on_room: Called after entries have left, sent or taken back, while
             somebody waits for it.
     """
 
-    __slots__ = ("_gone", "_queue", "bytes", "dropped", "on_room", "put", "taken")
+    __slots__ = ("_gone", "bytes", "dropped", "on_room", "queue", "taken")
 
     def __init__(self) -> None:
-        self._queue: deque[RawEntry] = deque()
+        self.queue: deque[RawEntry] = deque()
         self._gone = 0
         self.bytes = 0
         self.dropped = 0
-        self.put = 0
         self.taken = 0
         self.on_room: Callable[[], None] | None = None
 
     def __len__(self) -> int:
-        return len(self._queue) - self._gone
+        return len(self.queue) - self._gone
 
     def __repr__(self) -> str:
         return f"<Outbox messages={len(self)} bytes={self.bytes}>"
 
     def append(self, data: bytes, kind: int, about: int | str | None) -> int:
         """Queue an entry; return its ticket, for `withdraw`."""
-        self._queue.append((data, kind, about))
+        self.queue.append((data, kind, about))
         self.bytes += len(data)
-        self.put += 1
-        return self.put
+        return self.taken + len(self.queue)
 
     def withdraw(self, ticket: int) -> bool:
         """Take back an entry that was not sent.
@@ -79,7 +77,7 @@ class Outbox:
             Whether it was still here; False means it has left.
         """
         index = ticket - self.taken - 1
-        if index < 0 or self._queue[index] is _GONE:
+        if index < 0 or self.queue[index] is _GONE:
             return False
         self._erase(index)
         self._tidy()
@@ -91,11 +89,11 @@ class Outbox:
         At least one is returned if there is one and `max_records` allows,
         however large it is.
         """
-        queue = self._queue
+        queue = self.queue
         if self.bytes <= max_bytes and len(queue) <= max_records and not self._gone:
             entries, size = list(queue), self.bytes
             queue.clear()
-            self.taken = self.put
+            self.taken += len(entries)
             self.bytes = 0
         else:
             entries, size = self._take_some(max_bytes, max_records)
@@ -108,11 +106,11 @@ class Outbox:
     ) -> tuple[list[RawEntry], int]:
         entries: list[RawEntry] = []
         size = 0
-        while self._queue and len(entries) < max_records:
-            length = len(self._queue[0][0])
+        while self.queue and len(entries) < max_records:
+            length = len(self.queue[0][0])
             if entries and size + length > max_bytes:
                 break
-            entries.append(self._queue.popleft())
+            entries.append(self.queue.popleft())
             self.taken += 1
             size += length
             self._trim()
@@ -145,12 +143,12 @@ class Outbox:
         return (Entry(*entry) for _, entry in self._entries())
 
     def _entries(self) -> Iterator[tuple[int, RawEntry]]:
-        return (pair for pair in enumerate(self._queue) if pair[1] is not _GONE)
+        return (pair for pair in enumerate(self.queue) if pair[1] is not _GONE)
 
     def _erase(self, index: int) -> None:
         # The place stays, so that tickets keep counting places.
-        self.bytes -= len(self._queue[index][0])
-        self._queue[index] = _GONE
+        self.bytes -= len(self.queue[index][0])
+        self.queue[index] = _GONE
         self._gone += 1
 
     def _tidy(self) -> None:
@@ -159,7 +157,7 @@ class Outbox:
             self.on_room()
 
     def _trim(self) -> None:
-        while self._gone and self._queue[0] is _GONE:
-            self._queue.popleft()
+        while self._gone and self.queue[0] is _GONE:
+            self.queue.popleft()
             self._gone -= 1
             self.taken += 1
