@@ -20,6 +20,7 @@ from clusterkit.errors import (
     WrongRing,
 )
 from clusterkit.logs import log
+from clusterkit.net.admission import session_number
 from clusterkit.net.greeter import expect, next_event, open_session, send_all
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
@@ -108,7 +109,7 @@ class Dial:
         challenged = expect(event, Challenged)
         self._check_current()
         self._check_name(challenged)
-        number = max(link.sessions, challenged.sessions) + 1
+        number = session_number(link.sessions, challenged.sessions)
         self.challenged = True
         # No session is left that could deliver, so `received` is final here.
         proof = dialer.prove(

@@ -18,7 +18,7 @@ from clusterkit.names import Address, NodeInfo, node_info
 from clusterkit.net.link import Link
 from clusterkit.net.reception import Reception
 from clusterkit.net.transport import StreamBroken
-from clusterkit.wire.greetings import NONCE_BYTES
+from clusterkit.wire.greetings import COUNTER_LIMIT, NONCE_BYTES
 from clusterkit.wire.handshake import Identity, checked_cookie
 
 if TYPE_CHECKING:
@@ -272,12 +272,16 @@ class Kernel:
             known: The peer's number, as its refusal tells it.
 
         Returns:
-            Whether it was done; not once a link has been up.
+            Whether it was done; not once a link has been up, nor when there
+            is none above it.
         """
         begun = any(link.reconnects >= 0 for link in self.peers.values())
-        if begun or not known.isdecimal() or int(known) < self.me.incarnation:
+        if begun or not known.isdecimal():
             return False
-        self.me = Identity(name=self.me.name, incarnation=int(known) + 1)
+        next_ = int(known) + 1
+        if not self.me.incarnation < next_ < COUNTER_LIMIT:
+            return False
+        self.me = Identity(name=self.me.name, incarnation=next_)
         return True
 
     def reject(self, reason: str, peer: str, address: Address | None) -> None:

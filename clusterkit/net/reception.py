@@ -167,7 +167,7 @@ class Reception:
             link.broke_protocol(error)
             link.ensure_dialling()
             return False
-        link.count_session(session_number(proved))
+        link.count_session(session_number(proved.hello.sessions, proved.sessions))
         link.settle_with(settled)
         link.given_up = None
         link.max_message = min(kernel.config.max_message, proof.max_message)

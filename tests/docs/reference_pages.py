@@ -33,6 +33,8 @@ MADE_BY = "Generated from the code by `python tests/docs/reference_pages.py`; a 
 # Fixed bounds: module, name, unit. They are no knobs, because nobody has had
 # a reason to turn one; each says why it has its value.
 BOUNDS = (
+    ("config", "MIN_MESSAGE", "bytes"),
+    ("config", "MAX_MESSAGE", "bytes"),
     ("names", "MAX_NAME", ""),
     ("wire.greetings", "MAX_GREETING", "bytes"),
     ("wire.greetings", "MAX_TEXT", "bytes"),
