@@ -10,6 +10,7 @@ scheduler pass instead of per message is where the throughput comes from.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from clusterkit.wire.messages import Record
     from clusterkit.wire.outbox import Outbox
     from clusterkit.wire.session import Session
+
+logger = logging.getLogger("clusterkit.net")
 
 DIRECT_BYTES: Final = 64 * 1024
 """More than this waiting is the writer's work, not the sender's."""
@@ -99,8 +102,9 @@ class Connection:
 
         Returns:
             `closed`, `bye`, `dead`, the reason of the `error` if the peer
-            broke the protocol, the text of a broken stream, or what `detach`
-            was given.
+            broke the protocol, `error` if what it sent could not be taken for
+            a fault of ours, the text of a broken stream, or what `detach` was
+            given.
         """
         try:
             with self._scope:
@@ -196,7 +200,11 @@ class Connection:
         self._direct = 0
         for records, size in self.session.receive_data(data, now):
             count += len(records)
-            self._deliver(records, size)
+            try:
+                self._deliver(records, size)
+            except Exception:  # a bug above costs this connection, not the node
+                logger.exception("the records of a frame were not all taken")
+                self.detach("error")
             if self.ended is not None:  # delivering one record closed the link
                 return count
         if self._heard is not None:

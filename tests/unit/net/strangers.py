@@ -5,17 +5,20 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from random import Random
 
+import msgpack
+
 from clusterkit.names import Address
-from clusterkit.net.greeter import next_event, open_session, send_all
-from clusterkit.wire.codec import Codec
-from clusterkit.wire.conversation import Conversations
+from clusterkit.net.greeter import next_event, send_all
+from clusterkit.wire.frame import LENGTH
 from clusterkit.wire.handshake import Dialer, Identity, Resume
+from clusterkit.wire.seal import TAG_BYTES
 
 RNG = Random(0)
+OFFER = Resume(mine=7, fresh=7, other=0, received=0)
 
 
 class Stranger:
-    """A handshake with a node at `host:7022`, step by step, then its frames."""
+    """A handshake with a node at `host:7022`, step by step."""
 
     def __init__(self, stream, name, incarnation, role):
         self.stream = stream
@@ -27,16 +30,19 @@ class Stranger:
         return await next_event(self.stream, self.dialer)
 
     async def prove(self, *, host="evil", port=7022, max_message=1 << 20, ring=""):
-        resume = Resume(mine=7, fresh=7, other=0, received=0)
-        proof = self.dialer.prove(ring, host, port, max_message, resume)
+        proof = self.dialer.prove(ring, host, port, max_message, OFFER)
         await send_all(self.stream, proof)
         return await next_event(self.stream, self.dialer)
 
-    def session(self, config, now):
-        talk = Conversations()
-        return open_session(
-            self.dialer, talk, Codec(config.max_message), config, now, dialer=True
-        ), talk
+    async def say_proof(self, max_message):
+        """Say a proof with a limit that an honest dialer cannot have."""
+        honest = self.dialer.prove("", "evil", 7022, 9_999, OFFER)
+        values = msgpack.unpackb(honest[LENGTH.size : -TAG_BYTES])
+        body = msgpack.packb(values | {"max_message": max_message})
+        frame = LENGTH.pack(len(body) + TAG_BYTES) + body
+        # The MAC does not fit, but what it covers is read before.
+        await send_all(self.stream, frame + bytes(TAG_BYTES))
+        return await next_event(self.stream, self.dialer)
 
 
 @asynccontextmanager

@@ -6,17 +6,17 @@ from random import Random
 
 import msgpack
 import pytest
-import trio
 
+from clusterkit.config import MIN_MESSAGE
 from clusterkit.net.greeter import next_event, send_all
 from clusterkit.net.transport import StreamBroken
 from clusterkit.testing import MemoryNetwork
 from clusterkit.wire.frame import LENGTH
-from clusterkit.wire.greetings import COUNTER_LIMIT, Hello, Proof
-from clusterkit.wire.handshake import Challenged, Refused, Welcomed
+from clusterkit.wire.greetings import COUNTER_LIMIT, Hello
+from clusterkit.wire.handshake import Challenged
+from tests.unit.nodes import on_network, virtual
 
 from .strangers import stranger
-from tests.unit.nodes import on_network, until, virtual
 
 
 async def serves(a, network):
@@ -79,4 +79,18 @@ async def test_a_node_does_not_take_an_incarnation_that_it_could_not_tell():
         assert not a.kernel.outgrow("-1")
         assert a.incarnation == before
         assert a.kernel.outgrow(str(COUNTER_LIMIT - 2))
+        assert await serves(a, network)
+
+
+@pytest.mark.parametrize("role", ["member", "client"])
+@pytest.mark.parametrize("max_message", [0, 8, MIN_MESSAGE - 1])
+@virtual
+async def test_a_peer_that_no_error_could_be_told_to_is_not_let_in(role, max_message):
+    network = MemoryNetwork(Random(0))
+    async with on_network(network, "a") as a:
+        async with stranger(network, "a", role=role) as evil:
+            await evil.hello()
+            with pytest.raises(StreamBroken):
+                await evil.say_proof(max_message)
+        assert a.statistics().rejected == {"protocol": 1}
         assert await serves(a, network)

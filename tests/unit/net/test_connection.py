@@ -1,0 +1,36 @@
+"""One connection: what ends it, and what it does not take along."""
+
+from __future__ import annotations
+
+from clusterkit import GenServer, call, cast
+from clusterkit.events import LinkDown
+from tests.unit.nodes import hearing, pair, until, virtual
+
+
+class Sink(GenServer):
+    def __init__(self):
+        self.got = []
+
+    @cast
+    async def put(self, value):
+        self.got.append(value)
+
+    @call
+    async def read(self):
+        return self.got
+
+
+@virtual
+async def test_a_failure_to_take_a_record_ends_the_connection_not_the_node(caplog):
+    async with pair(actors={"sink": Sink}) as (a, b):
+        observer = b.kernel.observer
+        observer._table = {**observer._table, 9: lambda *_: 1 / 0}
+        async with hearing(b, LinkDown) as heard:
+            a._runtime.post_control(a.kernel.peers["b"], [9, "sink"])
+            await until(lambda: b.kernel.peers["a"].reconnects == 1)
+        assert heard == [LinkDown("a", "error")]
+        assert "ZeroDivisionError" in caplog.text
+        # It is taken, if not in the way it was meant: it does not come again.
+        await a.cast("sink@b", "put", 1)
+        assert await a.call("sink@b", "read") == [1]
+        assert b.kernel.peers["a"].reconnects == 1
