@@ -125,6 +125,10 @@ class Delivery:
             runtime.abandon_calls_of(peer)
             runtime.monitors.forget(peer)
 
+    def owes(self, peer: Peer) -> bool:
+        """Say whether a call of the peer's is open, or a monitor."""
+        return bool(peer.open_calls) or self._runtime.monitors.held_by(peer)
+
     def peer_left(self, peer: Peer) -> None:
         """Treat the peer's calls as given up."""
         self._runtime.abandon_calls_of(peer)

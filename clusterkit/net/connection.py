@@ -161,15 +161,23 @@ class Connection:
             await heard.wait()
         return heard.is_set()
 
-    async def finish(self) -> None:
-        """Say Bye, wait until it is on its way, and end."""
-        if self.ended is not None:
-            return
+    def leave(self) -> trio.Event:
+        """Say Bye; what is queued from here on is not sent on this connection.
+
+        Returns:
+            What is set when all is written, or the connection has ended.
+        """
         if self._idle is None:
             self._idle = trio.Event()
             self.session.say_bye()
             self.wake()
-        await self._idle.wait()
+        return self._idle
+
+    async def finish(self) -> None:
+        """Say Bye, wait until it is on its way, and end."""
+        if self.ended is not None:
+            return
+        await self.leave().wait()
         self.detach("bye")
 
     async def _read(self) -> None:

@@ -308,6 +308,8 @@ class Kernel:
         """Say Bye on links that nobody needs; they are dialled anew on demand."""
         for link in self.peers.values():
             if link.idle(self.config.idle_close) and link.connection is not None:
+                # At once: a call sent before the task runs would be given up.
+                link.connection.leave()
                 self.spawn(link.connection.finish)
 
     async def _accept_all(self, listener: Listener) -> None:

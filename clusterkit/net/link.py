@@ -49,7 +49,8 @@ class Link(Peer):
         dial: The attempt under way.
         dialled: Whether the present session was dialled by this side.
         reconnects: Sessions after the first.
-        parted: Whether the peer said Bye: it is not dialled just to be kept.
+        parted: Whether either side said Bye: the peer is not dialled just to
+            be kept.
     """
 
     def __init__(self, name: str, kernel: Kernel, address: Address | None) -> None:
@@ -100,11 +101,14 @@ class Link(Peer):
         """Whether an established link has carried nothing for so long.
 
         That is for the dialler to say: the other side may need it, too, and
-        then dials; if both could close it, neither could keep it.
+        then dials; if both could close it, neither could keep it. A link on
+        which the peer waits for something from here is not idle.
         """
         if self.connection is None or self.wanted or not self.dialled:
             return False
-        return trio.current_time() - self.connection.session.active >= seconds
+        if trio.current_time() - self.connection.session.active < seconds:
+            return False
+        return not self._kernel.observer.owes(self)
 
     def wake(self) -> None:
         """Have what is queued sent soon; dial if there is no connection."""
@@ -274,7 +278,7 @@ class Link(Peer):
             return  # replaced, given up, or closed on purpose
         self.connection = None
         self.parted = reason == "bye"
-        if self.parted:
+        if connection.session.peer_left:  # our own Bye gives up nothing of its
             self.outbox.remove(lambda entry: entry[1] not in GOES_ON)
             self._kernel.observer.peer_left(self)
         if trio.current_time() - self._began >= STEADY:

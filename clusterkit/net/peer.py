@@ -46,6 +46,10 @@ class Observer(Protocol):
         """The peer has had no session for `down_after`, or is gone for good."""
         ...
 
+    def owes(self, peer: Peer) -> bool:
+        """Say whether the peer waits for an answer, or for the end of an actor."""
+        ...
+
     def peer_left(self, peer: Peer) -> None:
         """The peer said Bye: it waits for no answers."""
         ...

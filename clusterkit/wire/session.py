@@ -90,6 +90,7 @@ class Session:
         self._sent_frames = 0
         self._received_frames = 0
         self._may_send = speaks_first
+        self._leaving = False
         # One of each kind at most, so a peer that pings and never reads the
         # answers cannot make them pile up.
         self._controls: dict[int, bytes] = {}
@@ -176,7 +177,13 @@ class Session:
         self._say([m.PING, self._pings])
 
     def say_bye(self) -> None:
-        """Queue a Bye: this side will not come back for now."""
+        """Queue a Bye: this side will not come back for now.
+
+        No numbered record follows it. The peer would take one and then hear,
+        all the same, that nobody waits for its answer; what is not sent yet
+        stays in the outbox.
+        """
+        self._leaving = True
         self._say([m.BYE])
 
     @property
@@ -214,7 +221,7 @@ class Session:
 
     def _may_take(self) -> bool:
         """Whether a record may be sent: there is one, and the window is open."""
-        if not self._may_send:
+        if not self._may_send or self._leaving:
             return False
         outgoing = self._talk.outgoing
         return outgoing.must_resend or (
