@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from clusterkit.actors.faults import from_fault
-from clusterkit.errors import MailboxFull, NodeDown, NoSuchActor
+from clusterkit.errors import ClusterError, MailboxFull, NodeDown, NoSuchActor
 from clusterkit.events import Refused, Undelivered
 from clusterkit.logs import log
 from clusterkit.net.peer import count_casts
 from clusterkit.wire import messages as m
+from clusterkit.wire.codec import too_large
 
 if TYPE_CHECKING:
     from clusterkit.actors.process import Process
@@ -93,10 +94,14 @@ class Delivery:
         runtime = self._runtime
         for entry in settled.dropped:
             if entry.kind == m.CALL:
-                self._fail(peer, entry.about, "not sent")
+                self._fail(peer, entry.about, self._down(peer, "not sent"))
         for entry in settled.lost:
             if entry.kind == m.CALL:
-                self._fail(peer, entry.about, "unknown")
+                self._fail(peer, entry.about, self._down(peer, "unknown"))
+        for entry in settled.too_large:
+            if entry.kind == m.CALL:
+                error = too_large(len(entry.data), peer.max_message)
+                self._fail(peer, entry.about, error)
         if settled.peer_is_new:
             # What was sent earlier may have been run, but its reply is gone.
             runtime.calls.fail_all(
@@ -118,7 +123,7 @@ class Delivery:
         """Fail what waits for a peer; take its unsent calls back."""
         runtime = self._runtime
         for entry in peer.outbox.remove(lambda entry: entry[1] == m.CALL):
-            self._fail(peer, entry.about, "not sent")
+            self._fail(peer, entry.about, self._down(peer, "not sent"))
         runtime.calls.fail_all(peer, lambda: self._down(peer, "unknown"))
         runtime.monitors.lost(peer)
         if peer.role == "client":
@@ -137,9 +142,9 @@ class Delivery:
         """Publish an event."""
         self._runtime.notify(event)
 
-    def _fail(self, peer: Peer, call_id: Any, outcome: str) -> None:
+    def _fail(self, peer: Peer, call_id: Any, error: ClusterError) -> None:
         if call_id in self._runtime.calls.pending:
-            self._runtime.calls.fail(call_id, peer, self._down(peer, outcome))
+            self._runtime.calls.fail(call_id, peer, error)
 
     def _down(self, peer: Peer, outcome: str) -> NodeDown:
         return NodeDown(f"{peer.name} went down ({outcome})", outcome)

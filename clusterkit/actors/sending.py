@@ -20,6 +20,7 @@ from clusterkit.errors import (
 )
 from clusterkit.net.peer import UNSENT_BYTES, UNSENT_MESSAGES
 from clusterkit.wire import messages as m
+from clusterkit.wire.codec import too_large
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,6 +95,8 @@ class Sending:
             data = runtime.kernel.codec.encode(record, link.max_message)
             if not link.at_ease:
                 link = await self._remote_room(link, actor, event)
+                if len(data) > link.max_message:  # known only since it is up
+                    raise too_large(len(data), link.max_message)
             outbox = link.outbox
             idle = not outbox.bytes  # else the writer is awake, or will be
             outbox.append(data, m.CAST, actor)

@@ -149,7 +149,6 @@ class Dial:
         number: int,
     ) -> None:
         kernel, link = self._kernel, self._link
-        link.max_message = min(kernel.config.max_message, welcomed.welcome.max_message)
         try:
             settled = link.talk.conclude(welcomed.welcome, challenged.incarnation)
         except ProtocolError as error:
@@ -165,6 +164,7 @@ class Dial:
             dialer=True,
         )
         link.settle_with(settled)
+        link.take_limit(welcomed.welcome.max_message)
         early = dialer.trailing_data()
         link.attach(stream, session, number, early, dialled=True)
 

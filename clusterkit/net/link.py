@@ -21,13 +21,13 @@ from clusterkit.net.connection import Connection
 from clusterkit.net.dialling import Dial, Verdict
 from clusterkit.net.peer import LinkStatistics, Peer
 from clusterkit.wire import messages as m
+from clusterkit.wire.conversation import Settled
 from clusterkit.wire.outbox import GOES_ON
 
 if TYPE_CHECKING:
     from clusterkit.names import Address
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.transport import Stream
-    from clusterkit.wire.conversation import Settled
     from clusterkit.wire.session import Session
 
 logger = logging.getLogger("clusterkit.net")
@@ -193,6 +193,19 @@ class Link(Peer):
         """Note the number of the newest session; older Proofs are stale now."""
         self.sessions = number
         self._kernel.sessions = max(self._kernel.sessions, number)
+
+    def take_limit(self, theirs: int) -> None:
+        """Take note of what the peer accepts; give up what is queued above it.
+
+        A peer that is not up is written to under our own limit. One such
+        message would end every session, since it would come again in the
+        next. Nothing that was sent is above: a life keeps its limit.
+        """
+        limit = min(self._config.max_message, theirs)
+        before, self.max_message = self.max_message, limit
+        if limit < before:
+            large = self.outbox.remove(lambda entry: len(entry[0]) > limit)
+            self.settle_with(Settled(too_large=large))
 
     def settle_with(self, settled: Settled) -> None:
         """Account for what the two conversations could not carry over."""

@@ -221,14 +221,14 @@ class Peer:
             # Chokes are of the peer's conversation: a new one begins clear.
             self.choked.clear()
             self.unpark()
-        if settled.peer_is_new or settled.lost or settled.dropped:
+        if settled.peer_is_new or settled.lost or settled.dropped or settled.too_large:
             observer.settled(self, settled)
 
 
 def count_casts(settled: Settled) -> dict[str, int]:
     """Return how many casts were lost, by actor."""
     counts: dict[str, int] = {}
-    for entry in [*settled.lost, *settled.dropped]:
+    for entry in [*settled.lost, *settled.dropped, *settled.too_large]:
         if entry.kind == CAST:
             counts[str(entry.about)] = counts.get(str(entry.about), 0) + 1
     return counts

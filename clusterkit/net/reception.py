@@ -170,7 +170,7 @@ class Reception:
         link.count_session(session_number(proved.hello.sessions, proved.sessions))
         link.settle_with(settled)
         link.given_up = None
-        link.max_message = min(kernel.config.max_message, proof.max_message)
+        link.take_limit(proof.max_message)
         link.address = Address(proof.host, proof.port)
         welcome = self._welcome(listener, resume)
         # A fresh connection's buffer takes a kilobyte; if it does not, the

@@ -108,7 +108,7 @@ class Codec:
         size = len(data)
         if size > self.max_message or (limit is not None and size > limit):
             most = self.max_message if limit is None else min(limit, self.max_message)
-            raise MessageTooLarge(f"a message of {size} bytes; the limit is {most}")
+            raise too_large(size, most)
         return data
 
     def decode(self, body: bytes | memoryview) -> list[Any]:
@@ -221,6 +221,11 @@ class Codec:
             return f"key {key!r} is not str, bytes or int"
         reason = self._fault_of(key)
         return None if reason is None else f"key {key!r}: {reason}"
+
+
+def too_large(size: int, limit: int) -> MessageTooLarge:
+    """Return the error for a message of `size` bytes where `limit` are taken."""
+    return MessageTooLarge(f"a message of {size} bytes; the limit is {limit}")
 
 
 def check_shape(value: Any, room: int = MAX_DEPTH) -> None:
