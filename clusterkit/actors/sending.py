@@ -57,6 +57,8 @@ class Sending:
     ) -> Any:
         """Call an actor; see `ActorRef.call`."""
         runtime = self._runtime
+        # Else one from a cancelled scope would be sent before it is withdrawn.
+        await trio.lowlevel.checkpoint_if_cancelled()
         if timeout is None:
             timeout = runtime.config.call_timeout
         elif not timeout >= 0:
@@ -125,10 +127,12 @@ class Sending:
             return
         link = runtime.kernel.route(node)
         data = runtime.kernel.codec.encode(record, link.max_message)
-        if actor in link.choked:
-            raise self._full(f"{actor}@{node}", event)
-        if link.full:
-            link.make_room(wait=False)
+        if not link.at_ease:
+            self._expect_not_given_up(link)
+            if actor in link.choked:
+                raise self._full(f"{actor}@{node}", event)
+            if link.full:
+                link.make_room(wait=False)
         link.post(data, m.CAST, actor)
         link.wake()
 
@@ -210,6 +214,12 @@ class Sending:
         if link.down or link.given_up is not None:
             raise NodeDown(f"{link.name} is down", outcome="not sent")
 
+    def _expect_not_given_up(self, link: Link) -> None:
+        """Raise NodeDown if nothing will be sent on a link any more."""
+        if link.given_up is not None:
+            text = f"{link.name} is down: the link was given up ({link.given_up})"
+            raise NodeDown(text, outcome="not sent")
+
     def _present(self, link: Link) -> Link:
         """Return the link that stands for the node now, after a wait."""
         return self._runtime.kernel.route(link.name) if link.gone else link
@@ -280,10 +290,15 @@ class Sending:
 
         Returns:
             The link, which may be another after the wait.
+
+        Raises:
+            NodeDown: The link was given up; it is not tried any more.
+            MailboxFull, OutboxFull: There was no room in time.
         """
         with trio.move_on_after(self._runtime.config.busy_wait):
             while True:
                 link = self._present(link)
+                self._expect_not_given_up(link)
                 if actor in link.choked:
                     await link.change()
                 elif link.full and not link.make_room(wait=True):

@@ -44,7 +44,6 @@ class Link(Peer):
         pinned: Whether the link is kept up with nothing to send.
         sessions: Number of the last session, as both sides count them.
         down: Whether there has been no session for `down_after`.
-        given_up: Why the link is not tried any more, None if it is.
         failure: Why the last dial failed, None after a success.
         dial: The attempt under way.
         dialled: Whether the present session was dialled by this side.
@@ -59,7 +58,7 @@ class Link(Peer):
         self.pinned = False
         self.sessions = kernel.sessions
         self.down = False
-        self.given_up: str | None = None
+        self._given_up: str | None = None
         self.failure: ClusterError | None = None
         self.dial: Dial | None = None
         self.dialled = False
@@ -77,6 +76,17 @@ class Link(Peer):
         )
         self._broke_at: int | None = None
         self._changed = trio.lowlevel.ParkingLot()
+
+    @property
+    def given_up(self) -> str | None:
+        """Why the link is not tried any more, None if it is."""
+        return self._given_up
+
+    @given_up.setter
+    def given_up(self, reason: str | None) -> None:
+        # What a sender asks anyway is `at_ease`: it never is on such a link.
+        self._given_up = reason
+        self._easy_bytes = self._usual_easy_bytes if reason is None else 0
 
     @property
     def state(self) -> str:

@@ -120,7 +120,8 @@ class Peer:
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
         self._config = config
-        self._easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
+        self._usual_easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
+        self._easy_bytes = self._usual_easy_bytes
         self._easy_messages = min(UNSENT_MESSAGES, config.outbox_messages)
         # The least demanding of those who wait for room.
         self._low_bytes = self._low_messages = 0
