@@ -117,7 +117,9 @@ class Config:
     either bound messages are refused."""
 
     inbound_calls: int = 10_000
-    """Unanswered calls held per peer; one more is answered `busy`."""
+    """Unanswered calls held per peer; one more is answered `busy`. So is
+    every call while the outbox to the peer is full: it does not take its
+    answers."""
 
     refused_interval: float = 1.0
     """Least time between two notices to a sender of refused casts."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from clusterkit.wire.messages import Record
 
 logger = logging.getLogger("clusterkit.actors")
+
+_TOO_MANY: Final = "too many calls of this node wait"
+_UNREAD: Final = "its answers to this node wait"
+_FULL: Final = "its mailbox is full"
 
 
 class Delivery:
@@ -158,10 +162,15 @@ class Delivery:
                 peer, record, NoSuchActor(f"no actor {name!r} runs on {runtime.name}")
             )
             return
-        busy = len(peer.open_calls) >= runtime.config.inbound_calls
-        if busy or (process.mailbox.full and not self._under_pressure(process, peer)):
-            what = "too many calls of this node wait" if busy else "its mailbox is full"
-            runtime.refuse_call(peer, record, MailboxFull(what))
+        if len(peer.open_calls) >= runtime.config.inbound_calls:
+            runtime.refuse_call(peer, record, MailboxFull(_TOO_MANY))
+            return
+        if peer.outbox.bytes and peer.full:
+            # Answers are never refused by an outbox; so what leads to them is.
+            runtime.refuse_call(peer, record, MailboxFull(_UNREAD))
+            return
+        if process.mailbox.full and not self._under_pressure(process, peer):
+            runtime.refuse_call(peer, record, MailboxFull(_FULL))
             return
         peer.open_calls[record[m.CALL_ID]] = record
         budget = record[m.BUDGET]
