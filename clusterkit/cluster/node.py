@@ -51,7 +51,9 @@ class NodeStatistics:
         undelivered: Casts that may not have arrived, by peer.
         refused: Casts that a full mailbox refused, by peer.
         foreign_gossip: Ring messages of other rings, ignored.
-        rejected: Refused frames and handshakes, by reason.
+        rejected: Refused frames and handshakes, by reason: `cookie`, `ring`,
+            `name`, `incarnation`, `given_up`, `version`, `seal`, `size`,
+            `timeout`, `protocol`.
         handshakes: Handshakes under way.
         loop_lag: The longest the event loop was held lately, in seconds.
     """

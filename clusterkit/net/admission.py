@@ -31,9 +31,13 @@ def ring_objection(ring: str, proved: Proved) -> Objection | None:
 
 
 def name_objection(me: Identity, proved: Proved) -> Objection | None:
-    """Refuse a member that bears our own name, or that listens nowhere."""
+    """Refuse a member that bears our own name.
+
+    Raises:
+        ProtocolError: It listens nowhere, as only a client may.
+    """
     if not proved.proof.host or not proved.proof.port:
-        return Objection("address", "a member listens somewhere")
+        raise ProtocolError("a member listens somewhere")
     if proved.hello.name != me.name:
         return None
     if proved.hello.incarnation == me.incarnation:

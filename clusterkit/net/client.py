@@ -13,9 +13,9 @@ import trio
 
 from clusterkit.errors import NodeDown, ProtocolError, WrongCookie, WrongNode
 from clusterkit.net.connection import Connection
-from clusterkit.net.dialling import refusal_error
 from clusterkit.net.greeter import expect, next_event, open_session, send_all
 from clusterkit.net.peer import Peer
+from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.greetings import NONCE_BYTES
 from clusterkit.wire.handshake import (

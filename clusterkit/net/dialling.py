@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import trio
 
 from clusterkit.errors import (
-    ClusterError,
     LinkError,
-    NameTaken,
     NodeDown,
     ProtocolError,
-    VersionRefused,
     WrongCookie,
     WrongNode,
-    WrongRing,
 )
-from clusterkit.logs import log
 from clusterkit.net.admission import session_number
 from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.refusals import log_refusal, refusal_error
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
 
 if TYPE_CHECKING:
+    from clusterkit.errors import ClusterError
     from clusterkit.names import Address
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.link import Link
     from clusterkit.net.transport import Stream
-
-logger = logging.getLogger("clusterkit.net")
 
 
 class Verdict(Enum):
@@ -178,13 +172,17 @@ class Dial:
             raise NodeDown(f"{wanted} answers with an older incarnation")
 
     def _failed(self, error: Exception) -> Verdict:
-        link = self._link
-        if isinstance(error, ProtocolError):
-            self._kernel.reject(error.reason, link.name, link.address)
-        if isinstance(error, LinkError) and not isinstance(error, ProtocolError):
-            link.failure = error
-        elif isinstance(error, ProtocolError) and error.reason == "cookie":
+        link, kernel = self._link, self._kernel
+        if isinstance(error, ProtocolError) and error.reason == "cookie":
+            kernel.refused(link.name, "cookie", address=link.address)
             link.failure = WrongCookie(f"{link.name} has another cookie")
+        elif isinstance(error, ProtocolError):
+            kernel.reject(error.reason, link.name, link.address)
+            link.failure = NodeDown(f"{link.name}: {error}", outcome="not sent")
+        elif isinstance(error, WrongNode):
+            self._report(error, "name", str(error))
+        elif isinstance(error, LinkError):
+            link.failure = error
         else:
             link.failure = NodeDown(f"{link.name}: {error}", outcome="not sent")
         return Verdict.FAILED
@@ -197,29 +195,13 @@ class Dial:
         outgrown = refused.authentic and refused.reason == "incarnation"
         if outgrown and self._kernel.outgrow(refused.detail):
             return Verdict.AGAIN
-        self._link.failure = refusal_error(self._link.name, refused)
-        log(
-            logger,
-            logging.WARNING,
-            "link_refused",
-            peer=self._link.name,
-            address=self._link.address,
-            reason=refused.reason,
-            type="INVALID_CHECKSUM" if refused.reason == "cookie" else None,
-            detail=refused.detail or None,
-        )
+        error = refusal_error(self._link.name, refused)
+        self._report(error, refused.reason, refused.detail)
         return Verdict.FAILED
 
-
-def refusal_error(peer: str, refused: Refused) -> ClusterError:
-    """Return the error that a refusal means to the dialer's user."""
-    reason, detail = refused.reason, refused.detail
-    if reason == "cookie":
-        return WrongCookie(f"{peer} refused the cookie; both ends need the same one")
-    if reason == "version":
-        return VersionRefused(f"{peer} refused: {detail}")
-    if refused.authentic and reason == "ring":
-        return WrongRing(f"{peer} is in ring {detail!r}")
-    if refused.authentic and reason == "name":
-        return NameTaken(detail)
-    return NodeDown(f"{peer} refused: {reason} {detail}".rstrip(), outcome="not sent")
+    def _report(self, error: ClusterError, reason: str, detail: str) -> None:
+        """Keep why the peer is not reached; log it if that is news."""
+        link = self._link
+        if repr(error) != repr(link.failure):
+            log_refusal(link.name, reason, detail, address=link.address)
+        link.failure = error

@@ -17,6 +17,7 @@ from clusterkit.logs import log
 from clusterkit.names import Address, NodeInfo, node_info
 from clusterkit.net.link import Link
 from clusterkit.net.reception import Reception
+from clusterkit.net.refusals import log_refusal
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.greetings import COUNTER_LIMIT, NONCE_BYTES
 from clusterkit.wire.handshake import Identity, checked_cookie
@@ -295,6 +296,13 @@ class Kernel:
             address=address,
             reason=reason,
         )
+
+    def refused(
+        self, peer: str, reason: str, detail: str = "", *, address: object
+    ) -> None:
+        """Count and log that a peer's link was refused here."""
+        self.rejected[reason] += 1
+        log_refusal(peer, reason, detail, address=address)
 
     def nonce(self) -> bytes:
         """Return 32 unpredictable bytes."""

@@ -29,6 +29,15 @@ class Stranger:
         await send_all(self.stream, self.dialer.hello(sessions))
         return await next_event(self.stream, self.dialer)
 
+    async def greet_in(self, versions):
+        """Say a hello of these versions."""
+        values = {"kind": "hello", "versions": versions, "role": "member"}
+        values |= {"name": self.dialer.me.name, "incarnation": 5, "sessions": 0}
+        body = msgpack.packb(values | {"nonce": bytes(32)})
+        self.dialer.hello()
+        await send_all(self.stream, LENGTH.pack(len(body)) + body)
+        return await next_event(self.stream, self.dialer)
+
     async def prove(self, *, host="evil", port=7022, max_message=1 << 20, ring=""):
         proof = self.dialer.prove(ring, host, port, max_message, OFFER)
         await send_all(self.stream, proof)
