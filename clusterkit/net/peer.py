@@ -227,9 +227,14 @@ class Peer:
 
 
 def count_casts(settled: Settled) -> dict[str, int]:
-    """Return how many casts were lost, by actor."""
+    """Return how many casts were lost, by actor.
+
+    Those of the node's own actors, whose names begin with `_`, are no loss:
+    the ring says its news again.
+    """
     counts: dict[str, int] = {}
     for entry in [*settled.lost, *settled.dropped, *settled.too_large]:
-        if entry.kind == CAST:
-            counts[str(entry.about)] = counts.get(str(entry.about), 0) + 1
+        actor = str(entry.about)
+        if entry.kind == CAST and not actor.startswith("_"):
+            counts[actor] = counts.get(actor, 0) + 1
     return counts
