@@ -104,7 +104,6 @@ class Peer:
         open_calls: Calls from it that are not answered yet, by id. Compared
             by identity: a restarted peer may use an id again.
         interest: Calls and monitors of ours that wait for something from it.
-        undecodable: Casts from it that were dropped for a bad value.
     """
 
     role = "member"

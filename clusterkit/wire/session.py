@@ -69,7 +69,6 @@ class Session:
         heard: When the last byte came.
         active: When the last numbered record came or went.
         peer_left: Whether the peer said Bye.
-        undecodable: Casts dropped because a value could not be built.
     """
 
     def __init__(
@@ -102,7 +101,6 @@ class Session:
         self._pinged = now
         self.heard = self.active = now
         self.peer_left = False
-        self.undecodable = 0
 
     def __repr__(self) -> str:
         return (
@@ -298,7 +296,7 @@ class Session:
         if record[0] in (m.REPLY, m.FAULT):
             # The call has ended, and its caller must learn of it.
             return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
-        self.undecodable += 1
+        self._codec.undecodable += 1
         return None
 
 
