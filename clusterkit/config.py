@@ -66,11 +66,13 @@ class Config:
     """How long the loser of simultaneous dials waits for the other's."""
 
     ping_after: float = 1.0
-    """A Ping is sent after this long without a byte from the peer."""
+    """A Ping is sent after this long without a byte from the peer. The end
+    that was dialled, which hears the other's Pings, waits twice as long, but
+    at most until halfway to `dead_after`."""
 
     dead_after: float = 3.0
     """A session without a byte for this long is dead (half-open, paused).
-    Keep it above twice `ping_after`."""
+    At least twice `ping_after`."""
 
     down_after: float = 2.0
     """A peer without a session for this long is down: pending calls fail,
