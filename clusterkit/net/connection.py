@@ -154,7 +154,9 @@ class Connection:
 
     async def probe(self, patience: float) -> bool:
         """Ping the peer; say whether any byte came within `patience` seconds."""
-        self._heard = heard = trio.Event()
+        heard = self._heard
+        if heard is None or heard.is_set():  # else another waits on it, too
+            heard = self._heard = trio.Event()
         self.session.say_ping()
         self.flush()
         with trio.move_on_after(patience):

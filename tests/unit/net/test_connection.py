@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import trio
+
 from clusterkit import GenServer, call, cast
 from clusterkit.events import LinkDown
 from tests.unit.nodes import hearing, pair, until, virtual
@@ -34,3 +36,22 @@ async def test_a_failure_to_take_a_record_ends_the_connection_not_the_node(caplo
         await a.cast("sink@b", "put", 1)
         assert await a.call("sink@b", "read") == [1]
         assert b.kernel.peers["a"].reconnects == 1
+
+
+@virtual
+async def test_every_probe_hears_the_answer():
+    async with pair() as (a, _):
+        answers = []
+
+        async def probe():
+            connection = a.kernel.peers["b"].connection
+            answers.append(await connection.probe(0.5))
+
+        for _ in range(2):  # once answered, it can be asked anew
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(probe)
+        assert answers == [True] * 6
+        a.network.partition({"a"}, {"b"})
+        await probe()
+        assert answers[6:] == [False]
