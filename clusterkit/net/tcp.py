@@ -97,6 +97,8 @@ class TcpListener:
     async def accept(self) -> tuple[TcpStream, str]:
         """Return the next connection and the peer's host."""
         while True:
+            # Before, not after: cancelled there, it would lose a connection.
+            await trio.lowlevel.checkpoint()
             try:
                 sock, peer = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -110,7 +112,6 @@ class TcpListener:
                 # deaf.
                 await trio.sleep(_ACCEPT_PAUSE)
             else:
-                await trio.lowlevel.checkpoint()
                 with suppress(OSError):  # gone again already: accept the next
                     return _stream(sock), peer[0]
 

@@ -214,3 +214,19 @@ async def test_a_cancelled_connect_leaves_no_socket_open():
         assert scope.cancelled_caught
         for sock in kept:
             sock.close()
+
+
+async def test_an_accept_that_is_cancelled_loses_no_connection():
+    transport = TcpTransport()
+    listener = await transport.listen(HERE)
+    ours = await transport.connect(listener.address)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await listener.accept()
+    assert scope.cancelled_caught
+    with trio.fail_after(20):
+        theirs, _ = await listener.accept()
+        ours.send_nowait(b"still there")
+        assert await theirs.receive() == b"still there"
+    for end in (ours, theirs, listener):
+        end.close()
