@@ -49,6 +49,7 @@ BOUNDS = (
     ("net.peer", "UNSENT_MESSAGES", ""),
     ("net.link", "STEADY", "s"),
     ("net.reception", "PROBE", "s"),
+    ("net.tcp", "STAGGER", "s"),
     ("actors.sending", "YIELD_EVERY", ""),
     ("actors.loop", "TURN_MESSAGES", ""),
     ("actors.loop", "TURN_SECONDS", "s"),
