@@ -199,6 +199,17 @@ class Link(Peer):
         self.unpark()
         self._changed.unpark_all()
 
+    def not_replaced(self, *, was_up: bool) -> None:
+        """Go on without a connection after one that was to take over did not.
+
+        Args:
+            was_up: Whether another was detached for it.
+        """
+        if was_up:
+            self._say_down("replaced")
+        self.unpark()
+        self.ensure_dialling()
+
     def count_session(self, number: int) -> None:
         """Note the number of the newest session; older Proofs are stale now."""
         self.sessions = number

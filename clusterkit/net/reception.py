@@ -149,14 +149,15 @@ class Reception:
     ) -> bool:
         """Detach, agree, welcome, attach: without an await in between."""
         kernel, proof = self._kernel, proved.proof
+        was_up = link.connection is not None
         link.detach("replaced")
         try:
             resume, settled = link.talk.accept(
                 proof, proved.hello.incarnation, kernel.fresh_id()
             )
         except ProtocolError as error:
+            link.not_replaced(was_up=was_up)
             link.broke_protocol(error)
-            link.ensure_dialling()
             return False
         link.count_session(session_number(proved.hello.sessions, proved.sessions))
         link.settle_with(settled)
@@ -167,7 +168,7 @@ class Reception:
         # A fresh connection's buffer takes a kilobyte; if it does not, the
         # connection is no good and the dialer tries another.
         if not _write_all(stream, welcome):
-            link.ensure_dialling()
+            link.not_replaced(was_up=was_up)
             return False
         session = self._session(listener, link)
         link.attach(stream, session, link.sessions, dialled=False)

@@ -38,8 +38,8 @@ class Stranger:
         await send_all(self.stream, LENGTH.pack(len(body)) + body)
         return await next_event(self.stream, self.dialer)
 
-    async def prove(self, *, host="evil", port=7022, max_message=1 << 20, ring=""):
-        proof = self.dialer.prove(ring, host, port, max_message, OFFER)
+    async def prove(self, *, host="evil", port=7022, offer=OFFER):
+        proof = self.dialer.prove("", host, port, 1 << 20, offer)
         await send_all(self.stream, proof)
         return await next_event(self.stream, self.dialer)
 

@@ -8,13 +8,14 @@ import msgpack
 import pytest
 
 from clusterkit.config import MIN_MESSAGE
+from clusterkit.events import LinkDown, LinkUp
 from clusterkit.net.greeter import next_event, send_all
 from clusterkit.net.transport import StreamBroken
 from clusterkit.testing import MemoryNetwork
 from clusterkit.wire.frame import LENGTH
 from clusterkit.wire.greetings import COUNTER_LIMIT, Hello
-from clusterkit.wire.handshake import Challenged
-from tests.unit.nodes import on_network, virtual
+from clusterkit.wire.handshake import Challenged, Resume
+from tests.unit.nodes import hearing, on_network, virtual
 
 from .strangers import stranger
 
@@ -94,3 +95,19 @@ async def test_a_peer_that_no_error_could_be_told_to_is_not_let_in(role, max_mes
                 await evil.say_proof(max_message)
         assert a.statistics().rejected == {"protocol": 1}
         assert await serves(a, network)
+
+
+@virtual
+async def test_a_takeover_that_fails_says_that_the_old_connection_is_gone():
+    network = MemoryNetwork(Random(0))
+    async with on_network(network, "a") as a, hearing(a, LinkUp, LinkDown) as heard:
+        async with stranger(network, "a") as first, stranger(network, "a") as second:
+            await first.hello()
+            ours = (await first.prove()).welcome.mine
+            await second.hello(1)
+            with pytest.raises(StreamBroken):  # it has what was never sent
+                await second.prove(
+                    offer=Resume(mine=7, fresh=8, other=ours, received=9)
+                )
+        assert heard == [LinkUp("evil", "evil:7022"), LinkDown("evil", "replaced")]
+        assert a.statistics().rejected == {"protocol": 1}
