@@ -35,10 +35,6 @@ YIELD_EVERY: Final = 64
 eighths of the throughput; never lets one actor starve the node."""
 
 
-MOST_BUDGET: Final = 1e9
-"""Seconds above which a call carries no budget: the field has 64 bits."""
-
-
 class Sending:
     """Sends for the actors of a node, and for whoever else holds a `ClusterNode`."""
 
@@ -240,8 +236,6 @@ class Sending:
             now = trio.current_time()
             to = f"{actor}@{link.name}"
             pending = runtime.calls.open(link, to, event, timeout, now)
-            # Beyond what a peer could wait for anyway, no budget is as good.
-            budget_ms = max(1, int(timeout * 1000)) if timeout < MOST_BUDGET else 0
             record = [
                 m.CALL,
                 actor,
@@ -249,7 +243,7 @@ class Sending:
                 list(args),
                 kwargs or None,
                 pending.id,
-                budget_ms,
+                m.budget_ms(timeout),
             ]
             try:
                 data = runtime.kernel.codec.encode(record, link.max_message)

@@ -130,8 +130,8 @@ class Client:
         if node.lost is not None:
             raise NodeDown(f"the connection to {node.name} is lost", "not sent")
         pending = self.calls.open(node, "", event, timeout, trio.current_time())
-        budget_ms = 0 if timeout == inf else max(1, int(timeout * 1000))
-        record = [m.CALL, NAME, event, [], values, pending.id, budget_ms]
+        budget = m.budget_ms(timeout)
+        record = [m.CALL, NAME, event, [], values, pending.id, budget]
         try:
             data = self._codec.encode(record, node.max_message)
         except ClusterError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from clusterkit.wire import messages as m
@@ -70,3 +72,22 @@ def test_what_is_no_record_is_refused(record):
 def test_only_the_connections_own_kinds_are_unnumbered():
     unnumbered = {kind for kind in m.FIELDS if kind >= m.UNNUMBERED}
     assert unnumbered == {m.PING, m.PONG, m.BYE}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "budget"),
+    [
+        (0.0, 1),
+        (0.0004, 1),
+        (1.5, 1_500),
+        (1e9, 0),
+        (1e20, 0),
+        (math.inf, 0),
+    ],
+)
+def test_a_budget_is_in_ms_and_0_where_there_is_none(timeout, budget):
+    assert m.budget_ms(timeout) == budget
+
+
+def test_the_longest_budget_fits_into_its_field():
+    assert m.budget_ms(math.nextafter(m.MOST_BUDGET, 0)) < 2**64
