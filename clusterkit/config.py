@@ -8,12 +8,19 @@ bytes, unless the name says otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Final, Literal
 
 from clusterkit.errors import ConfigError
 
 KIB = 1024
 MIB = 1024 * 1024
+
+MIN_MESSAGE: Final = 4 * KIB
+"""Least `max_message`, of a node and of its peers: whatever goes wrong with a
+message, the answer that says so must fit."""
+
+MAX_MESSAGE: Final = 2048 * MIB
+"""Greatest `max_message`: a frame's length has 32 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +34,7 @@ class Config:
     max_message: int = 16 * MIB
     """Largest encoded message accepted from a peer, announced to it in the
     handshake. A larger one is `MessageTooLarge` at the sender. Memory per
-    peer while one arrives is about twice this."""
+    peer while one arrives is about twice this. From 4 KiB to 2 GiB."""
 
     dial_timeout: float = 0.5
     """How long one attempt to connect and shake hands may take. Raise it
@@ -59,11 +66,13 @@ class Config:
     """How long the loser of simultaneous dials waits for the other's."""
 
     ping_after: float = 1.0
-    """A Ping is sent after this long without a byte from the peer."""
+    """A Ping is sent after this long without a byte from the peer. The end
+    that was dialled, which hears the other's Pings, waits twice as long, but
+    at most until halfway to `dead_after`."""
 
     dead_after: float = 3.0
     """A session without a byte for this long is dead (half-open, paused).
-    Keep it above twice `ping_after`."""
+    At least twice `ping_after`."""
 
     down_after: float = 2.0
     """A peer without a session for this long is down: pending calls fail,
@@ -110,7 +119,9 @@ class Config:
     either bound messages are refused."""
 
     inbound_calls: int = 10_000
-    """Unanswered calls held per peer; one more is answered `busy`."""
+    """Unanswered calls held per peer; one more is answered `busy`. So is
+    every call while the outbox to the peer is full: it does not take its
+    answers."""
 
     refused_interval: float = 1.0
     """Least time between two notices to a sender of refused casts."""
@@ -136,10 +147,28 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, str) and not value > 0:
-                raise ConfigError(f"{field.name} must be above 0, not {value!r}")
+            if field.type in _NUMBERS:
+                _check_number(field.name, getattr(self, field.name), field.type)
+        if not MIN_MESSAGE <= self.max_message <= MAX_MESSAGE:
+            raise ConfigError(f"max_message is {MIN_MESSAGE} to {MAX_MESSAGE} bytes")
+        if not self.backoff_first <= self.backoff_cap <= self.backoff_long_cap:
+            raise ConfigError(
+                "backoff_first must not exceed backoff_cap, nor that backoff_long_cap"
+            )
         if self.dead_after < 2 * self.ping_after:
             raise ConfigError("dead_after must be at least twice ping_after")
         if self.outbox_policy not in {"wait", "raise", "drop_oldest"}:
             raise ConfigError(f"no outbox_policy is called {self.outbox_policy!r}")
+
+
+# By annotation, which is text here.
+_NUMBERS: Final = {"int": (int,), "float": (int, float)}
+
+
+def _check_number(name: str, value: object, kind: str) -> None:
+    """Refuse what is no number of that kind above 0; NaN is not above it."""
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS[kind]):
+        what = "a whole number" if kind == "int" else "a number"
+        raise ConfigError(f"{name} must be {what}, not {value!r}")
+    if not value > 0:
+        raise ConfigError(f"{name} must be above 0, not {value!r}")

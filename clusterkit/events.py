@@ -48,7 +48,9 @@ class LinkGivenUp(Event):
 class Undelivered(Event):
     """Casts were given to a process that ended before it acknowledged them.
 
-    `n` casts to `actor` on `peer` may or may not have arrived.
+    `n` casts to `actor` on `peer` may or may not have arrived. Those that
+    waited for a node which, once it was up, turned out to take no message so
+    large, are among them; they have not.
     """
 
     peer: str

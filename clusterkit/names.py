@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any, NamedTuple
 
 from clusterkit.errors import ConfigError
@@ -18,6 +19,9 @@ MAX_NAME = 128
 
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}")
 _HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,255}")
+_ADDRESS = re.compile(
+    r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:]+))(?::(?P<port>[0-9]{0,5}))?"
+)
 
 
 def check_name(name: object, what: str = "name") -> str:
@@ -74,18 +78,32 @@ class Address(NamedTuple):
     def parse(cls, text: str, *, default_port: int | None = None) -> Address:
         """Read `host:port`; the port may be absent if there is a default.
 
+        An IPv6 host stands in brackets; without a port it need not.
+
         Raises:
             ConfigError: The text has no host or no valid port.
         """
-        host, colon, port = text.rpartition(":")
-        if not colon or text.endswith("]"):
-            host, port = text, ""
-        host = host.removeprefix("[").removesuffix("]")
+        if default_port is not None and _is_ipv6(text):
+            return cls(text, default_port)
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
+            raise ConfigError(
+                f"{text!r} is not host:port, nor [host]:port as for IPv6: [::1]:7022"
+            )
+        host, port = match["ipv6"] or match["host"], match["port"]
         if not port and default_port is not None:
             return cls(check_host(host), default_port)
-        if not port.isascii() or not port.isdigit():
+        if not port:
             raise ConfigError(f"{text!r} is not host:port")
         return cls(check_host(host), check_port(int(port)))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from clusterkit.actors.faults import from_fault
-from clusterkit.errors import MailboxFull, NodeDown, NoSuchActor
+from clusterkit.errors import ClusterError, MailboxFull, NodeDown, NoSuchActor
 from clusterkit.events import Refused, Undelivered
 from clusterkit.logs import log
 from clusterkit.net.peer import count_casts
 from clusterkit.wire import messages as m
+from clusterkit.wire.codec import too_large
 
 if TYPE_CHECKING:
     from clusterkit.actors.process import Process
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from clusterkit.wire.messages import Record
 
 logger = logging.getLogger("clusterkit.actors")
+
+_TOO_MANY: Final = "too many calls of this node wait"
+_UNREAD: Final = "its answers to this node wait"
+_FULL: Final = "its mailbox is full"
 
 
 class Delivery:
@@ -84,7 +89,9 @@ class Delivery:
                 continue
             deadline = inf
             if kind == m.CALL:
-                if len(peer.open_calls) >= runtime.config.inbound_calls:
+                if len(peer.open_calls) >= runtime.config.inbound_calls or (
+                    peer.outbox.bytes and peer.full
+                ):
                     self._too_many(peer, record)
                     continue
                 peer.open_calls[record[5]] = record
@@ -100,10 +107,14 @@ class Delivery:
         runtime = self._runtime
         for entry in settled.dropped:
             if entry.kind == m.CALL:
-                self._fail(peer, entry.about, "not sent")
+                self._fail(peer, entry.about, self._down(peer, "not sent"))
         for entry in settled.lost:
             if entry.kind == m.CALL:
-                self._fail(peer, entry.about, "unknown")
+                self._fail(peer, entry.about, self._down(peer, "unknown"))
+        for entry in settled.too_large:
+            if entry.kind == m.CALL:
+                error = too_large(len(entry.data), peer.max_message)
+                self._fail(peer, entry.about, error)
         if settled.peer_is_new:
             # What was sent earlier may have been run, but its reply is gone.
             runtime.calls.fail_all(
@@ -125,12 +136,16 @@ class Delivery:
         """Fail what waits for a peer; take its unsent calls back."""
         runtime = self._runtime
         for entry in peer.outbox.remove(lambda entry: entry[1] == m.CALL):
-            self._fail(peer, entry.about, "not sent")
+            self._fail(peer, entry.about, self._down(peer, "not sent"))
         runtime.calls.fail_all(peer, lambda: self._down(peer, "unknown"))
         runtime.monitors.lost(peer)
         if peer.role == "client":
             runtime.abandon_calls_of(peer)
             runtime.monitors.forget(peer)
+
+    def owes(self, peer: Peer) -> bool:
+        """Say whether a call of the peer's is open, or a monitor."""
+        return bool(peer.open_calls) or self._runtime.monitors.held_by(peer)
 
     def peer_left(self, peer: Peer) -> None:
         """Treat the peer's calls as given up."""
@@ -140,9 +155,9 @@ class Delivery:
         """Publish an event."""
         self._runtime.notify(event)
 
-    def _fail(self, peer: Peer, call_id: Any, outcome: str) -> None:
+    def _fail(self, peer: Peer, call_id: Any, error: ClusterError) -> None:
         if call_id in self._runtime.calls.pending:
-            self._runtime.calls.fail(call_id, peer, self._down(peer, outcome))
+            self._runtime.calls.fail(call_id, peer, error)
 
     def _down(self, peer: Peer, outcome: str) -> NodeDown:
         return NodeDown(f"{peer.name} went down ({outcome})", outcome)
@@ -157,8 +172,13 @@ class Delivery:
         runtime.refuse_call(peer, record, NoSuchActor(what))
 
     def _too_many(self, peer: Peer, record: Record) -> None:
-        what = "too many calls of this node wait"
-        self._runtime.refuse_call(peer, record, MailboxFull(what))
+        """Refuse a call of a peer that has too much open already.
+
+        Answers are never refused by an outbox; so what leads to them is.
+        """
+        many = len(peer.open_calls) >= self._runtime.config.inbound_calls
+        error = MailboxFull(_TOO_MANY if many else _UNREAD)
+        self._runtime.refuse_call(peer, record, error)
 
     def _under_pressure(self, process: Process, peer: Peer) -> bool:
         """Choke a sender to a full mailbox; say whether this one still fits."""
@@ -172,8 +192,7 @@ class Delivery:
     def _refuse(self, process: Process, peer: Peer, record: Record) -> None:
         """Answer a refused call; count a cast, and tell its sender in a while."""
         if record[m.KIND] == m.CALL:
-            error = MailboxFull("its mailbox is full")
-            self._runtime.refuse_call(peer, record, error)
+            self._runtime.refuse_call(peer, record, MailboxFull(_FULL))
             return
         process.dropped += 1
         if process.mailbox.refused is None:

@@ -107,6 +107,14 @@ class Monitors:
             if held_on is peer and ticket <= peer.outbox.taken:
                 self.fire(peer, monitor, "noconnection")
 
+    def held_by(self, peer: Any) -> bool:
+        """Say whether a peer monitors an actor of this node."""
+        return any(
+            origin is peer
+            for watchers in self._theirs.values()
+            for origin, _ in watchers
+        )
+
     def forget(self, peer: Any) -> None:
         """A peer has lost its own monitors: drop what it held here."""
         for actor, watchers in list(self._theirs.items()):

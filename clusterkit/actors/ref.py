@@ -99,8 +99,9 @@ class ActorRef(Generic[S]):
             whether the handler ran.
 
         Cancellation:
-            A queued call is taken back; a running handler is cancelled only
-            if it is declared cancellable.
+            From a scope that is cancelled already nothing is sent. A queued
+            call is taken back; a running handler is cancelled only if it is
+            declared cancellable.
         """
         return self._runtime.call(
             self.node, self.name, handler.event, args, kwargs, self._timeout
@@ -117,6 +118,7 @@ class ActorRef(Generic[S]):
         Raises:
             MailboxFull: The mailbox stayed full for `busy_wait` seconds.
             OutboxFull: The outbox did, or its policy is `raise`.
+            NodeDown: The link to the node was given up (`LinkGivenUp`).
             NodeUnknown, EncodeError, MessageTooLarge: Nothing was sent.
 
         Guarantees:
@@ -137,6 +139,7 @@ class ActorRef(Generic[S]):
         Raises:
             MailboxFull: The actor's mailbox is full.
             OutboxFull: The outbox to its node is.
+            NodeDown: The link to the node was given up (`LinkGivenUp`).
             NodeUnknown, EncodeError, MessageTooLarge: Nothing was sent.
         """
         self._runtime.cast_nowait(self.node, self.name, handler.event, args, kwargs)

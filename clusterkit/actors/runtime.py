@@ -29,6 +29,7 @@ from clusterkit.errors import (
     MessageTooLarge,
     NodeDown,
     NoSuchActor,
+    RemoteFault,
 )
 from clusterkit.names import split_target
 from clusterkit.wire import messages as m
@@ -255,14 +256,18 @@ class Runtime:
         peer.wake()
 
     def _send_fault(self, origin: Origin, call_id: int, error: BaseException) -> None:
-        """Send an error; if it cannot travel, less of it."""
-        for most in (None, 256):
+        """Send an error; if it cannot travel, less of it; in the end, that there is one.
+
+        Never raises: that would be in the middle of what a peer has sent. The
+        last form fits into the least that a peer may accept.
+        """
+        for most in (None, 256, 0):
             try:
                 self._send_details(origin, call_id, *to_fault(error, most=most))
             except (EncodeError, MessageTooLarge):
                 continue
             return
-        self._send_details(origin, call_id, *to_fault(error, most=0))
+        self._send_details(origin, call_id, RemoteFault.code, ["Unsendable", ""])
 
     def _send_details(
         self, origin: Origin, call_id: int, code: str, details: list[Any]

@@ -19,6 +19,7 @@ from clusterkit.errors import (
 )
 from clusterkit.net.peer import GATHER, UNSENT_BYTES, UNSENT_MESSAGES
 from clusterkit.wire import messages as m
+from clusterkit.wire.codec import too_large
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 YIELD_EVERY: Final = 64
 """A sender of casts lets others run this often. Once per cast costs seven
 eighths of the throughput; never lets one actor starve the node."""
-
-
-MOST_BUDGET: Final = 1e9
-"""Seconds above which a call carries no budget: the field has 64 bits."""
 
 
 class Sending:
@@ -55,6 +52,7 @@ class Sending:
     ) -> Any:
         """Call an actor; see `ActorRef.call`."""
         runtime = self._runtime
+        # Else one from a cancelled scope would be sent before it is withdrawn.
         await trio.lowlevel.checkpoint_if_cancelled()
         if timeout is None:
             timeout = runtime.config.call_timeout
@@ -94,6 +92,8 @@ class Sending:
             data = runtime.encode(record, link.max_message)
             if not link.at_ease:
                 link = await self._remote_room(link, actor, event)
+                if len(data) > link.max_message:  # known only since it is up
+                    raise too_large(len(data), link.max_message)
             outbox = link.outbox
             outbox.append(data, m.CAST, actor)
             if len(outbox.queue) == 1:  # else the writer is, or will be, awake
@@ -121,10 +121,12 @@ class Sending:
             return
         link = runtime.route(node)
         data = runtime.encode(record, link.max_message)
-        if actor in link.choked:
-            raise self._full(f"{actor}@{node}", event)
-        if link.full:
-            link.make_room(wait=False)
+        if not link.at_ease:
+            self._expect_not_given_up(link)
+            if actor in link.choked:
+                raise self._full(f"{actor}@{node}", event)
+            if link.full:
+                link.make_room(wait=False)
         link.post(data, m.CAST, actor)
         link.wake()
 
@@ -204,6 +206,12 @@ class Sending:
         if link.down or link.given_up is not None:
             raise NodeDown(f"{link.name} is down", outcome="not sent")
 
+    def _expect_not_given_up(self, link: Link) -> None:
+        """Raise NodeDown if nothing will be sent on a link any more."""
+        if link.given_up is not None:
+            text = f"{link.name} is down: the link was given up ({link.given_up})"
+            raise NodeDown(text, outcome="not sent")
+
     def _present(self, link: Link) -> Link:
         """Return the link that stands for the node now, after a wait."""
         return self._runtime.route(link.name) if link.gone else link
@@ -222,10 +230,9 @@ class Sending:
             self._expect_up(link)
         calls = runtime.calls
         calls.last_id = call_id = calls.last_id + 1
-        # Beyond what a peer could wait for anyway, no budget is as good.
-        budget_ms = max(1, int(timeout * 1000)) if timeout < MOST_BUDGET else 0
+        budget = m.budget_ms(timeout)
         data = runtime.encode(
-            [m.CALL, actor, event, list(args), kwargs or None, call_id, budget_ms],
+            [m.CALL, actor, event, list(args), kwargs or None, call_id, budget],
             link.max_message,
         )
         pending = calls.open(call_id, link, actor, event, timeout, runtime.now())
@@ -263,10 +270,15 @@ class Sending:
 
         Returns:
             The link, which may be another after the wait.
+
+        Raises:
+            NodeDown: The link was given up; it is not tried any more.
+            MailboxFull, OutboxFull: There was no room in time.
         """
         with trio.move_on_after(self._runtime.config.busy_wait):
             while True:
                 link = self._present(link)
+                self._expect_not_given_up(link)
                 if actor in link.choked:
                     await link.change()
                 elif link.full and not link.make_room(wait=True):

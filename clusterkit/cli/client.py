@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -54,6 +55,7 @@ class Destination:
         timeout: Seconds for connecting, and for each command.
         transport: Makes the stream.
         config: Bounds and times of the connection.
+        rng: Source of nonces and ids; unpredictable unless in a simulation.
     """
 
     address: Address
@@ -62,6 +64,7 @@ class Destination:
     timeout: float = 5.0
     transport: Transport = field(default_factory=TcpTransport)
     config: Config = field(default_factory=Config)
+    rng: Random = field(default_factory=SystemRandom, repr=False)
 
 
 class Client:
@@ -127,8 +130,8 @@ class Client:
         if node.lost is not None:
             raise NodeDown(f"the connection to {node.name} is lost", "not sent")
         self.calls.last_id = call_id = self.calls.last_id + 1
-        budget_ms = 0 if timeout == inf else max(1, int(timeout * 1000))
-        record = [m.CALL, NAME, event, [], values, call_id, budget_ms]
+        budget = m.budget_ms(timeout)
+        record = [m.CALL, NAME, event, [], values, call_id, budget]
         data = self._codec.encode(record, node.max_message)
         now = trio.current_time()
         pending = self.calls.open(call_id, node, "", event, timeout, now)
@@ -184,6 +187,7 @@ async def open_client(to: Destination) -> AsyncIterator[Client]:
                 to.transport,
                 codec,
                 to.config,
+                to.rng,
                 lambda _, records: client.deliver(records),
                 expected=to.instance,
             ) as client.node:

@@ -136,6 +136,7 @@ class Meetings:
                 kernel.transport,
                 kernel.codec,
                 kernel.config,
+                kernel.rng,
                 lambda *_: None,
                 expected=node.id,
             ):

@@ -50,8 +50,13 @@ class NodeStatistics:
         late_replies: Answers dropped because their caller had given up.
         undelivered: Casts that may not have arrived, by peer.
         refused: Casts that a full mailbox refused, by peer.
+        unknown_casts: Casts to actors that this node does not run, dropped.
+        undecodable: Casts from peers with a value that could not be built
+            here, dropped.
         foreign_gossip: Ring messages of other rings, ignored.
-        rejected: Refused frames and handshakes, by reason.
+        rejected: Refused frames and handshakes, by reason: `cookie`, `ring`,
+            `name`, `incarnation`, `given_up`, `version`, `seal`, `size`,
+            `timeout`, `protocol`.
         handshakes: Handshakes under way.
         loop_lag: The longest the event loop was held lately, in seconds.
     """
@@ -62,6 +67,8 @@ class NodeStatistics:
     late_replies: int
     undelivered: dict[str, int]
     refused: dict[str, int]
+    unknown_casts: int
+    undecodable: int
     foreign_gossip: int
     rejected: dict[str, int]
     handshakes: int
@@ -204,6 +211,8 @@ class ClusterNode(Reach):
             late_replies=runtime.late_replies + runtime.calls.late,
             undelivered=dict(runtime.delivery.undelivered),
             refused=dict(runtime.delivery.refused),
+            unknown_casts=runtime.delivery.unknown_casts,
+            undecodable=kernel.codec.undecodable,
             foreign_gossip=self.gossip.ignored.get("foreign", 0),
             rejected=dict(kernel.rejected),
             handshakes=kernel.reception.under_way,

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from clusterkit.errors import ProtocolError
+from clusterkit.wire.greetings import COUNTER_LIMIT
+
 if TYPE_CHECKING:
     from clusterkit.net.link import Link
     from clusterkit.wire.handshake import Identity, Proved
@@ -28,9 +31,13 @@ def ring_objection(ring: str, proved: Proved) -> Objection | None:
 
 
 def name_objection(me: Identity, proved: Proved) -> Objection | None:
-    """Refuse a member that bears our own name, or that listens nowhere."""
+    """Refuse a member that bears our own name.
+
+    Raises:
+        ProtocolError: It listens nowhere, as only a client may.
+    """
     if not proved.proof.host or not proved.proof.port:
-        return Objection("address", "a member listens somewhere")
+        raise ProtocolError("a member listens somewhere")
     if proved.hello.name != me.name:
         return None
     if proved.hello.incarnation == me.incarnation:
@@ -43,6 +50,9 @@ def link_objection(me: Identity, link: Link, proved: Proved) -> Objection | None
 
     In the order of decision: an incarnation below the known one, a session
     agreed before a newer one began, a tie that is ours by name.
+
+    Raises:
+        ProtocolError: There is no number left for the session.
     """
     hello = proved.hello
     known = link.talk.incarnation
@@ -50,13 +60,24 @@ def link_objection(me: Identity, link: Link, proved: Proved) -> Objection | None
         return Objection("incarnation", str(known))
     if link.given_up is not None and hello.incarnation == known:
         return Objection("given_up", link.given_up)
-    if link.sessions >= session_number(proved):
+    if link.sessions >= session_number(hello.sessions, proved.sessions):
         return Objection("stale")
     if link.dial is not None and link.dial.challenged and me.name < hello.name:
         return Objection("tie")
     return None
 
 
-def session_number(proved: Proved) -> int:
-    """Return the number the new session gets on both sides."""
-    return max(proved.hello.sessions, proved.sessions) + 1
+def session_number(dialer: int, listener: int) -> int:
+    """Return the number that the new session gets on both sides.
+
+    Args:
+        dialer: Number of the last session as the Hello says.
+        listener: The same as the Challenge says.
+
+    Raises:
+        ProtocolError: It could not be told to anybody.
+    """
+    number = max(dialer, listener) + 1
+    if number >= COUNTER_LIMIT:
+        raise ProtocolError("the session numbers are used up")
+    return number

@@ -6,7 +6,6 @@ asked for dies with its connection.
 
 from __future__ import annotations
 
-import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,9 @@ import trio
 
 from clusterkit.errors import NodeDown, ProtocolError, WrongCookie, WrongNode
 from clusterkit.net.connection import Connection
-from clusterkit.net.dialling import refusal_error
 from clusterkit.net.greeter import expect, next_event, open_session, send_all
 from clusterkit.net.peer import Peer
+from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.greetings import NONCE_BYTES
 from clusterkit.wire.handshake import (
@@ -29,6 +28,7 @@ from clusterkit.wire.handshake import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+    from random import Random
 
     from clusterkit.config import Config
     from clusterkit.names import Address
@@ -61,6 +61,7 @@ async def connect_as_client(
     transport: Transport,
     codec: Codec,
     config: Config,
+    rng: Random,
     deliver: Callable[[ServingNode, list[Record]], None],
     *,
     expected: str | None = None,
@@ -73,6 +74,7 @@ async def connect_as_client(
         transport: Makes the stream.
         codec: Encodes and decodes records.
         config: Bounds and times.
+        rng: Source of the nonce and of ids; as for `Kernel`.
         deliver: Gets what the node sends.
         expected: The name that must answer, None for whoever does.
 
@@ -86,14 +88,14 @@ async def connect_as_client(
         VersionRefused: No common protocol version.
     """
     me = Identity(
-        name=f"client-{secrets.token_hex(4)}",
-        incarnation=secrets.randbits(63),
+        name=f"client-{rng.getrandbits(32):08x}",
+        incarnation=rng.getrandbits(63),
         role="client",
     )
     refused: Refused | None = None
     for cookie in cookies:
-        dialer = Dialer(me, cookie, secrets.token_bytes(NONCE_BYTES), expected)
-        met = await _meet(address, dialer, transport, codec, config)
+        dialer = Dialer(me, cookie, rng.randbytes(NONCE_BYTES), expected)
+        met = await _meet(address, dialer, transport, codec, config, rng)
         if not isinstance(met, Refused):
             async with _carried(*met, deliver) as node:
                 yield node
@@ -111,6 +113,7 @@ async def _meet(
     transport: Transport,
     codec: Codec,
     config: Config,
+    rng: Random,
 ) -> tuple[Stream, ServingNode, Session] | Refused:
     """Connect and shake hands."""
     try:
@@ -118,7 +121,7 @@ async def _meet(
     except StreamBroken as error:
         raise NodeDown(str(error), outcome="not sent") from error
     try:
-        met = await _shake(stream, address, dialer, codec, config)
+        met = await _shake(stream, address, dialer, codec, config, rng)
     except StreamBroken as error:
         stream.close()
         raise NodeDown(f"{address}: {error}", outcome="not sent") from error
@@ -137,7 +140,12 @@ async def _meet(
 
 
 async def _shake(
-    stream: Stream, address: Address, dialer: Dialer, codec: Codec, config: Config
+    stream: Stream,
+    address: Address,
+    dialer: Dialer,
+    codec: Codec,
+    config: Config,
+    rng: Random,
 ) -> tuple[ServingNode, Session] | Refused:
     await send_all(stream, dialer.hello())
     event = await next_event(stream, dialer)
@@ -149,7 +157,7 @@ async def _shake(
             f"{challenged.name} answers at {address}, not {dialer.expected}"
         )
     node = ServingNode(challenged.name, config)
-    offer = node.talk.offer(secrets.randbits(64) or 1)
+    offer = node.talk.offer(rng.getrandbits(64) or 1)
     await send_all(stream, dialer.prove("", "", 0, config.max_message, offer))
     event = await next_event(stream, dialer)
     if isinstance(event, Refused):

@@ -10,6 +10,7 @@ scheduler pass instead of per message is where the throughput comes from.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from clusterkit.wire.messages import Record
     from clusterkit.wire.outbox import Outbox
     from clusterkit.wire.session import Session
+
+logger = logging.getLogger("clusterkit.net")
 
 DIRECT_BYTES: Final = 64 * 1024
 """More than this waiting is the writer's work, not the sender's."""
@@ -102,8 +105,9 @@ class Connection:
 
         Returns:
             `closed`, `bye`, `dead`, the reason of the `error` if the peer
-            broke the protocol, the text of a broken stream, or what `detach`
-            was given.
+            broke the protocol, `error` if what it sent could not be taken for
+            a fault of ours, the text of a broken stream, or what `detach` was
+            given.
         """
         try:
             with self._scope:
@@ -155,22 +159,32 @@ class Connection:
 
     async def probe(self, patience: float) -> bool:
         """Ping the peer; say whether any byte came within `patience` seconds."""
-        self._heard = heard = trio.Event()
+        heard = self._heard
+        if heard is None or heard.is_set():  # else another waits on it, too
+            heard = self._heard = trio.Event()
         self.session.say_ping()
         self.flush()
         with trio.move_on_after(patience):
             await heard.wait()
         return heard.is_set()
 
-    async def finish(self) -> None:
-        """Say Bye, wait until it is on its way, and end."""
-        if self.ended is not None:
-            return
+    def leave(self) -> trio.Event:
+        """Say Bye; what is queued from here on is not sent on this connection.
+
+        Returns:
+            What is set when all is written, or the connection has ended.
+        """
         if self._idle is None:
             self._idle = trio.Event()
             self.session.say_bye()
             self.wake()
-        await self._idle.wait()
+        return self._idle
+
+    async def finish(self) -> None:
+        """Say Bye, wait until it is on its way, and end."""
+        if self.ended is not None:
+            return
+        await self.leave().wait()
         self.detach("bye")
 
     async def _read(self) -> None:
@@ -201,7 +215,11 @@ class Connection:
         self._direct = 0
         for records, size in session.receive_data(data, self._now()):
             count += len(records)
-            self._deliver(records, size)
+            try:
+                self._deliver(records, size)
+            except Exception:  # a bug above costs this connection, not the node
+                logger.exception("the records of a frame were not all taken")
+                self.detach("error")
             if self.ended is not None:  # delivering one record closed the link
                 return count
         if self._heard is not None:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import trio
 
 from clusterkit.errors import (
-    ClusterError,
     LinkError,
-    NameTaken,
     NodeDown,
     ProtocolError,
-    VersionRefused,
     WrongCookie,
     WrongNode,
-    WrongRing,
 )
-from clusterkit.logs import log
+from clusterkit.net.admission import session_number
 from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.refusals import log_refusal, refusal_error
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
 
 if TYPE_CHECKING:
+    from clusterkit.errors import ClusterError
     from clusterkit.names import Address
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.link import Link
     from clusterkit.net.transport import Stream
-
-logger = logging.getLogger("clusterkit.net")
 
 
 class Verdict(Enum):
@@ -108,7 +103,7 @@ class Dial:
         challenged = expect(event, Challenged)
         self._check_current()
         self._check_name(challenged)
-        number = max(link.sessions, challenged.sessions) + 1
+        number = session_number(link.sessions, challenged.sessions)
         self.challenged = True
         # No session is left that could deliver, so `received` is final here.
         proof = dialer.prove(
@@ -148,7 +143,6 @@ class Dial:
         number: int,
     ) -> None:
         kernel, link = self._kernel, self._link
-        link.max_message = min(kernel.config.max_message, welcomed.welcome.max_message)
         try:
             settled = link.talk.conclude(welcomed.welcome, challenged.incarnation)
         except ProtocolError as error:
@@ -164,6 +158,7 @@ class Dial:
             dialer=True,
         )
         link.settle_with(settled)
+        link.take_limit(welcomed.welcome.max_message)
         early = dialer.trailing_data()
         link.attach(stream, session, number, early, dialled=True)
 
@@ -177,13 +172,17 @@ class Dial:
             raise NodeDown(f"{wanted} answers with an older incarnation")
 
     def _failed(self, error: Exception) -> Verdict:
-        link = self._link
-        if isinstance(error, ProtocolError):
-            self._kernel.reject(error.reason, link.name, link.address)
-        if isinstance(error, LinkError) and not isinstance(error, ProtocolError):
-            link.failure = error
-        elif isinstance(error, ProtocolError) and error.reason == "cookie":
+        link, kernel = self._link, self._kernel
+        if isinstance(error, ProtocolError) and error.reason == "cookie":
+            kernel.refused(link.name, "cookie", address=link.address)
             link.failure = WrongCookie(f"{link.name} has another cookie")
+        elif isinstance(error, ProtocolError):
+            kernel.reject(error.reason, link.name, link.address)
+            link.failure = NodeDown(f"{link.name}: {error}", outcome="not sent")
+        elif isinstance(error, WrongNode):
+            self._report(error, "name", str(error))
+        elif isinstance(error, LinkError):
+            link.failure = error
         else:
             link.failure = NodeDown(f"{link.name}: {error}", outcome="not sent")
         return Verdict.FAILED
@@ -196,29 +195,13 @@ class Dial:
         outgrown = refused.authentic and refused.reason == "incarnation"
         if outgrown and self._kernel.outgrow(refused.detail):
             return Verdict.AGAIN
-        self._link.failure = refusal_error(self._link.name, refused)
-        log(
-            logger,
-            logging.WARNING,
-            "link_refused",
-            peer=self._link.name,
-            address=self._link.address,
-            reason=refused.reason,
-            type="INVALID_CHECKSUM" if refused.reason == "cookie" else None,
-            detail=refused.detail or None,
-        )
+        error = refusal_error(self._link.name, refused)
+        self._report(error, refused.reason, refused.detail)
         return Verdict.FAILED
 
-
-def refusal_error(peer: str, refused: Refused) -> ClusterError:
-    """Return the error that a refusal means to the dialer's user."""
-    reason, detail = refused.reason, refused.detail
-    if reason == "cookie":
-        return WrongCookie(f"{peer} refused the cookie; both ends need the same one")
-    if reason == "version":
-        return VersionRefused(f"{peer} refused: {detail}")
-    if refused.authentic and reason == "ring":
-        return WrongRing(f"{peer} is in ring {detail!r}")
-    if refused.authentic and reason == "name":
-        return NameTaken(detail)
-    return NodeDown(f"{peer} refused: {reason} {detail}".rstrip(), outcome="not sent")
+    def _report(self, error: ClusterError, reason: str, detail: str) -> None:
+        """Keep why the peer is not reached; log it if that is news."""
+        link = self._link
+        if repr(error) != repr(link.failure):
+            log_refusal(link.name, reason, detail, address=link.address)
+        link.failure = error

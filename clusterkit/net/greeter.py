@@ -81,11 +81,19 @@ def open_session(
             window_records=config.window_records,
             ack_delay=config.ack_delay,
             ack_bytes=config.ack_bytes,
-            # One side's Pings and the answers keep both informed; the other
-            # pings only when they stay away.
-            ping_after=config.ping_after * (1 if dialer else 2),
+            ping_after=config.ping_after if dialer else _late_ping(config),
             dead_after=config.dead_after,
         ),
         now,
         speaks_first=dialer,
     )
+
+
+def _late_ping(config: Config) -> float:
+    """Return after how much silence the end that was dialled pings.
+
+    The dialer's Pings and the answers keep both informed. The other pings
+    only when they stay away, but early enough to hear an answer.
+    """
+    halfway = (config.ping_after + config.dead_after) / 2
+    return min(2 * config.ping_after, halfway)

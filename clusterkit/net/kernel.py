@@ -17,8 +17,9 @@ from clusterkit.logs import log
 from clusterkit.names import Address, NodeInfo, node_info
 from clusterkit.net.link import Link
 from clusterkit.net.reception import Reception
+from clusterkit.net.refusals import log_refusal
 from clusterkit.net.transport import StreamBroken
-from clusterkit.wire.greetings import NONCE_BYTES
+from clusterkit.wire.greetings import COUNTER_LIMIT, NONCE_BYTES
 from clusterkit.wire.handshake import Identity, checked_cookie
 
 if TYPE_CHECKING:
@@ -272,12 +273,16 @@ class Kernel:
             known: The peer's number, as its refusal tells it.
 
         Returns:
-            Whether it was done; not once a link has been up.
+            Whether it was done; not once a link has been up, nor when there
+            is none above it.
         """
         begun = any(link.reconnects >= 0 for link in self.peers.values())
-        if begun or not known.isdecimal() or int(known) < self.me.incarnation:
+        if begun or not known.isdecimal():
             return False
-        self.me = Identity(name=self.me.name, incarnation=int(known) + 1)
+        next_ = int(known) + 1
+        if not self.me.incarnation < next_ < COUNTER_LIMIT:
+            return False
+        self.me = Identity(name=self.me.name, incarnation=next_)
         return True
 
     def reject(self, reason: str, peer: str, address: Address | None) -> None:
@@ -292,6 +297,13 @@ class Kernel:
             reason=reason,
         )
 
+    def refused(
+        self, peer: str, reason: str, detail: str = "", *, address: object
+    ) -> None:
+        """Count and log that a peer's link was refused here."""
+        self.rejected[reason] += 1
+        log_refusal(peer, reason, detail, address=address)
+
     def nonce(self) -> bytes:
         """Return 32 unpredictable bytes."""
         return self.rng.randbytes(NONCE_BYTES)
@@ -304,6 +316,8 @@ class Kernel:
         """Say Bye on links that nobody needs; they are dialled anew on demand."""
         for link in self.peers.values():
             if link.idle(self.config.idle_close) and link.connection is not None:
+                # At once: a call sent before the task runs would be given up.
+                link.connection.leave()
                 self.spawn(link.connection.finish)
 
     async def _accept_all(self, listener: Listener) -> None:

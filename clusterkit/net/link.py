@@ -21,13 +21,13 @@ from clusterkit.net.connection import Connection
 from clusterkit.net.dialling import Dial, Verdict
 from clusterkit.net.peer import LinkStatistics, Peer
 from clusterkit.wire import messages as m
+from clusterkit.wire.conversation import Settled
 from clusterkit.wire.outbox import GOES_ON
 
 if TYPE_CHECKING:
     from clusterkit.names import Address
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.transport import Stream
-    from clusterkit.wire.conversation import Settled
     from clusterkit.wire.session import Session
 
 logger = logging.getLogger("clusterkit.net")
@@ -44,12 +44,12 @@ class Link(Peer):
         pinned: Whether the link is kept up with nothing to send.
         sessions: Number of the last session, as both sides count them.
         down: Whether there has been no session for `down_after`.
-        given_up: Why the link is not tried any more, None if it is.
         failure: Why the last dial failed, None after a success.
         dial: The attempt under way.
         dialled: Whether the present session was dialled by this side.
         reconnects: Sessions after the first.
-        parted: Whether the peer said Bye: it is not dialled just to be kept.
+        parted: Whether either side said Bye: the peer is not dialled just to
+            be kept.
     """
 
     def __init__(self, name: str, kernel: Kernel, address: Address | None) -> None:
@@ -58,7 +58,7 @@ class Link(Peer):
         self.pinned = False
         self.sessions = kernel.sessions
         self.down = False
-        self.given_up: str | None = None
+        self._given_up: str | None = None
         self.failure: ClusterError | None = None
         self.dial: Dial | None = None
         self.dialled = False
@@ -76,6 +76,17 @@ class Link(Peer):
         )
         self._broke_at: int | None = None
         self._changed = trio.lowlevel.ParkingLot()
+
+    @property
+    def given_up(self) -> str | None:
+        """Why the link is not tried any more, None if it is."""
+        return self._given_up
+
+    @given_up.setter
+    def given_up(self, reason: str | None) -> None:
+        # What a sender asks anyway is `at_ease`: it never is on such a link.
+        self._given_up = reason
+        self._easy_bytes = self._usual_easy_bytes if reason is None else 0
 
     @property
     def state(self) -> str:
@@ -100,11 +111,14 @@ class Link(Peer):
         """Whether an established link has carried nothing for so long.
 
         That is for the dialler to say: the other side may need it, too, and
-        then dials; if both could close it, neither could keep it.
+        then dials; if both could close it, neither could keep it. A link on
+        which the peer waits for something from here is not idle.
         """
         if self.connection is None or self.wanted or not self.dialled:
             return False
-        return trio.current_time() - self.connection.session.active >= seconds
+        if trio.current_time() - self.connection.session.active < seconds:
+            return False
+        return not self._kernel.observer.owes(self)
 
     def wake(self) -> None:
         """Have what is queued sent soon; dial if there is no connection."""
@@ -185,10 +199,34 @@ class Link(Peer):
         self.unpark()
         self._changed.unpark_all()
 
+    def not_replaced(self, *, was_up: bool) -> None:
+        """Go on without a connection after one that was to take over did not.
+
+        Args:
+            was_up: Whether another was detached for it.
+        """
+        if was_up:
+            self._say_down("replaced")
+        self.unpark()
+        self.ensure_dialling()
+
     def count_session(self, number: int) -> None:
         """Note the number of the newest session; older Proofs are stale now."""
         self.sessions = number
         self._kernel.sessions = max(self._kernel.sessions, number)
+
+    def take_limit(self, theirs: int) -> None:
+        """Take note of what the peer accepts; give up what is queued above it.
+
+        A peer that is not up is written to under our own limit. One such
+        message would end every session, since it would come again in the
+        next. Nothing that was sent is above: a life keeps its limit.
+        """
+        limit = min(self._config.max_message, theirs)
+        before, self.max_message = self.max_message, limit
+        if limit < before:
+            large = self.outbox.remove(lambda entry: len(entry[0]) > limit)
+            self.settle_with(Settled(too_large=large))
 
     def settle_with(self, settled: Settled) -> None:
         """Account for what the two conversations could not carry over."""
@@ -274,7 +312,7 @@ class Link(Peer):
             return  # replaced, given up, or closed on purpose
         self.connection = None
         self.parted = reason == "bye"
-        if self.parted:
+        if connection.session.peer_left:  # our own Bye gives up nothing of its
             self.outbox.remove(lambda entry: entry[1] not in GOES_ON)
             self._kernel.observer.peer_left(self)
         if trio.current_time() - self._began >= STEADY:

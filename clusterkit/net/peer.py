@@ -52,6 +52,10 @@ class Observer(Protocol):
         """The peer has had no session for `down_after`, or is gone for good."""
         ...
 
+    def owes(self, peer: Peer) -> bool:
+        """Say whether the peer waits for an answer, or for the end of an actor."""
+        ...
+
     def peer_left(self, peer: Peer) -> None:
         """The peer said Bye: it waits for no answers."""
         ...
@@ -106,7 +110,6 @@ class Peer:
         open_calls: Calls from it that are not answered yet, by id. Compared
             by identity: a restarted peer may use an id again.
         interest: Calls and monitors of ours that wait for something from it.
-        undecodable: Casts from it that were dropped for a bad value.
     """
 
     role = "member"
@@ -122,7 +125,8 @@ class Peer:
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
         self._config = config
-        self._easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
+        self._usual_easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
+        self._easy_bytes = self._usual_easy_bytes
         self._easy_messages = min(UNSENT_MESSAGES, config.outbox_messages)
         # The least demanding of those who wait for room.
         self._low_bytes = self._low_messages = 0
@@ -223,14 +227,19 @@ class Peer:
             # Chokes are of the peer's conversation: a new one begins clear.
             self.choked.clear()
             self.unpark()
-        if settled.peer_is_new or settled.lost or settled.dropped:
+        if settled.peer_is_new or settled.lost or settled.dropped or settled.too_large:
             observer.settled(self, settled)
 
 
 def count_casts(settled: Settled) -> dict[str, int]:
-    """Return how many casts were lost, by actor."""
+    """Return how many casts were lost, by actor.
+
+    Those of the node's own actors, whose names begin with `_`, are no loss:
+    the ring says its news again.
+    """
     counts: dict[str, int] = {}
-    for entry in [*settled.lost, *settled.dropped]:
-        if entry.kind == CAST:
-            counts[str(entry.about)] = counts.get(str(entry.about), 0) + 1
+    for entry in [*settled.lost, *settled.dropped, *settled.too_large]:
+        actor = str(entry.about)
+        if entry.kind == CAST and not actor.startswith("_"):
+            counts[actor] = counts.get(actor, 0) + 1
     return counts

@@ -6,13 +6,11 @@ deadline and one kilobyte; and nothing of a link changes before a valid Proof.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import trio
 
 from clusterkit.errors import ProtocolError
-from clusterkit.logs import log
 from clusterkit.names import Address
 from clusterkit.net.admission import (
     Objection,
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from clusterkit.net.peer import Peer
     from clusterkit.net.transport import Stream
     from clusterkit.wire.session import Session
-
-logger = logging.getLogger("clusterkit.net")
 
 PROBE: float = 1.0
 """How long an old session gets to show that its process still lives."""
@@ -67,7 +63,7 @@ class Reception:
         adopted = False
         try:
             with slot:
-                adopted = await self._shake(stream, slot)
+                adopted = await self._shake(stream, slot, host)
             if slot.cancelled_caught:
                 self._kernel.reject("timeout", host, None)
         except StreamBroken:
@@ -91,7 +87,7 @@ class Reception:
         self._slots[slot] = False
         return slot
 
-    async def _shake(self, stream: Stream, slot: trio.CancelScope) -> bool:
+    async def _shake(self, stream: Stream, slot: trio.CancelScope, host: str) -> bool:
         """Return whether the stream was adopted by a peer."""
         kernel = self._kernel
         listener = Listener(kernel.me, kernel.cookies, kernel.nonce())
@@ -101,22 +97,17 @@ class Reception:
         sessions = link.sessions if link else kernel.sessions
         await send_all(stream, listener.challenge(sessions))
         if listener.state == "refused":
-            kernel.reject("version", hello.name, None)
+            spoken = "protocols {} to {}".format(*hello.versions)
+            kernel.refused(hello.name, "version", spoken, address=host)
             return False
         try:
             proved = expect(await next_event(stream, listener), Proved)
         except ProtocolError as error:
-            if error.reason == "cookie":
-                log(
-                    logger,
-                    logging.WARNING,
-                    "link_refused",
-                    peer=hello.name,
-                    reason="cookie",
-                    type="INVALID_CHECKSUM",
-                )
-                await send_all(stream, listener.refuse("cookie"))
-            raise
+            if error.reason != "cookie":
+                raise
+            kernel.refused(hello.name, "cookie", address=host)
+            await send_all(stream, listener.refuse("cookie"))
+            return False
         if proved.hello.role == "client":
             return await self._admit_client(stream, listener, proved)
         return await self._admit_member(stream, listener, proved)
@@ -158,25 +149,26 @@ class Reception:
     ) -> bool:
         """Detach, agree, welcome, attach: without an await in between."""
         kernel, proof = self._kernel, proved.proof
+        was_up = link.connection is not None
         link.detach("replaced")
         try:
             resume, settled = link.talk.accept(
                 proof, proved.hello.incarnation, kernel.fresh_id()
             )
         except ProtocolError as error:
+            link.not_replaced(was_up=was_up)
             link.broke_protocol(error)
-            link.ensure_dialling()
             return False
-        link.count_session(session_number(proved))
+        link.count_session(session_number(proved.hello.sessions, proved.sessions))
         link.settle_with(settled)
         link.given_up = None
-        link.max_message = min(kernel.config.max_message, proof.max_message)
+        link.take_limit(proof.max_message)
         link.address = Address(proof.host, proof.port)
         welcome = self._welcome(listener, resume)
         # A fresh connection's buffer takes a kilobyte; if it does not, the
         # connection is no good and the dialer tries another.
         if not _write_all(stream, welcome):
-            link.ensure_dialling()
+            link.not_replaced(was_up=was_up)
             return False
         session = self._session(listener, link)
         link.attach(stream, session, link.sessions, dialled=False)
@@ -219,7 +211,9 @@ class Reception:
         self, stream: Stream, listener: Listener, proved: Proved, why: Objection
     ) -> bool:
         if why.reason not in ("tie", "stale"):
-            self._kernel.reject(why.reason, proved.hello.name, None)
+            hello, proof = proved.hello, proved.proof
+            address = Address(proof.host, proof.port) if proof.host else None
+            self._kernel.refused(hello.name, *why, address=address)
         await send_all(stream, listener.refuse(*why))
         return False
 

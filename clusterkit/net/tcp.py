@@ -8,9 +8,9 @@ an idle wire needs just that, so this file goes one level lower. Every
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from contextlib import suppress
+from typing import cast
 
 import trio
 
@@ -21,6 +21,9 @@ READ_BYTES = 64 * 1024
 BACKLOG = 1024
 _CLOSED = {errno.EBADF, errno.ENOTSOCK, errno.EINVAL}
 _ACCEPT_PAUSE = 0.1
+STAGGER = 0.1
+"""Seconds that one address of a host has before the next is tried beside it:
+less than RFC 8305 proposes, since all of them share one `dial_timeout`."""
 
 
 class TcpStream:
@@ -97,6 +100,8 @@ class TcpListener:
     async def accept(self) -> tuple[TcpStream, str]:
         """Return the next connection and the peer's host."""
         while True:
+            # Before, not after: cancelled there, it would lose a connection.
+            await trio.lowlevel.checkpoint()
             try:
                 sock, peer = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -110,7 +115,6 @@ class TcpListener:
                 # deaf.
                 await trio.sleep(_ACCEPT_PAUSE)
             else:
-                await trio.lowlevel.checkpoint()
                 with suppress(OSError):  # gone again already: accept the next
                     return _stream(sock), peer[0]
 
@@ -131,20 +135,24 @@ class TcpTransport:
     """Makes TCP streams and listeners; see `transport.Transport`."""
 
     async def connect(self, address: Address) -> TcpStream:
-        """Open a connection, trying each address the host resolves to."""
+        """Open a connection to the first address of the host that answers.
+
+        A host may have several, one of which leads nowhere, as IPv6 does in
+        many a network. They are tried in turn, the next `STAGGER` seconds
+        after the last, and the first to connect is taken (RFC 8305).
+        """
         try:
-            found = await trio.socket.getaddrinfo(
-                address.host, address.port, type=socket.SOCK_STREAM
+            stream = await trio.open_tcp_stream(
+                address.host, address.port, happy_eyeballs_delay=STAGGER
             )
-        except (OSError, UnicodeError) as error:  # the latter: no name at all
+        except (socket.gaierror, UnicodeError) as error:  # the latter: no name at all
             raise StreamBroken(f"cannot resolve {address.host}: {error}") from error
-        broken = StreamBroken(f"{address} has no address")
-        for family, kind, protocol, _, where in found:
-            try:
-                return await _connect(socket.socket(family, kind, protocol), where)
-            except OSError as error:
-                broken = StreamBroken(f"{address}: {_say(error)}")
-        raise broken
+        except OSError as error:
+            raise StreamBroken(f"{address}: {_say(_last(error))}") from error
+        try:
+            return _stream(socket.socket(fileno=stream.socket.detach()))
+        except OSError as error:
+            raise StreamBroken(f"{address}: {_say(error)}") from error
 
     async def listen(self, address: Address) -> TcpListener:
         """Bind; port 0 takes any free one.
@@ -174,24 +182,6 @@ class TcpTransport:
         return TcpListener(sock)
 
 
-async def _connect(sock: socket.socket, where: object) -> TcpStream:
-    try:
-        sock.settimeout(0)
-        code = sock.connect_ex(where)  # type: ignore[arg-type]
-        if code == errno.EINPROGRESS:
-            await trio.lowlevel.wait_writable(sock)
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        else:
-            await trio.lowlevel.checkpoint()
-    except BaseException:
-        sock.close()
-        raise
-    if code:
-        sock.close()
-        raise OSError(code, os.strerror(code))
-    return _stream(sock)
-
-
 def _stream(sock: socket.socket) -> TcpStream:
     """Return the stream on a socket, which is closed if it is none any more."""
     try:
@@ -199,6 +189,14 @@ def _stream(sock: socket.socket) -> TcpStream:
     except OSError:
         sock.close()
         raise
+
+
+def _last(error: OSError) -> Exception:
+    """Return what the last of several addresses said."""
+    cause = error.__cause__
+    if isinstance(cause, ExceptionGroup):
+        return cast("Exception", cause.exceptions[-1])
+    return cause if isinstance(cause, OSError) else error
 
 
 def _say(error: Exception) -> str:

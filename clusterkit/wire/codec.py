@@ -66,6 +66,10 @@ class Codec:
         take_ref: Returns `[name, node]` for an actor reference, None for
             anything else.
         make_ref: Builds a reference from what `take_ref` returned.
+
+    Attributes:
+        undecodable: Casts that sessions dropped for a value that could not be
+            built here. Kept where it outlives them.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Codec:
         if make_ref is not None:
             self._build[ext.REF] = make_ref
         self._depth = 0
+        self.undecodable = 0
         self._undecodable: Undecodable | None = None
         # Reused, and autoreset: without it one bad argument would leave its
         # first half in the buffer of the next message.
@@ -120,10 +125,7 @@ class Codec:
         except _PACK_ERRORS as error:
             raise EncodeError(self._blame(record, error)) from error
         if len(data) > limit or len(data) > self.max_message:
-            most = min(limit, self.max_message)
-            raise MessageTooLarge(
-                f"a message of {len(data)} bytes; the limit is {most}"
-            )
+            raise too_large(len(data), min(limit, self.max_message))
         return data
 
     def decode(self, body: bytes | memoryview) -> list[Any]:
@@ -236,6 +238,11 @@ class Codec:
             return f"key {key!r} is not str, bytes or int"
         reason = self._fault_of(key)
         return None if reason is None else f"key {key!r}: {reason}"
+
+
+def too_large(size: int, limit: int) -> MessageTooLarge:
+    """Return the error for a message of `size` bytes where `limit` are taken."""
+    return MessageTooLarge(f"a message of {size} bytes; the limit is {limit}")
 
 
 def check_shape(value: Any, room: int = MAX_DEPTH) -> None:

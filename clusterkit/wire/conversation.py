@@ -28,12 +28,14 @@ class Settled:
     Attributes:
         lost: Sent, never acknowledged, and now never to be known.
         dropped: Unsent, but meaningless to the peer's new incarnation.
+        too_large: Unsent, and more than the peer takes.
         peer_is_new: The peer's conversation is another one than before:
             replies to anything sent earlier will not come.
     """
 
     lost: list[Entry] = field(default_factory=list)
     dropped: list[Entry] = field(default_factory=list)
+    too_large: list[Entry] = field(default_factory=list)
     peer_is_new: bool = False
 
 

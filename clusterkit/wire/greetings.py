@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 
 import msgpack
 
+from clusterkit.config import MIN_MESSAGE
 from clusterkit.errors import ConfigError, ProtocolError
 from clusterkit.names import check_host, check_name, check_port
 from clusterkit.wire.frame import LENGTH
@@ -35,6 +36,10 @@ NONCE_BYTES: Final = 32
 
 MAX_TEXT: Final = 256
 """Longest reason or detail of a refusal, in bytes of UTF-8."""
+
+COUNTER_LIMIT: Final = 2**63
+"""Incarnations and session numbers are below this: both are answered with a
+number above, which must still be one that can be sent."""
 
 _U64 = 2**64
 
@@ -186,6 +191,18 @@ def _u64(value: Any) -> None:
         raise ConfigError(f"{value!r} is not an unsigned 64-bit number")
 
 
+def _counter(value: Any) -> None:
+    _u64(value)
+    if value >= COUNTER_LIMIT:
+        raise ConfigError(f"{value!r} leaves no room to count on")
+
+
+def _size(value: Any) -> None:
+    _u64(value)
+    if value < MIN_MESSAGE:
+        raise ConfigError(f"a limit of {value!r} bytes is below {MIN_MESSAGE}")
+
+
 def _id(value: Any) -> None:
     _u64(value)
     if value == 0:
@@ -235,13 +252,13 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "version": _u64,
     "role": _role,
     "name": check_name,
-    "incarnation": _u64,
-    "sessions": _u64,
+    "incarnation": _counter,
+    "sessions": _counter,
     "nonce": _nonce,
     "ring": _ring,
     "host": _host,
     "port": _port,
-    "max_message": _u64,
+    "max_message": _size,
     "mine": _id,
     "fresh": _id,
     "yours": _u64,

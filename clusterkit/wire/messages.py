@@ -32,6 +32,9 @@ KWARGS: Final = 4
 CALL_ID: Final = 5
 BUDGET: Final = 6
 
+MOST_BUDGET: Final = 1e9
+"""Seconds from which on a call carries no budget: the field has 64 bits."""
+
 # A Reply is: kind, call id, value. A Fault: kind, call id, code, details.
 # A Cancel: kind, call id.
 REPLY: Final = 3
@@ -140,6 +143,14 @@ def is_plain(record: object) -> bool:
         ):
             return False
     return True
+
+
+def budget_ms(timeout: float) -> int:
+    """Return the budget of a call that waits for `timeout` seconds.
+
+    At least 1; 0, which is none, beyond what anybody could wait for anyway.
+    """
+    return max(1, int(timeout * 1000)) if timeout < MOST_BUDGET else 0
 
 
 def well_formed(record: object) -> bool:

@@ -69,7 +69,6 @@ class Session:
         heard: When the last byte came.
         active: When the last numbered record came or went.
         peer_left: Whether the peer said Bye.
-        undecodable: Casts dropped because a value could not be built.
     """
 
     def __init__(
@@ -90,6 +89,7 @@ class Session:
         self._sent_frames = 0
         self._received_frames = 0
         self._may_send = speaks_first
+        self._leaving = False
         # One of each kind at most, so a peer that pings and never reads the
         # answers cannot make them pile up.
         self._controls: dict[int, bytes] = {}
@@ -101,7 +101,6 @@ class Session:
         self._pinged = now
         self.heard = self.active = now
         self.peer_left = False
-        self.undecodable = 0
 
     def __repr__(self) -> str:
         return (
@@ -177,7 +176,13 @@ class Session:
         self._say([m.PING, self._pings])
 
     def say_bye(self) -> None:
-        """Queue a Bye: this side will not come back for now."""
+        """Queue a Bye: this side will not come back for now.
+
+        No numbered record follows it. The peer would take one and then hear,
+        all the same, that nobody waits for its answer; what is not sent yet
+        stays in the outbox.
+        """
+        self._leaving = True
         self._say([m.BYE])
 
     @property
@@ -215,7 +220,7 @@ class Session:
 
     def _may_take(self) -> bool:
         """Whether a record may be sent: there is one, and the window is open."""
-        if not self._may_send:
+        if not self._may_send or self._leaving:
             return False
         talk = self._talk
         outgoing = talk.outgoing
@@ -299,7 +304,7 @@ class Session:
         if record[0] in (m.REPLY, m.FAULT):
             # The call has ended, and its caller must learn of it.
             return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
-        self.undecodable += 1
+        self._codec.undecodable += 1
         return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 import trio
 
@@ -45,6 +47,11 @@ async def test_a_question_to_a_node_that_stops_says_so(foo, destination):
         with trio.fail_after(20):
             await client.node.ended.wait()
         assert client.why_lost == "it has shut down"
+
+
+async def test_a_question_may_wait_for_ever(client):
+    for timeout in (1e20, inf):
+        assert await client.call("ping", {}, timeout) == "pong"
 
 
 async def test_a_question_without_an_answer_times_out_and_is_taken_back(client, foo):

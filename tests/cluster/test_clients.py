@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from random import Random
 
 import pytest
 import trio
@@ -50,6 +51,7 @@ async def tool(node, *, cookie=b"test", expected=None, port=None):
         TcpTransport(),
         codec,
         Config(),
+        Random(0),
         mine.deliver,
         expected=expected,
     ) as mine.node:

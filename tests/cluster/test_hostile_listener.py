@@ -182,7 +182,7 @@ async def test_a_proof_without_the_cookie_is_refused_and_told_no_more():
                 "ring",
                 "127.0.0.1",
                 1,
-                1000,
+                10_000,
                 Resume(mine=1, fresh=2, other=0, received=0),
             )
             await say(stream, proof)

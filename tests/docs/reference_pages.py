@@ -33,6 +33,8 @@ MADE_BY = "Generated from the code by `python tests/docs/reference_pages.py`; a 
 # Fixed bounds: module, name, unit. They are no knobs, because nobody has had
 # a reason to turn one; each says why it has its value.
 BOUNDS = (
+    ("config", "MIN_MESSAGE", "bytes"),
+    ("config", "MAX_MESSAGE", "bytes"),
     ("names", "MAX_NAME", ""),
     ("wire.greetings", "MAX_GREETING", "bytes"),
     ("wire.greetings", "MAX_TEXT", "bytes"),
@@ -47,6 +49,7 @@ BOUNDS = (
     ("net.peer", "UNSENT_MESSAGES", ""),
     ("net.link", "STEADY", "s"),
     ("net.reception", "PROBE", "s"),
+    ("net.tcp", "STAGGER", "s"),
     ("actors.sending", "YIELD_EVERY", ""),
     ("actors.loop", "TURN_MESSAGES", ""),
     ("actors.loop", "TURN_SECONDS", "s"),

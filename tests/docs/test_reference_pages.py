@@ -30,7 +30,7 @@ PROMISED = {
     "Answer": "node value error ok",
     "NodeInfo": "id host port",
     "NodeStatistics": "links actors pending_calls late_replies undelivered refused "
-    "foreign_gossip rejected handshakes loop_lag",
+    "unknown_casts undecodable foreign_gossip rejected handshakes loop_lag",
     "LinkStatistics": "peer address state outbox outbox_bytes unacked unacked_bytes "
     "dropped reconnects last_seen",
     "ActorStatistics": "name type state mailbox handled dropped restarts",

@@ -240,8 +240,9 @@ class Mad:
     def __init__(self):
         self.talk = Conversations()
         sealers = (Sealer(b"ours"), Sealer(KEY))
+        self.codec = Codec(2**20)
         self.session = Session(
-            self.talk, Codec(2**20), sealers, LIMITS, 0.0, speaks_first=True
+            self.talk, self.codec, sealers, LIMITS, 0.0, speaks_first=True
         )
         self.counter = 0
 
@@ -339,6 +340,6 @@ def test_every_well_formed_record_is_delivered_answered_or_counted(batch):
     except ProtocolError:
         return
     numbered = sum(record[0] < m.UNNUMBERED for record in batch)
-    answered, dropped = len(session.talk.outbox), session.session.undecodable
+    answered, dropped = len(session.talk.outbox), session.codec.undecodable
     assert session.talk.received == numbered
     assert len(arrived) + answered + dropped == numbered

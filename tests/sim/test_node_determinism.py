@@ -114,6 +114,23 @@ def test_nodes_do_the_same_for_the_same_seed(sim_seed):
     assert len(first.lines) > 200
 
 
+async def namesakes(sim):
+    """Meet a live node of one's own name, which takes a tool's connection."""
+    anna = await sim.start("anna")
+    other = await sim.start("anna", host="elsewhere")
+    for timeout in (1.0, 0.001):
+        try:
+            await other.meet(anna.address, timeout=timeout)
+        except ClusterError as error:
+            sim.trace(f"{type(error).__name__} {error}")
+
+
+def test_meeting_a_namesake_is_a_function_of_the_seed():
+    traces = [simulate(namesakes, seed=1).lines for _ in range(3)]
+    assert any("NameTaken" in line for line in traces[0])
+    assert traces[0] == traces[1] == traces[2]
+
+
 def test_nodes_do_something_else_for_another_seed():
     assert len({simulate(everything, seed=seed).hash for seed in range(4)}) == 4
 

@@ -16,7 +16,7 @@ from clusterkit.errors import (
     NodeUnknown,
     NoSuchActor,
 )
-from tests.unit.nodes import alone, pair, virtual
+from tests.unit.nodes import alone, pair, statistics_of, virtual
 
 
 class Slow(GenServer):
@@ -343,3 +343,18 @@ async def test_ten_thousand_calls_have_distinct_numbers():
         for _ in range(10_000):
             await node.call("slow", "read")
         assert len(seen) == 10_000
+
+
+@pytest.mark.parametrize("target", ["slow@b", "slow@a"])
+@virtual
+async def test_a_call_from_a_cancelled_scope_is_not_sent(target):
+    async with pair(actors={"slow": Slow}) as (a, b):
+        await a.start("slow", Slow)
+        before = [statistics_of(n, "slow").handled for n in (a, b)]
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await a.call(target, "read")
+        assert scope.cancelled_caught
+        await trio.sleep(1)
+        assert [statistics_of(n, "slow").handled for n in (a, b)] == before
+        assert a.statistics().pending_calls == 0

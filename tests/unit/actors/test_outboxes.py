@@ -8,6 +8,7 @@ import trio
 from clusterkit import GenServer, call, cast, later
 from clusterkit.errors import (
     CallTimeout,
+    MailboxFull,
     NodeDown,
     OutboxFull,
 )
@@ -45,6 +46,10 @@ class Sink(GenServer):
     @call
     async def size(self, data):
         return len(data)
+
+    @call
+    async def mint(self, size):
+        return b"x" * size
 
 
 class Wide(Sink):
@@ -319,3 +324,26 @@ async def test_a_dropped_link_never_dials_again():
         await trio.sleep(10)
         assert old.connection is None
         assert b.kernel.links() == ()
+
+
+@virtual
+async def test_a_peer_that_does_not_take_its_answers_is_told_busy():
+    config = {"outbox_bytes": 50_000, "window_bytes": 10_000, "inbound_calls": 10}
+    async with pair(actors={"sink": Sink}, config=config) as (a, b):
+        a.network.delay("a", "b", 0.2)
+        outcomes, waiting = [], []
+
+        async def ask():
+            waiting.append(b.kernel.links()[0].outbox_bytes)
+            try:
+                outcomes.append(len(await a.call("sink@b", "mint", 5_000, timeout=60)))
+            except MailboxFull as error:
+                outcomes.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(300):
+                nursery.start_soon(ask)
+                await trio.sleep(0.01)
+        assert max(waiting) < 50_000 + 11 * 5_100
+        assert set(outcomes) == {5_000, "sink@b mint: its answers to this node wait"}
+        assert await a.call("sink@b", "mint", 1) == b"x"

@@ -281,6 +281,7 @@ async def test_undelivered_casts_are_counted_per_actor():
         for i in range(3):
             await a.cast("sink@b", "put", i)
         await a.cast("other@b", "put", 0)
+        await a.cast("_ring@b", "gossip", "ring", [])  # which it says again
         async with hearing(a, Undelivered) as heard:
             await a.kernel.disconnect("b", force=True)
         assert sorted(heard, key=repr) == [
@@ -288,3 +289,19 @@ async def test_undelivered_casts_are_counted_per_actor():
             Undelivered("b", "sink", 3),
         ]
         assert a.statistics().undelivered == {"b": 4}
+
+
+@virtual
+async def test_an_error_whose_very_name_cannot_travel_is_told_all_the_same():
+    name = "Long" * 1_100
+
+    class Odd(Sink):
+        @call
+        async def fail(self):
+            raise type(name, (Exception,), {})
+
+    async with pair(actors={"odd": Odd}, config={"max_message": 4096}) as (a, _):
+        with pytest.raises(RemoteFault) as caught:
+            await a.call("odd@b", "fail")
+        assert caught.value.type == "Unsendable"
+        assert await a.call("_node@b", "ping") == "pong"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgpack
 import pytest
 import trio
 
@@ -10,7 +11,8 @@ from clusterkit.errors import (
     ActorDown,
     RemoteFault,
 )
-from tests.unit.nodes import alone, statistics_of, until, virtual
+from clusterkit.wire import messages as m
+from tests.unit.nodes import alone, pair, statistics_of, until, virtual
 
 
 class Fragile(GenServer):
@@ -101,3 +103,28 @@ async def test_an_actor_that_is_being_restarted_says_so():
         assert statistics_of(node, "x").state == "restarting"
         await trio.sleep(10)
         assert statistics_of(node, "x").state == "running"
+
+
+@virtual
+async def test_casts_to_nobody_are_counted_where_they_arrive():
+    async with pair() as (a, b):
+        for node in (a, b):
+            await node.cast("nobody@b", "put", 1)
+        await until(lambda: b.statistics().unknown_casts == 2)
+        assert a.statistics().unknown_casts == 0
+
+
+@virtual
+async def test_casts_that_cannot_be_built_are_counted_across_connections():
+    nonsense = msgpack.packb([m.CAST, "x", "add", [msgpack.ExtType(99, b"")], None])
+    async with pair() as (a, b):
+        for _ in range(2):
+            link = a.kernel.peers["b"]
+            link.post(nonsense, m.CAST, "x")
+            link.wake()
+            await trio.sleep(1)
+            a.network.cut("a", "b")
+            await trio.sleep(1)
+            a.network.heal()
+            await a.kernel.connect("b@b:7022")
+        assert (a.statistics().undecodable, b.statistics().undecodable) == (0, 2)

@@ -260,3 +260,35 @@ async def test_a_timeout_at_a_silent_node_is_a_timeout():
         with pytest.raises(CallTimeout):
             await a.call("sink@b", "read", timeout=1.5)
         a.network.heal()
+
+
+@virtual
+async def test_nothing_is_cast_to_a_link_that_was_given_up():
+    async with pair(actors={"sink": Sink}) as (a, _):
+        a.kernel.peers["b"].give_up("protocol")
+        for _ in range(3):
+            with pytest.raises(NodeDown, match="b is down") as caught:
+                await a.cast("sink@b", "put", 1)
+            assert caught.value.outcome == "not sent"
+            with pytest.raises(NodeDown):
+                a.cast_nowait("sink@b", "put", 1)
+        assert a.kernel.links()[0].outbox == 0
+        await a.kernel.connect("b@b:7022")
+        await a.cast("sink@b", "put", 2)
+        assert await a.call("sink@b", "read") == [2]
+
+
+@virtual
+async def test_a_cast_that_waits_for_room_hears_that_the_link_was_given_up():
+    async with pair(actors={"sink": Sink}, config={"outbox_messages": 1}) as (a, _):
+        await cut_off(a)
+        a.cast_nowait("sink@b", "put", 1)
+
+        async def cast_one():
+            with pytest.raises(NodeDown):
+                await a.cast("sink@b", "put", 2)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cast_one)
+            await trio.sleep(0.1)
+            a.kernel.peers["b"].give_up("protocol")

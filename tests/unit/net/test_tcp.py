@@ -214,3 +214,69 @@ async def test_a_cancelled_connect_leaves_no_socket_open():
         assert scope.cancelled_caught
         for sock in kept:
             sock.close()
+
+
+async def test_an_accept_that_is_cancelled_loses_no_connection():
+    transport = TcpTransport()
+    listener = await transport.listen(HERE)
+    ours = await transport.connect(listener.address)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await listener.accept()
+    assert scope.cancelled_caught
+    with trio.fail_after(20):
+        theirs, _ = await listener.accept()
+        ours.send_nowait(b"still there")
+        assert await theirs.receive() == b"still there"
+    for end in (ours, theirs, listener):
+        end.close()
+
+
+class Names(trio.abc.HostnameResolver):
+    """Resolves every name to the same addresses, in their order."""
+
+    def __init__(self, *addresses):
+        self._addresses = addresses
+
+    async def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", where)
+            for where in self._addresses
+        ]
+
+    async def getnameinfo(self, sockaddr, flags):
+        raise NotImplementedError
+
+
+def resolve(*where):
+    """Have names resolve to that, for the rest of this run."""
+    trio.socket.set_custom_hostname_resolver(Names(*where))
+
+
+async def test_an_address_that_answers_nobody_does_not_keep_the_next_from_its_turn():
+    listener = await TcpTransport().listen(HERE)
+    # A full backlog answers nobody; on Linux 0 means one waiting connection.
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as hole:
+        kept = [socket.socket() for _ in range(3)]
+        for sock in kept:
+            sock.setblocking(False)
+            sock.connect_ex(hole.getsockname())
+        resolve(hole.getsockname(), tuple(listener.address))
+        with trio.fail_after(10):
+            ours = await TcpTransport().connect(Address("both.example", 1))
+            theirs, _ = await listener.accept()
+        for end in (ours, theirs, listener, *kept):
+            end.close()
+
+
+async def test_an_address_that_refuses_is_passed_over():
+    listener = await TcpTransport().listen(HERE)
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        nobody = gone.getsockname()
+    resolve(nobody, tuple(listener.address))
+    ours = await TcpTransport().connect(Address("both.example", 1))
+    resolve(nobody, nobody)
+    with pytest.raises(StreamBroken, match=r"both.example:1: refused the connection"):
+        await TcpTransport().connect(Address("both.example", 1))
+    for end in (ours, listener):
+        end.close()

@@ -7,9 +7,11 @@ from dataclasses import asdict, replace
 import msgpack
 import pytest
 
+from clusterkit.config import MIN_MESSAGE
 from clusterkit.errors import ConfigError, ProtocolError
 from clusterkit.wire.frame import LENGTH
 from clusterkit.wire.greetings import (
+    COUNTER_LIMIT,
     MAX_GREETING,
     MAX_TEXT,
     Challenge,
@@ -23,6 +25,7 @@ from clusterkit.wire.greetings import (
 )
 
 U64 = 2**64 - 1
+COUNTER = COUNTER_LIMIT - 1
 NAME = "n" * 128
 HOST = "h" * 255
 GREETINGS = [
@@ -39,7 +42,7 @@ GREETINGS = [
         ring="ring",
         host="127.0.0.1",
         port=7022,
-        max_message=1024,
+        max_message=MIN_MESSAGE,
         mine=1,
         fresh=2,
         yours=0,
@@ -49,7 +52,7 @@ GREETINGS = [
         ring="",
         host="::1",
         port=7023,
-        max_message=1024,
+        max_message=MIN_MESSAGE,
         mine=3,
         held=2,
         received=4,
@@ -64,8 +67,8 @@ LARGEST = {
     "version": U64,
     "role": "member",
     "name": NAME,
-    "incarnation": U64,
-    "sessions": U64,
+    "incarnation": COUNTER,
+    "sessions": COUNTER,
     "nonce": b"n" * 32,
     "ring": NAME,
     "host": HOST,
@@ -86,13 +89,13 @@ BAD = {
     "version": NOT_U64,
     "role": ["", "admin", None, 1, ["member"]],
     "name": NOT_NAMES,
-    "incarnation": NOT_U64,
-    "sessions": NOT_U64,
+    "incarnation": [*NOT_U64, COUNTER_LIMIT, U64],
+    "sessions": [*NOT_U64, COUNTER_LIMIT, U64],
     "nonce": [b"", b"n" * 31, b"n" * 33, "n" * 32, None],
     "ring": NOT_NAMES[1:],
     "host": ["h h", "h" * 256, "é", None, 1],
     "port": [-1, 65_536, "7022", 7022.0, None, True],
-    "max_message": NOT_U64,
+    "max_message": [*NOT_U64, 0, 8, MIN_MESSAGE - 1],
     "mine": [*NOT_U64, 0],
     "fresh": [*NOT_U64, 0],
     "yours": NOT_U64,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -106,3 +108,22 @@ def test_what_is_plain_is_well_formed_and_needs_no_second_look(record):
         assert record[m.KIND] in (m.CALL, m.CAST, m.REPLY)
         assert not too_deep(record, 2)
         assert holds_undecodable(record) is None
+
+
+@pytest.mark.parametrize(
+    ("timeout", "budget"),
+    [
+        (0.0, 1),
+        (0.0004, 1),
+        (1.5, 1_500),
+        (1e9, 0),
+        (1e20, 0),
+        (math.inf, 0),
+    ],
+)
+def test_a_budget_is_in_ms_and_0_where_there_is_none(timeout, budget):
+    assert m.budget_ms(timeout) == budget
+
+
+def test_the_longest_budget_fits_into_its_field():
+    assert m.budget_ms(math.nextafter(m.MOST_BUDGET, 0)) < 2**64

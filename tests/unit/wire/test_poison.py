@@ -57,7 +57,7 @@ def test_a_call_with_a_bad_keyword_argument_is_answered_badarg(value, reason):
 @EACH
 def test_a_cast_with_a_bad_argument_is_dropped_and_counted(value, reason):
     play = talk().says().hears(cast(value)).delivers().is_silent()
-    assert (play.session.undecodable, play.conversations.received) == (1, 1)
+    assert (play.codec.undecodable, play.conversations.received) == (1, 1)
 
 
 @EACH
@@ -125,7 +125,7 @@ def test_bad_values_nested_beyond_any_stack_are_no_protocol_error():
 def test_a_frame_of_bad_records_only_is_no_batch():
     play = talk().says().hears(cast(UNKNOWN), cast(UNKNOWN))
     assert play.batches == []
-    assert play.session.undecodable == 2
+    assert play.codec.undecodable == 2
 
 
 def test_a_bad_value_is_looked_for_in_its_own_frame_only():

@@ -424,3 +424,17 @@ def test_has_work_tells_whether_there_is_a_frame_to_send():
     assert play.queues(cast(1)).session.has_work
     assert not play.says(cast(1)).session.has_work
     assert play.hears(PING).session.has_work
+
+
+def test_nothing_with_a_number_follows_a_bye():
+    play = up().queues(cast(1))
+    play.session.say_bye()
+    play.says([m.BYE]).is_silent()
+    assert len(play.conversations.outbox) == 1
+    assert play.outgoing.unacked == 0
+
+
+def test_acks_and_pongs_still_follow_a_bye():
+    play = up()
+    play.session.say_bye()
+    play.says([m.BYE]).hears([m.PING, 7]).says([m.PONG, 7])

@@ -1,0 +1,74 @@
+"""Refused links: what a reason means, to the user, to the operator, to the count.
+
+A link is refused by the one who listens, or by the one who dials and finds
+somebody else. Either way the refusal is one line in the log of that end, with
+the reason and the remedy, and the error that `connect` and `meet` raise.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from clusterkit.errors import (
+    ClusterError,
+    NameTaken,
+    NodeDown,
+    VersionRefused,
+    WrongCookie,
+    WrongRing,
+)
+from clusterkit.logs import log
+
+if TYPE_CHECKING:
+    from clusterkit.wire.handshake import Refused
+
+logger = logging.getLogger("clusterkit.net")
+
+REMEDIES: Final = {
+    "cookie": "give both ends the same cookie",
+    "ring": "give both nodes the same ring name, or keep them apart",
+    "name": "give every node a name of its own, and dial it by that name",
+    "version": "run releases with a common protocol version at both ends",
+    "incarnation": "set the clock of the dialing machine right, and restart the node",
+    "given_up": "connect to the node by name, or restart one of the two",
+}
+"""What an operator can do about each reason; one without has none."""
+
+
+def log_refusal(
+    peer: str, reason: str, detail: str = "", *, address: object = None
+) -> None:
+    """Log that a link was refused, at whichever end.
+
+    Args:
+        peer: The other end's name.
+        reason: As in a refusal of the handshake.
+        detail: What there is to say beside the reason.
+        address: Where the peer was dialled, or came from.
+    """
+    log(
+        logger,
+        logging.WARNING,
+        "link_refused",
+        peer=peer,
+        reason=reason,
+        type="INVALID_CHECKSUM" if reason == "cookie" else None,
+        address=address,
+        detail=detail or None,
+        remedy=REMEDIES.get(reason),
+    )
+
+
+def refusal_error(peer: str, refused: Refused) -> ClusterError:
+    """Return the error that a refusal means to the dialer's user."""
+    reason, detail = refused.reason, refused.detail
+    if reason == "cookie":
+        return WrongCookie(f"{peer} refused the cookie; both ends need the same one")
+    if reason == "version":
+        return VersionRefused(f"{peer} refused: {detail}")
+    if refused.authentic and reason == "ring":
+        return WrongRing(f"{peer} is in ring {detail!r}")
+    if refused.authentic and reason == "name":
+        return NameTaken(detail)
+    return NodeDown(f"{peer} refused: {reason} {detail}".rstrip(), outcome="not sent")
