@@ -27,7 +27,7 @@ class Counter(GenServer):
 from __future__ import annotations
 
 from clusterkit.actors.handlers import call as call, cast as cast, later as later
-from clusterkit.actors.process import Down as Down
+from clusterkit.actors.monitors import Down as Down
 from clusterkit.actors.ref import ActorRef as ActorRef
 from clusterkit.actors.server import Caller as Caller, GenServer as GenServer
 from clusterkit.cluster.answers import Answer as Answer

@@ -6,11 +6,11 @@ restart included), when there is no such actor, or when its node is down.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.actors.here import Here
-from clusterkit.actors.process import Down
 from clusterkit.errors import NodeUnknown
 from clusterkit.wire import messages as m
 
@@ -18,6 +18,22 @@ if TYPE_CHECKING:
     from clusterkit.actors.process import Process
     from clusterkit.actors.runtime import Runtime
     from clusterkit.net.peer import Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """A monitored actor has ended; comes to `handle_info`.
+
+    Attributes:
+        monitor: What `monitor` returned.
+        target: What was monitored.
+        reason: Why it ended: `normal`, `shutdown`, the name of an exception,
+            `noproc` (there was none), or `noconnection` (its node is down).
+    """
+
+    monitor: int
+    target: str
+    reason: str
 
 
 class Monitors:

@@ -8,7 +8,6 @@ far as the restart intensity allows.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import trio
 from clusterkit.actors.faults import describe
 from clusterkit.actors.loop import INFO, STOP, Loop
 from clusterkit.actors.server import GenServer, concurrent_caller
+from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.core.restarts import RestartWindow
 from clusterkit.errors import ConfigError
 from clusterkit.events import ActorGaveUp, ActorRestarted
@@ -25,77 +25,11 @@ from clusterkit.logs import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clusterkit.actors.life import Beginning
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
 
 logger = logging.getLogger("clusterkit.actors")
-
-
-@dataclass(frozen=True, slots=True)
-class Down:
-    """A monitored actor has ended; comes to `handle_info`.
-
-    Attributes:
-        monitor: What `monitor` returned.
-        target: What was monitored.
-        reason: Why it ended: `normal`, `shutdown`, the name of an exception,
-            `noproc` (there was none), or `noconnection` (its node is down).
-    """
-
-    monitor: int
-    target: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActorStatistics:
-    """A snapshot of one actor.
-
-    Attributes:
-        name: Its name.
-        type: Name of its class.
-        state: `running`, `paused` or `restarting`.
-        mailbox: Messages that wait.
-        handled: Messages handled in all its lives.
-        dropped: Casts that had no handler, did not fit, or were lost in a
-            crash or at a full mailbox.
-        restarts: Crashes it was restarted from.
-    """
-
-    name: str
-    type: str
-    state: str
-    mailbox: int
-    handled: int
-    dropped: int
-    restarts: int
-
-
-class Beginning:
-    """The first `init` of an actor, which somebody waits for.
-
-    Attributes:
-        scope: Around it; cancelled when nobody waits any more.
-        done: Set when it has returned, or failed.
-        failure: What it raised.
-    """
-
-    __slots__ = ("done", "failure", "scope")
-
-    def __init__(self) -> None:
-        self.scope = trio.CancelScope()
-        self.done = trio.Event()
-        self.failure: BaseException | None = None
-
-    async def over(self) -> None:
-        """Wait for the end of `init`; end the actor if the wait is cancelled."""
-        try:
-            await self.done.wait()
-        except trio.Cancelled:
-            self.scope.cancel()
-            raise
-        if self.failure is not None:
-            raise self.failure
 
 
 class Process(Loop):

@@ -17,8 +17,9 @@ from clusterkit.actors.calls import Calls
 from clusterkit.actors.delivery import Delivery
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
+from clusterkit.actors.life import Beginning
 from clusterkit.actors.monitors import Monitors
-from clusterkit.actors.process import Beginning, Process
+from clusterkit.actors.process import Process
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.registry import Registry
 from clusterkit.actors.sending import Sending

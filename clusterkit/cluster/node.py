@@ -22,9 +22,9 @@ from clusterkit.names import NodeInfo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clusterkit.actors.process import ActorStatistics
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.actors.statistics import ActorStatistics
     from clusterkit.cluster.broadcast import Broadcast, Events
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.watchdog import Watchdog
