@@ -15,7 +15,7 @@ import trio
 
 from clusterkit.actors.faults import describe
 from clusterkit.actors.loop import INFO, STOP, Loop
-from clusterkit.actors.server import GenServer, concurrent_caller
+from clusterkit.actors.server import GenServer, check_settings, concurrent_caller
 from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.core.restarts import RestartWindow
 from clusterkit.errors import ConfigError
@@ -260,13 +260,14 @@ class Process(Loop):
         """Return an instance to run, which knows of this process.
 
         Raises:
-            ConfigError: The factory does not build actors, or this very
-                instance runs already.
+            ConfigError: The factory does not build actors, one of its class
+                attributes is impossible, or this very instance runs already.
             Exception: Whatever its constructor raised.
         """
         server = self._factory()
         if not isinstance(server, GenServer):
             raise ConfigError(f"{server!r} is no GenServer, so it is no actor")
+        check_settings(server, type(server))
         former: Process = getattr(server, "_process", self)
         if former is not self and runtime.registry.get(former.name) is former:
             raise ConfigError(f"this instance runs already, as {former.name!r}")

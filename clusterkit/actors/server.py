@@ -114,10 +114,7 @@ class GenServer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.restart not in ("permanent", "transient", "temporary"):
-            raise ConfigError(f"{cls.__qualname__}.restart: {cls.restart!r}")
-        if cls.mailbox < 1:
-            raise ConfigError(f"{cls.__qualname__}.mailbox: {cls.mailbox!r}")
+        check_settings(cls, cls)
         table: dict[str, Handler] = {}
         for base in reversed(cls.__mro__):
             for name, member in vars(base).items():
@@ -239,3 +236,31 @@ class GenServer:
         if "_handlers" not in vars(self):
             self._handlers = dict(self._handlers)  # type: ignore[misc]
         return self._handlers
+
+
+def check_settings(actor: Any, cls: type[GenServer]) -> None:
+    """Check the class attributes of an actor, which an instance may have set anew.
+
+    Args:
+        actor: The class, or an instance of it.
+        cls: The class, for the message.
+
+    Raises:
+        ConfigError: One of them is not of its form; names it.
+    """
+    if actor.restart not in ("permanent", "transient", "temporary"):
+        must = "'permanent', 'transient' or 'temporary'"
+        raise _impossible(cls, "restart", actor.restart, must)
+    if not isinstance(actor.mailbox, int) or actor.mailbox < 1:
+        raise _impossible(cls, "mailbox", actor.mailbox, "a number of messages")
+    match actor.intensity:
+        case (int(most), int() | float() as seconds) if most >= 0 and seconds > 0:
+            return
+    must = "(restarts, seconds), as in (3, 5.0)"
+    raise _impossible(cls, "intensity", actor.intensity, must)
+
+
+def _impossible(
+    cls: type[GenServer], name: str, value: object, must: str
+) -> ConfigError:
+    return ConfigError(f"{cls.__qualname__}.{name} must be {must}, not {value!r}")
