@@ -45,6 +45,13 @@ TURN_MESSAGES: Final = 4096
 TURN_SECONDS: Final = 0.005
 """A busy actor lets others run after so many messages, or so long."""
 
+STRIDE: Final = 32
+"""Messages between two looks at the clock while they take next to no time; one
+after each that does. A look costs a tenth of a fast message."""
+
+FAST: Final = TURN_SECONDS / 16
+"""How long the messages between two looks may take to count as fast."""
+
 
 class Loop:
     """Takes messages from a mailbox and runs the handlers of a server.
@@ -116,17 +123,19 @@ class Loop:
         """Handle messages until there is a reason to end."""
         server, mailbox, me = self.server, self.mailbox, trio.lowlevel.current_task()
         queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
-        turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+        turn, since, stride = 0, 0, 1
+        turn_began = looked = trio.current_time()
         while self.exiting is None:
             if not queue or self.paused:
-                self.handled += turn
+                self.handled += since
                 self.relax()
                 # An idle actor must not keep its last message alive.
                 self.current = self.current_caller = kwargs = None
                 record = args = NOTHING
                 await mailbox.park(me)
                 queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
-                turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+                turn, since, stride = 0, 0, 1
+                turn_began = looked = trio.current_time()
                 continue
             self.current = record, origin, size, deadline = queue.popleft()
             mailbox.bytes -= size
@@ -151,16 +160,18 @@ class Loop:
                     await self._take_internal(record)
             except Exception as error:  # noqa: BLE001 - the crash barrier
                 self.exiting = self.crashed(error, record, origin)
-            turn += 1
+            since += 1
             if mailbox.waited_for and 2 * len(queue) <= mailbox.mark:
                 self.relax()
-            if turn & 31 == 0 and (
-                turn >= TURN_MESSAGES or trio.current_time() >= turn_ends
-            ):
-                self.handled += turn
-                await trio.lowlevel.checkpoint()
-                turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
-        self.handled += turn
+            if since >= stride and queue:
+                self.handled += since
+                turn, since, now = turn + since, 0, trio.current_time()
+                stride = min(2 * stride, STRIDE) if now - looked < FAST else 1
+                if turn >= TURN_MESSAGES or now >= turn_began + TURN_SECONDS:
+                    await trio.lowlevel.checkpoint()
+                    turn, stride, turn_began = 0, 1, (now := trio.current_time())
+                looked = now
+        self.handled += since
         return self.exiting
 
     async def _take_internal(self, record: list[Any]) -> None:

@@ -14,7 +14,8 @@ class ActorStatistics:
         type: Name of its class.
         state: `running`, `paused` or `restarting`.
         mailbox: Messages that wait.
-        handled: Messages handled in all its lives.
+        handled: Messages handled in all its lives; while it is busy, up to 31
+            behind.
         dropped: Casts that had no handler, did not fit, or were lost in a
             crash or at a full mailbox.
         restarts: Crashes it was restarted from.
