@@ -252,7 +252,7 @@ def call(
     Args:
         function: The method; its name is the event.
         concurrent: Run beside other handlers, as a task of the actor's own
-            nursery. It is then cancelled when its caller gives up, and when
+            nursery, which counts in its mailbox. It is then cancelled when its caller gives up, and when
             the actor ends, be it by `stop`.
         cancellable: Cancel it when its caller gives up (is cancelled, or
             times out) while it runs. A plain handler runs to its end: a
@@ -280,7 +280,7 @@ def cast(function: Any = None, /, *, concurrent: bool = False) -> Any:
 
     Args:
         function: The method; its name is the event.
-        concurrent: Run beside other handlers.
+        concurrent: Run beside other handlers, as those of `call` may.
 
     Raises:
         ConfigError: The method is not async, or has a lifecycle name or a

@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.actors.faults import describe, text_of
+from clusterkit.actors.faults import describe, is_an_answer, text_of
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
-from clusterkit.actors.server import Caller, GenServer, concurrent_caller
+from clusterkit.actors.server import Caller, GenServer
 from clusterkit.errors import (
-    BadArguments,
     CallError,
     EncodeError,
     MessageTooLarge,
     NoSuchHandler,
-    Rejected,
     RemoteFault,
 )
 from clusterkit.logs import log
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
+    from clusterkit.actors.beside import Beside
     from clusterkit.actors.runtime import Runtime
 
 logger = logging.getLogger("clusterkit.actors")
@@ -67,12 +66,13 @@ class Loop:
         exiting: Why it ends after the current message, None if it does not.
         current: The item being handled.
         crash: What ended the last life, None for a normal end.
-        nursery: Of the concurrent handlers; only actors that have some.
+        beside: The concurrent handlers; only of actors that have some.
         handled: Messages handled.
         dropped: Casts that were not.
     """
 
     __slots__ = (
+        "beside",
         "crash",
         "current",
         "current_caller",
@@ -81,13 +81,12 @@ class Loop:
         "handled",
         "mailbox",
         "name",
-        "nursery",
         "paused",
         "runtime",
         "server",
     )
 
-    nursery: trio.Nursery  # while an actor with concurrent handlers lives
+    beside: Beside  # while an actor with concurrent handlers lives
 
     def __init__(self, runtime: Runtime, server: GenServer) -> None:
         self.runtime = runtime
@@ -176,6 +175,7 @@ class Loop:
 
     async def _take_internal(self, record: list[Any]) -> None:
         """Take a record that never left the process."""
+        self.mailbox.mark -= 1  # see `put_own`
         if record[0] == STOP:
             self.exiting = "shutdown"
         else:
@@ -201,7 +201,7 @@ class Loop:
             else:
                 value = await self._unusual_call(handler, record, origin)
         except CallError as error:
-            if not _is_an_answer(error):
+            if not is_an_answer(error):
                 raise
             self.runtime.fault(origin, record, error)
         else:
@@ -210,13 +210,13 @@ class Loop:
             try:
                 self.runtime.reply(origin, record, value)
             except (EncodeError, MessageTooLarge) as error:
-                self._say_unsent(origin, record, error)
+                self.say_unsent(origin, record, error)
         if self.mailbox.queue:
             origin.wake()  # more answers will follow: one frame for all
         else:
             origin.flush()
 
-    def _say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
+    def say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
         """Log an answer that could not travel; its caller has been told.
 
         That is no crash: it may be too large for that caller only, and the
@@ -253,8 +253,7 @@ class Loop:
             raise NoSuchHandler(f"{event!r} is a cast, not a call")
         handler.check(args, kwargs)
         if handler.concurrent:
-            caller = Caller(self.runtime, origin, record)
-            self.nursery.start_soon(self._run_beside, handler, record, caller)
+            self.beside.begin(handler, record, origin)
             return LATER
         if not handler.cancellable:
             return await handler.run(self.server, args, kwargs)
@@ -287,49 +286,9 @@ class Loop:
             )
             return
         if handler.concurrent:
-            caller = Caller(self.runtime, origin, record)
-            self.nursery.start_soon(self._run_beside, handler, record, caller)
+            self.beside.begin(handler, record, origin)
         else:
             await handler.run(self.server, args, kwargs)
-
-    async def _run_beside(
-        self, handler: Handler, record: list[Any], caller: Caller
-    ) -> None:
-        """Run a concurrent handler, as a task of the actor's nursery."""
-        concurrent_caller.set(caller)
-        origin = caller.origin
-        if abandoned(record, origin):
-            return
-        try:
-            with self.runtime.cancellable(record) as scope, scope:
-                value = await handler.run(
-                    self.server, record[m.ARGS], record[m.KWARGS] or {}
-                )
-                if handler.is_call and value is not LATER and not caller.answered:
-                    try:
-                        self.runtime.reply(origin, record, value)
-                    except (EncodeError, MessageTooLarge) as error:
-                        self._say_unsent(origin, record, error)
-        except Exception as error:  # noqa: BLE001 - the crash barrier
-            if handler.is_call and _is_an_answer(error):
-                self.runtime.fault(origin, record, error)
-            else:
-                self._crashed_beside(error, record, origin)
-        except BaseExceptionGroup as group:
-            # It crashed while it was being cancelled with its actor.
-            crash, rest = group.split(Exception)
-            if crash is not None:
-                self._crashed_beside(crash, record, origin)
-            if rest is not None:
-                raise rest from None
-        origin.flush()
-
-    def _crashed_beside(self, error: Exception, record: list[Any], origin: Any) -> None:
-        """Take the crash of a concurrent handler, which ends the actor."""
-        if self.nursery.cancel_scope.cancel_called:  # it ends already
-            self.log_crash(error, record[m.EVENT])
-        else:
-            self.exit(self.crashed(error, record, origin))
 
     def crashed(
         self, error: Exception, record: list[Any] | None, origin: Any = None
@@ -361,14 +320,3 @@ class Loop:
         if self.mailbox.waited_for and self.mailbox.relaxed:
             for peer in self.mailbox.release():
                 self.runtime.post_control(peer, [m.UNCHOKE, self.name])
-
-
-def _is_an_answer(error: Exception) -> bool:
-    """Say whether an error is meant for the caller, not a crash.
-
-    A `Rejected` always is; of the others only those raised about this very
-    call, not what a call of the handler's own came back with.
-    """
-    if isinstance(error, Rejected):
-        return True
-    return isinstance(error, (NoSuchHandler, BadArguments)) and not error.call_id

@@ -8,11 +8,11 @@ far as the restart intensity allows.
 from __future__ import annotations
 
 import logging
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
 
+from clusterkit.actors.beside import Beside
 from clusterkit.actors.faults import describe
 from clusterkit.actors.loop import INFO, STOP, Loop
 from clusterkit.actors.server import GenServer, check_settings, concurrent_caller
@@ -117,13 +117,13 @@ class Process(Loop):
         if self.ended is None:
             self.ended = trio.Event()
             self.resume()
-            self.mailbox.put(([STOP], self.runtime.here, 0, inf))
+            self.mailbox.put_own([STOP])
         if self.task is not trio.lowlevel.current_task():
             await self.ended.wait()
 
     def tell(self, message: Any) -> None:
         """Queue a message for `handle_info`."""
-        self.mailbox.put(([INFO, message], self.runtime.here, 0, inf))
+        self.mailbox.put_own([INFO, message])
 
     def send_after(self, seconds: float, message: Any) -> Callable[[], None]:
         """Queue a message for `handle_info` later; return what takes it back."""
@@ -194,9 +194,10 @@ class Process(Loop):
 
     async def _handle_beside(self) -> str:
         """Handle messages with a nursery for concurrent handlers."""
-        async with trio.open_nursery() as self.nursery:
+        async with trio.open_nursery() as nursery:
+            self.beside = Beside(self, nursery)
             reason = await self.handle_messages()
-            self.nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
         return reason
 
     async def _terminate(self, reason: str) -> None:

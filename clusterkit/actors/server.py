@@ -97,7 +97,7 @@ class GenServer:
         intensity: `(n, seconds)`: more than n restarts within that time, and
             the actor is given up: its name is free, `ActorGaveUp` is emitted.
         mailbox: Messages at which senders are made to wait; at twice that
-            they are refused.
+            they are refused. Concurrent handlers that run count, too.
 
     Guarantees:
         Messages from one node arrive in the order they were sent there. A

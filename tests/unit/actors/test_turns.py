@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import trio
 
 from clusterkit import GenServer, call, cast
@@ -11,6 +13,8 @@ from tests.unit.nodes import alone, statistics_of, virtual
 
 class Computing(GenServer):
     """Computes for a while: time passes in which no task can run."""
+
+    mailbox = 50_000
 
     def __init__(self):
         self.done = 0
@@ -76,15 +80,15 @@ async def test_slow_handlers_are_noticed_again_in_every_turn():
 async def test_a_turn_is_bounded_in_messages_where_time_stands_still():
     async with alone() as node:
         ref = await node.start("x", Computing)
-        server, turns = node._runtime.local("x").server, []
-        for _ in range(8000):
+        server, turns = node._runtime.local("x").server, [0]
+        for _ in range(20_000):
             ref.cast_nowait(Computing.compute, 0.0)
-        while server.done < 8000:
+        while server.done < 20_000:
             await trio.lowlevel.checkpoint()
             turns.append(server.done)
-        first, last = sorted(set(turns) - {0})
-        assert TURN_MESSAGES <= first < TURN_MESSAGES + STRIDE
-        assert last == 8000
+        # Two turns may follow each other, as above.
+        most = max(after - before for before, after in pairwise(turns))
+        assert TURN_MESSAGES <= most < 2 * (TURN_MESSAGES + STRIDE)
 
 
 @virtual
