@@ -60,6 +60,8 @@ class Beside:
         finally:
             loop.mailbox.end(size)
             loop.relax()
+            if loop.settling:
+                loop.exit("shutdown")  # the end waits for this one
 
     async def _run(self, handler: Handler, record: list[Any], caller: Caller) -> None:
         """Run the handler and reply."""

@@ -252,8 +252,9 @@ def call(
     Args:
         function: The method; its name is the event.
         concurrent: Run beside other handlers, as a task of the actor's own
-            nursery, which counts in its mailbox. It is then cancelled when its caller gives up, and when
-            the actor ends, be it by `stop`.
+            nursery; while it runs it counts as a message in the mailbox. It
+            is cancelled when its caller gives up, when the actor crashes, and
+            `drain_timeout` after the actor was told to stop.
         cancellable: Cancel it when its caller gives up (is cancelled, or
             times out) while it runs. A plain handler runs to its end: a
             stranger's impatience must not tear an actor's state.

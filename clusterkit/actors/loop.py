@@ -18,6 +18,7 @@ from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
 from clusterkit.actors.server import Caller, GenServer
 from clusterkit.errors import (
+    ActorDown,
     CallError,
     EncodeError,
     MessageTooLarge,
@@ -64,6 +65,7 @@ class Loop:
         mailbox: What waits for it.
         paused: Whether messages are kept instead of handled.
         exiting: Why it ends after the current message, None if it does not.
+        settling: Whether it takes no more calls: it ends.
         current: The item being handled.
         crash: What ended the last life, None for a normal end.
         beside: The concurrent handlers; only of actors that have some.
@@ -84,6 +86,7 @@ class Loop:
         "paused",
         "runtime",
         "server",
+        "settling",
     )
 
     beside: Beside  # while an actor with concurrent handlers lives
@@ -99,6 +102,7 @@ class Loop:
         self.current_caller: Caller | None = None
         self.current: Item | None = None
         self.exiting: str | None = None
+        self.settling = False
 
     def caller(self) -> Caller:
         """Return who sent the message that the loop is handling.
@@ -189,7 +193,8 @@ class Loop:
         deadline: float,
     ) -> None:
         """Run the handler of a call and reply."""
-        if abandoned(record, origin):
+        if self.settling or abandoned(record, origin):
+            self._decline(record, origin)
             return
         if deadline != inf and trio.current_time() >= deadline:
             self.runtime.expire(origin, record)
@@ -215,6 +220,16 @@ class Loop:
             origin.wake()  # more answers will follow: one frame for all
         else:
             origin.flush()
+
+    def _decline(self, record: list[Any], origin: Any) -> None:
+        """Refuse a call that came while the actor ends, if anybody waits for it."""
+        if not self.settling:
+            return
+        if not abandoned(record, origin):
+            self.runtime.fault(origin, record, ActorDown("it is ending"))
+            origin.flush()
+        if not self.mailbox.queue:
+            self.exiting = "shutdown"  # the end may have waited for this one
 
     def say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
         """Log an answer that could not travel; its caller has been told.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
@@ -17,7 +17,7 @@ from clusterkit.actors.calls import Calls
 from clusterkit.actors.delivery import Delivery
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
-from clusterkit.actors.life import Beginning
+from clusterkit.actors.life import Beginning, end_each
 from clusterkit.actors.monitors import Monitors
 from clusterkit.actors.process import Process
 from clusterkit.actors.ref import ActorRef
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from clusterkit.net.peer import Peer
 
 S = TypeVar("S", bound=GenServer)
+
+PATIENCE: Final = 0.8
+"""Of the time that the actors have to end with their node, the part for which
+it waits for concurrent handlers and promised answers."""
 
 
 class Runtime:
@@ -154,11 +158,34 @@ class Runtime:
         if process is not None:
             await process.stop()
 
-    async def stop_all(self) -> None:
-        """Stop the user's actors, the latest first, each with what waits for it."""
-        for process in reversed(list(self.registry)):
-            if not process.name.startswith("_"):
-                await process.stop()
+    async def stop_all(self, deadline: float) -> None:
+        """Stop the user's actors, the latest first, each with what waits for it.
+
+        One is told after the other; see `end_each`. After `PATIENCE` of the
+        time, concurrent handlers and promised answers are cut, so that
+        `terminate` has the rest of it. What has not ended at the deadline is
+        accounted for as if it had, and its task goes with the node.
+
+        Args:
+            deadline: When this returns at the latest.
+        """
+        began = trio.current_time()
+        patience = began + PATIENCE * (deadline - began)
+        told: dict[Process, None] = {}
+        with trio.move_on_at(deadline):
+            while fresh := [p for p in self._of_the_user() if p not in told]:
+                told |= dict.fromkeys(reversed(fresh))
+                await end_each(fresh[::-1], patience)
+                for process in fresh:
+                    process.hurry()
+                for process in fresh:
+                    await process.begin_to_end().done.wait()
+        for process in told:
+            if not process.begin_to_end().done.is_set():
+                process.give_up()
+
+    def _of_the_user(self) -> Iterator[Process]:
+        return (p for p in self.registry if not p.name.startswith("_"))
 
     def local(self, name: str) -> Process:
         """Return the process of an actor of this node.
@@ -284,6 +311,7 @@ class Runtime:
             scope.cancel()
         elif (process := self.registry.get(record[m.ACTOR])) is not None:
             process.mailbox.abandoned += 1
+            process.look_again()
 
     @contextmanager
     def cancellable(self, record: list[Any]) -> Iterator[trio.CancelScope]:
@@ -294,11 +322,27 @@ class Runtime:
         finally:
             del self._scopes[id(record)]
 
+    def _origins(self) -> list[Origin]:
+        return [self.here, *self.kernel.everybody()]
+
+    def has_calls_to(self, actor: str) -> bool:
+        """Say whether anybody waits for an answer of an actor of this node."""
+        return any(
+            record[m.ACTOR] == actor
+            for origin in self._origins()
+            for record in origin.open_calls.values()
+        )
+
+    def look_again(self, actor: str) -> None:
+        """A call to an actor of this node is over; its end may have waited for it."""
+        process = self.registry.get(actor)
+        if process is not None and process.settling:
+            process.look_again()
+
     def fail_calls_to(self, actor: str, reason: str) -> None:
         """Answer every open call to an actor that has ended."""
         error = ActorDown(f"it ended ({reason}) before it answered")
-        origins: list[Origin] = [self.here, *self.kernel.everybody()]
-        for origin in origins:
+        for origin in self._origins():
             records = [r for r in origin.open_calls.values() if r[m.ACTOR] == actor]
             for record in records:
                 self.fault(origin, record, error)

@@ -149,9 +149,7 @@ class Sending:
         here = runtime.here
         process = runtime.registry.get(actor)
         if process is None:
-            raise NoSuchActor(
-                f"no actor {actor!r} runs on this node", to=actor, event=event
-            )
+            raise self._absent(actor, event)
         if process.task is trio.lowlevel.current_task():
             raise CallingSelf(
                 "a serial handler cannot call its own actor", to=actor, event=event
@@ -252,6 +250,12 @@ class Sending:
         else:
             link.wake()
         return pending
+
+    def _absent(self, actor: str, event: str) -> ClusterError:
+        if self._runtime.kernel.ended:
+            return NodeDown("this node has ended", outcome="not sent")
+        what = f"no actor {actor!r} runs on this node"
+        return NoSuchActor(what, to=actor, event=event)
 
     def _put_local(self, record: list[Any]) -> None:
         runtime = self._runtime

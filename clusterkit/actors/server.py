@@ -82,6 +82,7 @@ class Caller:
             self._runtime.reply(self.origin, self._record, value)
         finally:
             self.origin.flush()
+            self._runtime.look_again(self._record[m.ACTOR])
 
 
 class GenServer:
@@ -110,6 +111,7 @@ class GenServer:
 
     _handlers: ClassVar[dict[str, Handler]] = {}
     _has_concurrent: ClassVar[bool] = False
+    _lingers: ClassVar[bool] = True  # whether its end waits for what it owes
     _process: Process
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -155,6 +157,13 @@ class GenServer:
             reason: `normal` after `exit`, `shutdown` after `stop` or at the
                 end of the node, else the name of the exception that crashed
                 the actor. A crash calls this on the broken instance.
+
+        Guarantees:
+            Called once in each life whose `init` has returned, unless the
+            process dies, or the node ends while a handler hangs.
+
+        Cancellation:
+            Cancelled when the time is up that the node takes to end.
         """
 
     async def handle_call(
@@ -173,7 +182,12 @@ class GenServer:
         """Take what is neither call nor cast: `Down`, timers, `info`."""
 
     def exit(self) -> None:
-        """End after this message, normally; a `permanent` actor begins anew."""
+        """End after this message, normally; a `permanent` actor begins anew.
+
+        Concurrent handlers come to their ends first, for up to
+        `drain_timeout`; meanwhile calls are refused. Answers promised with
+        `later()` are not waited for: their callers get `ActorDown`.
+        """
         self._process.exit()
 
     def send_after(self, seconds: float, message: Any) -> Callable[[], None]:

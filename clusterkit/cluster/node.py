@@ -164,8 +164,21 @@ class ClusterNode(Reach):
     async def stop(self, name: str) -> None:
         """Stop an actor: it handles what waits now, then `terminate`s.
 
-        When this returns the name is free. From the actor's own handler it
-        returns at once. Unknown names are ignored.
+        In between it lets its concurrent handlers come to their ends, and
+        waits for the answers it has promised with `later()`, both for up to
+        `drain_timeout`; what is left then is cut, and its callers get
+        `ActorDown`. Meanwhile it goes on with casts, timers and Downs, for an
+        answer may depend on them, and refuses calls with `ActorDown`. A
+        serial handler is never cut; it may take any time.
+
+        When this returns the name is free. From one of the actor's own
+        handlers it returns at once. Unknown names are ignored.
+
+        Raises:
+            NodeDown: The node ended before the actor did.
+
+        Cancellation:
+            Ends the wait only; the actor ends all the same.
         """
         await self._runtime.stop(name)
 
@@ -231,6 +244,11 @@ class ClusterNode(Reach):
     async def shutdown(self, *, timeout: float = 10.0) -> None:
         """Drain: no new connections, actors end, what is queued goes out, Bye.
 
+        The actors end as by `stop`, the latest first; but for one that hangs
+        the next waits only half of the time that is left. In the end an actor
+        that has not come to its `terminate` is cut: its callers get
+        `ActorDown`, its monitors fire, `terminate` is not called.
+
         Leaves the ring first, if `on_exit` says so. Leaving the `create_cluster`
         block does the same. A second call waits for the first.
 
@@ -259,7 +277,9 @@ class ClusterNode(Reach):
         with trio.move_on_at(deadline):
             if self._leaves and self.gossip.name:
                 await self._leave()
-            await self._runtime.stop_all()
+            # The last tenth is for what the actors leave in the outboxes.
+            left = deadline - trio.current_time()
+            await self._runtime.stop_all(deadline - left / 10)
         await self.kernel.drain(max(0.0, deadline - trio.current_time()))
 
     async def _leave(self) -> None:
