@@ -38,7 +38,7 @@ S_contra = TypeVar("S_contra", bound="GenServer", contravariant=True)
 LIFECYCLE = frozenset(
     {"init", "terminate", "handle_call", "handle_cast", "handle_info"}
     | {"node", "name", "ref", "caller", "on_call", "on_cast", "exit", "monitor"}
-    | {"demonitor", "send_after", "restart", "intensity", "mailbox"}
+    | {"monitor_node", "demonitor", "send_after", "restart", "intensity", "mailbox"}
 )
 """Names a handler cannot have: they are the actor's own."""
 

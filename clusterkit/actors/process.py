@@ -319,6 +319,7 @@ class Process(Loop):
         self.relax()
         self.runtime.fail_calls_to(self.name, reason)
         self.runtime.monitors.ended(self.name, reason)
+        self.runtime.monitors.release(self)
 
     def _begin_again(self, reason: str) -> bool:
         """Decide whether there is a next life, and prepare it."""

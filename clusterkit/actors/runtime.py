@@ -31,7 +31,6 @@ from clusterkit.errors import (
     NodeDown,
     NoSuchActor,
 )
-from clusterkit.names import split_target
 from clusterkit.wire import messages as m
 from clusterkit.wire.frame import array_header
 
@@ -208,17 +207,14 @@ class Runtime:
         """Return an untyped reference."""
         return ActorRef(self, name, node)
 
-    def resolve(self, target: str) -> tuple[str, Link | Here]:
-        """Return the actor's name, and the link to its node or `here`.
+    def route(self, node: str) -> Link | Here:
+        """Return the link to a node, or `here`.
 
         Raises:
-            ConfigError: The target is not `name` or `name@node`.
-            NodeUnknown: No address is known for the node.
+            NodeUnknown: No address is known for it.
+            NodeDown: This node has ended.
         """
-        actor, node = split_target(target)
-        if node is None or node == self.name:
-            return actor, self.here
-        return actor, self.kernel.route(node)
+        return self.here if node == self.name else self.kernel.route(node)
 
     def reply(self, origin: Origin, record: list[Any], value: Any) -> None:
         """Answer a call, if its caller still waits; send nothing yet.

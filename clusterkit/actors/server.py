@@ -206,18 +206,58 @@ class GenServer:
         """Ask to be told when an actor ends: `handle_info(Down(...))`.
 
         Args:
-            target: `name`, `name@node`, or a reference.
+            target: `name`, `name@node`, `name@node@host:port`, or a reference.
 
         Returns:
             A number that the `Down` carries. It comes at once if there is no
             such actor, and when its node is down; then with the reason
             `noconnection`, and the actor may live.
+
+        Raises:
+            ConfigError: It is no target, or the node is known at another
+                address.
+
+        Guarantees:
+            Fires once, a restart being an end, too; after everything that the
+            actor's life has sent to this node, except for `noconnection`.
+            Goes with the life of the actor that asked.
         """
         return self._process.runtime.monitors.add(self._process, str(target))
 
+    def monitor_node(self, name: str) -> int:
+        """Ask to be told when a node ends: `handle_info(Down(...))`.
+
+        The link to it is kept up meanwhile. That a node is there again comes
+        as `LinkUp`, by `node.events`.
+
+        Args:
+            name: The node, as `name` or `name@host:port`. This very node is
+                never down.
+
+        Returns:
+            A number that the `Down` carries; its target is `@name`, its
+            reason `noconnection` (no session for `down_after`, or there is no
+            such node; it may live), or `restarted` (it is there again, as
+            another process).
+
+        Raises:
+            ConfigError: It is no name, or is known at another address.
+
+        Guarantees:
+            Fires once. With `restarted`, it is handled after everything from
+            the former process, and before anything from the new one. Goes
+            with the life of the actor that asked.
+        """
+        return self._process.runtime.monitors.add_node(self._process, name)
+
     def demonitor(self, monitor: int) -> None:
-        """Take a `monitor` back; its `Down` will not come."""
-        self._process.runtime.monitors.remove(monitor)
+        """Take back a monitor of this actor, or do nothing if it has fired.
+
+        Args:
+            monitor: Its number. A `Down` that waits in the mailbox already
+                still comes.
+        """
+        self._process.runtime.monitors.remove(self._process, monitor)
 
     def on_call(self, event: str, /) -> Callable[[H], H]:
         """Mark a function as the handler of a call to this very instance.

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.server import GenServer
+from clusterkit.actors.targets import node_name, parse_target
 from clusterkit.cluster.answers import Answer, gather
-from clusterkit.errors import ConfigError
-from clusterkit.names import NodeInfo, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -190,33 +189,10 @@ class Reach:
         return answer
 
     def _target(self, target: str) -> tuple[str, str]:
-        name, node = split_target(target)
-        return name, self._node_name(node)
+        return parse_target(self.kernel, target)
 
     def _node_name(self, node: str | None) -> str:
-        """Return the name in `name` or `name@host:port`, whose address is kept."""
-        if node is None:
-            return self.name
-        if "@" not in node:
-            return node
-        info = NodeInfo.parse(node)
-        self._assert_address(info)
-        return info.id
-
-    def _assert_address(self, info: NodeInfo) -> None:
-        """Take an address that is new; refuse one that contradicts.
-
-        Raises:
-            ConfigError: The name is known at another address.
-        """
-        if info.id == self.name:
-            known = self.kernel.address
-        else:
-            known = self.kernel.where(info.id) or info.address
-        if known != info.address:
-            raise ConfigError(f"{info.id} is at {known}, not at {info.address}")
-        if info.id != self.name:
-            self.kernel.know(info)
+        return node_name(self.kernel, node)
 
     def _members(self, nodes: Iterable[str] | None) -> list[str]:
         if nodes is None:
