@@ -1,14 +1,23 @@
 """Erlang-style actors over signed TCP links, on trio.
 
-from clusterkit import GenServer, call, create_cluster
+    from clusterkit import GenServer, call, create_cluster
 
-class Counter(GenServer):
-    value = 0
 
-    @call
-    async def add(self, n: int) -> int:
-        self.value += n
-        return self.value
+    class Counter(GenServer):
+        value = 0
+
+        @call
+        async def add(self, n: int) -> int:
+            self.value += n
+            return self.value
+
+
+    async with create_cluster("foo", cookie="monster", actors={"counter": Counter}) as foo:
+        counter = foo.ref(Counter, "counter")
+        assert await counter.call(Counter.add, 5) == 5
+
+The names below are all that most programs need; `errors`, `events`, `core` and
+`testing` are modules of their own.
 """
 
 # General layout. Imports point down only; import-linter checks it.

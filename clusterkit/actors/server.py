@@ -262,17 +262,30 @@ class GenServer:
     def on_call(self, event: str, /) -> Callable[[H], H]:
         """Mark a function as the handler of a call to this very instance.
 
-        server = GenServer()
+            server = GenServer()
 
 
-        @server.on_call("hello")
-        async def hello(name: str) -> str:
-            return f"hello {name}"
+            @server.on_call("hello")
+            async def hello(name: str) -> str:
+                return f"hello {name}"
+
+        Args:
+            event: What callers name it.
+
+        Raises:
+            ConfigError: It is private, or the actor's own.
         """
         return self._add_handler(event, is_call=True)
 
     def on_cast(self, event: str, /) -> Callable[[H], H]:
-        """Mark a function as the handler of a cast to this very instance."""
+        """Mark a function as the handler of a cast to this very instance.
+
+        Args:
+            event: What senders name it.
+
+        Raises:
+            ConfigError: It is private, or the actor's own.
+        """
         return self._add_handler(event, is_call=False)
 
     def _add_handler(self, event: str, *, is_call: bool) -> Callable[[H], H]:

@@ -198,12 +198,24 @@ class ClusterNode(Reach):
         """
         self._runtime.local(name).resume()
 
-    def events(self, *kinds: type[E]) -> Events[E]:
+    @overload
+    def events(self) -> Events[Event]: ...
+    @overload
+    def events(self, *kinds: type[E]) -> Events[E]: ...
+    def events(self, *kinds: type[Event]) -> Events[Event]:
         """Subscribe to events; all kinds if none are given.
 
-        async with node.events(LinkUp, LinkDown) as events:
-            async for event in events:
-                print(event)
+            async with node.events(LinkUp, LinkDown) as events:
+                async for event in events:
+                    print(event)
+
+        Args:
+            kinds: Their classes. `EventsLost` comes in any case, where a
+                subscriber was too slow.
+
+        Returns:
+            A context manager; events are kept from entering it on. The
+            iteration ends when the node has ended.
         """
         return self._broadcast.events(*kinds)
 

@@ -217,3 +217,25 @@ async def test_a_peer_that_left_has_its_calls_given_up():
                 async with on_network(network, "a") as a:
                     await a.kernel.connect(b.address)
             await until(lambda: Patient.ended)
+
+
+@virtual
+async def test_who_listens_to_events_outside_the_block_hears_the_last_and_goes_on():
+    network = MemoryNetwork(Random(0))
+    heard = []
+
+    async def listen(node, started):
+        async with node.events(LinkDown) as events:
+            started.set()
+            async for event in events:
+                heard.append(event)
+        heard.append("over")
+
+    async with on_network(network, "b") as b, trio.open_nursery() as nursery:
+        async with on_network(network, "a") as a:
+            started = trio.Event()
+            nursery.start_soon(listen, a, started)
+            await started.wait()
+            await a.kernel.connect(b.address)
+        await trio.testing.wait_all_tasks_blocked()
+        assert heard == [LinkDown("b", "this node has ended"), "over"]
