@@ -37,6 +37,7 @@ from clusterkit.wire.frame import array_header
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from clusterkit.cluster.node import ClusterNode
     from clusterkit.config import Config
     from clusterkit.events import Event
     from clusterkit.net.kernel import Kernel
@@ -68,7 +69,7 @@ class Runtime:
     """
 
     kernel: Kernel
-    node: Any
+    node: ClusterNode
     _nursery: trio.Nursery  # from `run` on
 
     def __init__(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.process import Process
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.node import ClusterNode
 
 H = TypeVar("H", bound=Callable[..., Awaitable[object]])
 
@@ -128,7 +129,7 @@ class GenServer:
         cls._has_concurrent = any(handler.concurrent for handler in table.values())
 
     @property
-    def node(self) -> Any:
+    def node(self) -> ClusterNode:
         """The `ClusterNode` this actor runs on."""
         return self._process.runtime.node
 

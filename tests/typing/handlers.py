@@ -44,6 +44,7 @@ class Counter(GenServer):
     @cast
     async def reset(self) -> None:
         self.value = 0
+        assert_type(self.node, ClusterNode)
 
 
 class Better(Counter):
