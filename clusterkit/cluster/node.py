@@ -153,7 +153,8 @@ class ClusterNode(Reach):
 
         Raises:
             NameTaken: An actor of that name runs here.
-            ConfigError: The name is not valid.
+            ConfigError: The name is not valid, or a class attribute is not.
+            NodeDown: The node has ended, or did while `init` ran.
             Exception: Whatever `__init__` or `init` raised; the name is free.
 
         Cancellation:
@@ -244,6 +245,9 @@ class ClusterNode(Reach):
 
         Raises:
             SystemExit: A second signal came.
+
+        Cancellation:
+            Signals are as before; the node goes on until its block is left.
         """
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             task_status.started()
@@ -266,6 +270,9 @@ class ClusterNode(Reach):
 
         Args:
             timeout: Seconds for all of it; what is not done by then is cut.
+
+        Cancellation:
+            Cuts what is not done yet. The block still ends the node.
         """
         if self._shut is not None:
             await self._shut.wait()
