@@ -1,14 +1,23 @@
 """Erlang-style actors over signed TCP links, on trio.
 
-from clusterkit import GenServer, call, create_cluster
+    from clusterkit import GenServer, call, create_cluster
 
-class Counter(GenServer):
-    value = 0
 
-    @call
-    async def add(self, n: int) -> int:
-        self.value += n
-        return self.value
+    class Counter(GenServer):
+        value = 0
+
+        @call
+        async def add(self, n: int) -> int:
+            self.value += n
+            return self.value
+
+
+    async with create_cluster("foo", cookie="monster", actors={"counter": Counter}) as foo:
+        counter = foo.ref(Counter, "counter")
+        assert await counter.call(Counter.add, 5) == 5
+
+The names below are all that most programs need; `errors`, `events`, `core` and
+`testing` are modules of their own.
 """
 
 # General layout. Imports point down only; import-linter checks it.
@@ -27,7 +36,7 @@ class Counter(GenServer):
 from __future__ import annotations
 
 from clusterkit.actors.handlers import call as call, cast as cast, later as later
-from clusterkit.actors.process import Down as Down
+from clusterkit.actors.monitors import Down as Down
 from clusterkit.actors.ref import ActorRef as ActorRef
 from clusterkit.actors.server import Caller as Caller, GenServer as GenServer
 from clusterkit.cluster.answers import Answer as Answer

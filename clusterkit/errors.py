@@ -85,6 +85,21 @@ class OutboxFull(ClusterError):
     code = "outbox_full"
 
 
+class NotAllReached(ClusterError):
+    """An `abcast` failed at some nodes; the others have it, so do not repeat it.
+
+    Attributes:
+        failures: What kept the cast from each node that failed, by the name
+            that was given.
+    """
+
+    code = "not_all_reached"
+
+    def __init__(self, text: str, failures: dict[str, ClusterError]) -> None:
+        super().__init__(text)
+        self.failures = failures
+
+
 class LinkError(ClusterError):
     """The link to a peer cannot do what was asked."""
 

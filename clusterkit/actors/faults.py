@@ -6,8 +6,10 @@ from inspect import isbuiltin
 from typing import Any, Final
 
 from clusterkit.errors import (
+    BadArguments,
     CallError,
     ClusterError,
+    NoSuchHandler,
     Rejected,
     RemoteFault,
     subclasses,
@@ -36,6 +38,17 @@ def describe(error: BaseException) -> str:
     """Return an error as logs and events show it."""
     text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def is_an_answer(error: Exception) -> bool:
+    """Say whether an error is meant for the caller, not a crash.
+
+    A `Rejected` always is; of the others only those raised about this very
+    call, not what a call of the handler's own came back with.
+    """
+    if isinstance(error, Rejected):
+        return True
+    return isinstance(error, (NoSuchHandler, BadArguments)) and not error.call_id
 
 
 def to_fault(error: BaseException, *, most: int | None = None) -> tuple[str, list[Any]]:

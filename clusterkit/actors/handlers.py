@@ -38,7 +38,7 @@ S_contra = TypeVar("S_contra", bound="GenServer", contravariant=True)
 LIFECYCLE = frozenset(
     {"init", "terminate", "handle_call", "handle_cast", "handle_info"}
     | {"node", "name", "ref", "caller", "on_call", "on_cast", "exit", "monitor"}
-    | {"demonitor", "send_after", "restart", "intensity", "mailbox"}
+    | {"monitor_node", "demonitor", "send_after", "restart", "intensity", "mailbox"}
 )
 """Names a handler cannot have: they are the actor's own."""
 
@@ -241,8 +241,9 @@ def call(
     Args:
         function: The method; its name is the event.
         concurrent: Run beside other handlers, as a task of the actor's own
-            nursery. It is then cancelled when its caller gives up, and when
-            the actor ends, be it by `stop`.
+            nursery; while it runs it counts as a message in the mailbox. It
+            is cancelled when its caller gives up, when the actor crashes, and
+            `drain_timeout` after the actor was told to stop.
         cancellable: Cancel it when its caller gives up (is cancelled, or
             times out) while it runs. A plain handler runs to its end: a
             stranger's impatience must not tear an actor's state.
@@ -269,7 +270,7 @@ def cast(function: Any = None, /, *, concurrent: bool = False) -> Any:
 
     Args:
         function: The method; its name is the event.
-        concurrent: Run beside other handlers.
+        concurrent: Run beside other handlers, as those of `call` may.
 
     Raises:
         ConfigError: The method is not async, or has a lifecycle name or a

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.actors.faults import describe, text_of
+from clusterkit.actors.faults import describe, is_an_answer, text_of
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
-from clusterkit.actors.server import Caller, GenServer, concurrent_caller
+from clusterkit.actors.server import Caller, GenServer
 from clusterkit.errors import (
-    BadArguments,
+    ActorDown,
     CallError,
     EncodeError,
     MessageTooLarge,
     NoSuchHandler,
-    Rejected,
     RemoteFault,
 )
 from clusterkit.logs import log
@@ -31,6 +30,7 @@ from clusterkit.net.peer import GATHER
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
+    from clusterkit.actors.beside import Beside
     from clusterkit.actors.runtime import Runtime
 
 logger = logging.getLogger("clusterkit.actors")
@@ -46,6 +46,13 @@ TURN_MESSAGES: Final = 4096
 TURN_SECONDS: Final = 0.005
 """A busy actor lets others run after so many messages, or so long."""
 
+STRIDE: Final = 32
+"""Messages between two looks at the clock while they take next to no time; one
+after each that does. A look costs a tenth of a fast message."""
+
+FAST: Final = TURN_SECONDS / 16
+"""How long the messages between two looks may take to count as fast."""
+
 
 class Loop:
     """Takes messages from a mailbox and runs the handlers of a server.
@@ -59,14 +66,16 @@ class Loop:
         mailbox: What waits for it.
         paused: Whether messages are kept instead of handled.
         exiting: Why it ends after the current message, None if it does not.
+        settling: Whether it takes no more calls: it ends.
         current: The item being handled.
         crash: What ended the last life, None for a normal end.
-        nursery: Of the concurrent handlers; only actors that have some.
+        beside: The concurrent handlers; only of actors that have some.
         handled: Messages handled.
         dropped: Casts that were not.
     """
 
     __slots__ = (
+        "beside",
         "crash",
         "current",
         "current_caller",
@@ -75,13 +84,13 @@ class Loop:
         "handled",
         "mailbox",
         "name",
-        "nursery",
         "paused",
         "runtime",
         "server",
+        "settling",
     )
 
-    nursery: trio.Nursery  # while an actor with concurrent handlers lives
+    beside: Beside  # while an actor with concurrent handlers lives
 
     def __init__(self, runtime: Runtime, server: GenServer) -> None:
         self.runtime = runtime
@@ -94,6 +103,7 @@ class Loop:
         self.current_caller: Caller | None = None
         self.current: Item | None = None
         self.exiting: str | None = None
+        self.settling = False
 
     def caller(self) -> Caller:
         """Return who sent the message that the loop is handling.
@@ -117,17 +127,19 @@ class Loop:
         """Handle messages until there is a reason to end."""
         server, mailbox, me = self.server, self.mailbox, trio.lowlevel.current_task()
         queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
-        turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+        turn, since, stride = 0, 0, 1
+        turn_began = looked = trio.current_time()
         while self.exiting is None:
             if not queue or self.paused:
-                self.handled += turn
+                self.handled += since
                 self.relax()
                 # An idle actor must not keep its last message alive.
                 self.current = self.current_caller = None
                 record = args = NOTHING
                 await mailbox.park(me)
                 queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
-                turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
+                turn, since, stride = 0, 0, 1
+                turn_began = looked = trio.current_time()
                 continue
             self.current = record, origin, size, deadline = queue.popleft()
             mailbox.bytes -= size
@@ -152,20 +164,23 @@ class Loop:
                     await self._take_internal(record)
             except Exception as error:  # noqa: BLE001 - the crash barrier
                 self.exiting = self.crashed(error, record, origin)
-            turn += 1
+            since += 1
             if mailbox.waited_for and 2 * len(queue) <= mailbox.mark:
                 self.relax()
-            if turn & 31 == 0 and (
-                turn >= TURN_MESSAGES or trio.current_time() >= turn_ends
-            ):
-                self.handled += turn
-                await trio.lowlevel.checkpoint()
-                turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
-        self.handled += turn
+            if since >= stride and queue:
+                self.handled += since
+                turn, since, now = turn + since, 0, trio.current_time()
+                stride = min(2 * stride, STRIDE) if now - looked < FAST else 1
+                if turn >= TURN_MESSAGES or now >= turn_began + TURN_SECONDS:
+                    await trio.lowlevel.checkpoint()
+                    turn, stride, turn_began = 0, 1, (now := trio.current_time())
+                looked = now
+        self.handled += since
         return self.exiting
 
     async def _take_internal(self, record: list[Any]) -> None:
         """Take a record that never left the process."""
+        self.mailbox.mark -= 1  # see `put_own`
         if record[0] == STOP:
             self.exiting = "shutdown"
         else:
@@ -180,7 +195,8 @@ class Loop:
     ) -> None:
         """Run the handler of a call and reply."""
         # `abandoned` in line: this is the path of every call.
-        if origin.open_calls.get(record[m.CALL_ID]) is not record:
+        if self.settling or origin.open_calls.get(record[m.CALL_ID]) is not record:
+            self._decline(record, origin)
             return
         runtime, args = self.runtime, record[m.ARGS]
         if deadline != inf and runtime.now() >= deadline:
@@ -207,7 +223,7 @@ class Loop:
             try:
                 runtime.reply(origin, record, value)
             except (EncodeError, MessageTooLarge) as error:
-                self._say_unsent(origin, record, error)
+                self.say_unsent(origin, record, error)
         waiting = len(origin.outbox.queue)
         if waiting >= GATHER or not self.mailbox.queue:
             origin.flush()
@@ -216,11 +232,21 @@ class Loop:
 
     def _answer_with(self, error: CallError, record: list[Any], origin: Any) -> None:
         """Answer with an error, if it is meant for the caller; else raise it."""
-        if not _is_an_answer(error):
+        if not is_an_answer(error):
             raise error
         self.runtime.fault(origin, record, error)
 
-    def _say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
+    def _decline(self, record: list[Any], origin: Any) -> None:
+        """Refuse a call that came while the actor ends, if anybody waits for it."""
+        if not self.settling:
+            return
+        if not abandoned(record, origin):
+            self.runtime.fault(origin, record, ActorDown("it is ending"))
+            origin.flush()
+        if not self.mailbox.queue:
+            self.exiting = "shutdown"  # the end may have waited for this one
+
+    def say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
         """Log an answer that could not travel; its caller has been told.
 
         That is no crash: it may be too large for that caller only, and the
@@ -257,8 +283,7 @@ class Loop:
             raise NoSuchHandler(f"{event!r} is a cast, not a call")
         handler.check(args, kwargs)
         if handler.concurrent:
-            caller = Caller(self.runtime, origin, record)
-            self.nursery.start_soon(self._run_beside, handler, record, caller)
+            self.beside.begin(handler, record, origin)
             return LATER
         if not handler.cancellable:
             return await handler.run(self.server, args, kwargs)
@@ -291,49 +316,9 @@ class Loop:
             )
             return
         if handler.concurrent:
-            caller = Caller(self.runtime, origin, record)
-            self.nursery.start_soon(self._run_beside, handler, record, caller)
+            self.beside.begin(handler, record, origin)
         else:
             await handler.run(self.server, args, kwargs)
-
-    async def _run_beside(
-        self, handler: Handler, record: list[Any], caller: Caller
-    ) -> None:
-        """Run a concurrent handler, as a task of the actor's nursery."""
-        concurrent_caller.set(caller)
-        origin = caller.origin
-        if abandoned(record, origin):
-            return
-        try:
-            with self.runtime.cancellable(record) as scope, scope:
-                value = await handler.run(
-                    self.server, record[m.ARGS], record[m.KWARGS] or {}
-                )
-                if handler.is_call and value is not LATER and not caller.answered:
-                    try:
-                        self.runtime.reply(origin, record, value)
-                    except (EncodeError, MessageTooLarge) as error:
-                        self._say_unsent(origin, record, error)
-        except Exception as error:  # noqa: BLE001 - the crash barrier
-            if handler.is_call and _is_an_answer(error):
-                self.runtime.fault(origin, record, error)
-            else:
-                self._crashed_beside(error, record, origin)
-        except BaseExceptionGroup as group:
-            # It crashed while it was being cancelled with its actor.
-            crash, rest = group.split(Exception)
-            if crash is not None:
-                self._crashed_beside(crash, record, origin)
-            if rest is not None:
-                raise rest from None
-        origin.flush()
-
-    def _crashed_beside(self, error: Exception, record: list[Any], origin: Any) -> None:
-        """Take the crash of a concurrent handler, which ends the actor."""
-        if self.nursery.cancel_scope.cancel_called:  # it ends already
-            self.log_crash(error, record[m.EVENT])
-        else:
-            self.exit(self.crashed(error, record, origin))
 
     def crashed(
         self, error: Exception, record: list[Any] | None, origin: Any = None
@@ -365,14 +350,3 @@ class Loop:
         if self.mailbox.waited_for and self.mailbox.relaxed:
             for peer in self.mailbox.release():
                 self.runtime.post_control(peer, [m.UNCHOKE, self.name])
-
-
-def _is_an_answer(error: Exception) -> bool:
-    """Say whether an error is meant for the caller, not a crash.
-
-    A `Rejected` always is; of the others only those raised about this very
-    call, not what a call of the handler's own came back with.
-    """
-    if isinstance(error, Rejected):
-        return True
-    return isinstance(error, (NoSuchHandler, BadArguments)) and not error.call_id

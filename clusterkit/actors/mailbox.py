@@ -2,12 +2,15 @@
 
 A batch of arrivals is one wake-up. At the mark, senders are choked and wait at
 their own end; only what was already on its way goes on filling the mailbox, up
-to twice the mark, where it is refused and reported.
+to twice the mark, where it is refused and reported. Concurrent handlers count
+as if what they work on still waited, or there would be no bound to them; what
+never left the process (timers, Downs) does not count.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, cast as typed
 
 import trio
@@ -40,8 +43,11 @@ class Mailbox:
 
     Attributes:
         queue: What waits; the loop pops from the left.
-        bytes: Encoded size of it; local messages count nothing.
-        mark: Messages at which senders are choked.
+        bytes: Encoded size of what waits or is being worked on beside;
+            local messages count nothing.
+        mark: Length of `queue` at which senders are choked. Higher by what
+            waits there and does not count, lower by what counts and does not
+            wait there, so that looking at it is all a message costs.
         byte_mark: Bytes at which they are.
         choked: Who was told, and in which of our conversations with it.
         refused: Casts refused since each peer was last told.
@@ -51,6 +57,7 @@ class Mailbox:
     """
 
     __slots__ = (
+        "_messages",
         "_waiting",
         "abandoned",
         "byte_mark",
@@ -66,7 +73,7 @@ class Mailbox:
     def __init__(self, mark: int, byte_mark: int) -> None:
         self.queue = _NONE
         self.bytes = 0
-        self.mark = mark
+        self.mark = self._messages = mark
         self.byte_mark = byte_mark
         self.task: trio.lowlevel.Task | None = _NOBODY
         self.choked: dict[Peer, int] | None = None
@@ -86,12 +93,14 @@ class Mailbox:
     @property
     def overfull(self) -> bool:
         """Whether it is at twice its mark: messages are refused."""
-        return len(self.queue) >= 2 * self.mark or self.bytes >= 2 * self.byte_mark
+        length, twice = len(self.queue), self.mark + self._messages
+        return length >= twice or self.bytes >= 2 * self.byte_mark
 
     @property
     def relaxed(self) -> bool:
         """Whether it is down to half its mark: senders may go on."""
-        return 2 * len(self.queue) <= self.mark and 2 * self.bytes <= self.byte_mark
+        messages = len(self.queue) - self.mark + self._messages
+        return 2 * messages <= self._messages and 2 * self.bytes <= self.byte_mark
 
     def put(self, item: Item) -> None:
         """Queue an item and wake the actor, once per batch."""
@@ -99,6 +108,21 @@ class Mailbox:
             self.wake()
         self.queue.append(item)
         self.bytes += item[2]
+
+    def put_own(self, record: list[Any]) -> None:
+        """Queue what never left the process, which counts nothing."""
+        self.mark += 1
+        self.put((record, None, 0, inf))
+
+    def begin(self, size: int) -> None:
+        """Count what the actor begins to work on beside other messages."""
+        self.mark -= 1
+        self.bytes += size
+
+    def end(self, size: int) -> None:
+        """Count it no longer."""
+        self.mark += 1
+        self.bytes -= size
 
     def wake(self) -> None:
         """Wake the actor if it is parked; make its queue if it has none."""
@@ -152,7 +176,7 @@ class Mailbox:
     def clear(self) -> int:
         """Forget what waits; return how many casts that were."""
         queue, self.queue, self.bytes = self.queue, _NONE, 0
-        self.task = _NOBODY
+        self.mark, self.task = self._messages, _NOBODY
         return sum(item[0][m.KIND] == m.CAST for item in queue)
 
     def purge(self) -> None:
@@ -160,11 +184,12 @@ class Mailbox:
         if not self.abandoned:
             return
         self.abandoned = 0
-        alive = [item for item in self.queue if not abandoned(item[0], item[1])]
-        if len(alive) < len(self.queue):
+        gone = [item for item in self.queue if abandoned(item[0], item[1])]
+        if gone:
+            alive = [item for item in self.queue if not abandoned(item[0], item[1])]
             self.queue.clear()
             self.queue.extend(alive)
-            self.bytes = sum(item[2] for item in alive)
+            self.bytes -= sum(item[2] for item in gone)
 
 
 def abandoned(record: list[Any], origin: Any) -> bool:

@@ -8,94 +8,29 @@ far as the restart intensity allows.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
 
+from clusterkit.actors.beside import Beside
 from clusterkit.actors.faults import describe
+from clusterkit.actors.life import Ending
 from clusterkit.actors.loop import INFO, STOP, Loop
-from clusterkit.actors.server import GenServer, concurrent_caller
+from clusterkit.actors.server import GenServer, check_settings, concurrent_caller
+from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.core.restarts import RestartWindow
-from clusterkit.errors import ConfigError
+from clusterkit.errors import ConfigError, NodeDown
 from clusterkit.events import ActorGaveUp, ActorRestarted
 from clusterkit.logs import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clusterkit.actors.life import Beginning
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
 
 logger = logging.getLogger("clusterkit.actors")
-
-
-@dataclass(frozen=True, slots=True)
-class Down:
-    """A monitored actor has ended; comes to `handle_info`.
-
-    Attributes:
-        monitor: What `monitor` returned.
-        target: What was monitored.
-        reason: Why it ended: `normal`, `shutdown`, the name of an exception,
-            `noproc` (there was none), or `noconnection` (its node is down).
-    """
-
-    monitor: int
-    target: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActorStatistics:
-    """A snapshot of one actor.
-
-    Attributes:
-        name: Its name.
-        type: Name of its class.
-        state: `running`, `paused` or `restarting`.
-        mailbox: Messages that wait.
-        handled: Messages handled in all its lives.
-        dropped: Casts that had no handler, did not fit, or were lost in a
-            crash or at a full mailbox.
-        restarts: Crashes it was restarted from.
-    """
-
-    name: str
-    type: str
-    state: str
-    mailbox: int
-    handled: int
-    dropped: int
-    restarts: int
-
-
-class Beginning:
-    """The first `init` of an actor, which somebody waits for.
-
-    Attributes:
-        scope: Around it; cancelled when nobody waits any more.
-        done: Set when it has returned, or failed.
-        failure: What it raised.
-    """
-
-    __slots__ = ("done", "failure", "scope")
-
-    def __init__(self) -> None:
-        self.scope = trio.CancelScope()
-        self.done = trio.Event()
-        self.failure: BaseException | None = None
-
-    async def over(self) -> None:
-        """Wait for the end of `init`; end the actor if the wait is cancelled."""
-        try:
-            await self.done.wait()
-        except trio.Cancelled:
-            self.scope.cancel()
-            raise
-        if self.failure is not None:
-            raise self.failure
 
 
 class Process(Loop):
@@ -112,7 +47,8 @@ class Process(Loop):
         restarts: Lives after the first.
         beginning: The first `init`, until it has returned; None if there is
             nothing to wait for.
-        ended: Set when there is no next life; made by whoever waits for it.
+        ending: Made when the actor is told to end, and not to live again.
+        hurried: Whether its end waits for nothing but the handler that runs.
         timers: Of this life; made by the first.
     """
 
@@ -121,7 +57,8 @@ class Process(Loop):
         "_restartable",
         "_window",
         "beginning",
-        "ended",
+        "ending",
+        "hurried",
         "restarts",
         "state",
         "task",
@@ -141,7 +78,8 @@ class Process(Loop):
         self.state = "running"
         self.restarts = 0
         self.beginning: Beginning | None = None
-        self.ended: trio.Event | None = None
+        self.ending: Ending | None = None
+        self.hurried = False
         self.timers: dict[trio.CancelScope, None] | None = None
 
     def __repr__(self) -> str:
@@ -179,17 +117,51 @@ class Process(Loop):
         return not self.mailbox.full
 
     async def stop(self) -> None:
-        """End the actor after the messages that wait now; wait for it."""
-        if self.ended is None:
-            self.ended = trio.Event()
+        """End the actor after what waits now and what it owes; wait for it.
+
+        From one of its own handlers this returns at once.
+
+        Raises:
+            NodeDown: The node has ended, and did not wait for the actor.
+        """
+        ending = self.begin_to_end()
+        if not self._runs(trio.lowlevel.current_task()):
+            await ending.over()
+
+    def begin_to_end(self) -> Ending:
+        """Have the actor end after what waits now and what it owes."""
+        if self.ending is None:
+            self.ending = Ending()
             self.resume()
-            self.mailbox.put(([STOP], self.runtime.here, 0, inf))
-        if self.task is not trio.lowlevel.current_task():
-            await self.ended.wait()
+            self.mailbox.put_own([STOP])
+        return self.ending
+
+    def hurry(self) -> None:
+        """Cut what runs beside, and what is promised, when the actor ends."""
+        self.hurried = True
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Something that its end may have waited for is over."""
+        if self.settling:
+            self.exit("shutdown")
+
+    def give_up(self) -> None:
+        """Account for an actor that will not end before its node does."""
+        log(logger, logging.WARNING, "actor_cut", actor=self.name)
+        self.runtime.fail_calls_to(self.name, "shutdown")
+        self.runtime.monitors.ended(self.name, "shutdown")
+
+    def _runs(self, task: trio.lowlevel.Task | None) -> bool:
+        """Say whether a task is the actor's, or began in one that is."""
+        while task is not None and task is not self.task:
+            nursery = task.parent_nursery
+            task = nursery.parent_task if nursery is not None else None
+        return task is not None
 
     def tell(self, message: Any) -> None:
         """Queue a message for `handle_info`."""
-        self.mailbox.put(([INFO, message], self.runtime.here, 0, inf))
+        self.mailbox.put_own([INFO, message])
 
     def send_after(self, seconds: float, message: Any) -> Callable[[], None]:
         """Queue a message for `handle_info` later; return what takes it back."""
@@ -218,25 +190,39 @@ class Process(Loop):
         self.task = trio.lowlevel.current_task()
         if concurrent_caller.get() is not None:  # started by a concurrent handler
             concurrent_caller.set(None)
-        while True:
-            # While an actor is parked, this frame and `handle_messages` are
-            # all it has: each one more is a quarter of a kilobyte.
-            try:
-                reason = await self._begin()
-                if reason is None:
-                    if self.server._has_concurrent:  # noqa: SLF001
-                        reason = await self._handle_beside()
-                    else:
-                        reason = await self.handle_messages()
-                    await self._terminate(reason)
-            except BaseExceptionGroup as group:
-                reason = self._sift(group)
-            self._account(reason)
-            if not self._begin_again(reason):
-                break
+        try:
+            while True:
+                # While an actor is parked, this frame and `handle_messages` are
+                # all it has: each one more is a quarter of a kilobyte.
+                try:
+                    reason = await self._begin()
+                    if reason is None:
+                        if self.server._has_concurrent:  # noqa: SLF001
+                            reason = await self._handle_beside()
+                        else:
+                            reason = await self.handle_messages()
+                            reason = await self._settle(reason)
+                        await self._terminate(reason)
+                except BaseExceptionGroup as group:
+                    reason = self._sift(group)
+                self._account(reason)
+                if not self._begin_again(reason):
+                    break
+        except BaseException:  # the node ends, and waits for nobody any more
+            self._cut()
+            raise
         self.runtime.end(self)
-        if self.ended is not None:
-            self.ended.set()
+        if self.ending is not None:
+            self.ending.done.set()
+
+    def _cut(self) -> None:
+        """Let nobody wait for ever for an actor whose node has ended."""
+        if self.beginning is not None:
+            self.beginning.failure = NodeDown("this node has ended", "unknown")
+        if self.ending is not None:
+            self.ending.cut = True
+            self.ending.done.set()
+        self.runtime.end(self)
 
     async def _begin(self) -> str | None:
         """Run `init`; return why that ended this life, None if it did not."""
@@ -254,16 +240,52 @@ class Process(Loop):
             self.beginning = None
             beginning.done.set()
             if beginning.scope.cancel_called:  # nobody knows of it: end it again
-                self.ended = trio.Event()
+                self.ending = Ending()
                 self.exiting = "shutdown"
         return None
 
     async def _handle_beside(self) -> str:
         """Handle messages with a nursery for concurrent handlers."""
-        async with trio.open_nursery() as self.nursery:
-            reason = await self.handle_messages()
-            self.nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            self.beside = Beside(self, nursery)
+            reason = await self._settle(await self.handle_messages())
+            nursery.cancel_scope.cancel()
         return reason
+
+    async def _settle(self, reason: str) -> str:
+        """Wait for what is under way when the loop has ended, unless by a crash.
+
+        Meanwhile calls are refused, and all else is handled: it may be what
+        an answer waits for. A serial handler is not torn, however late it is.
+
+        Returns:
+            The reason; another one if the actor crashed meanwhile.
+        """
+        if not self._waits():
+            return reason
+        timer, self.settling = trio.CancelScope(), True
+        self.runtime.spawn(self._hurry_in_time, timer, name=self.name)
+        try:
+            while self._waits():
+                self.exiting = None
+                await self.handle_messages()
+        finally:
+            timer.cancel()
+        return reason if self.crash is None else type(self.crash).__name__
+
+    def _waits(self) -> bool:
+        """Say whether the end of this life has something to wait for."""
+        server = self.server
+        if self.crash is not None or self.hurried or not server._lingers:  # noqa: SLF001
+            return False
+        if server._has_concurrent and len(self.beside):  # noqa: SLF001
+            return True
+        return self.ending is not None and self.runtime.has_calls_to(self.name)
+
+    async def _hurry_in_time(self, scope: trio.CancelScope) -> None:
+        with scope:
+            await trio.sleep(self.runtime.config.drain_timeout)
+            self.hurry()
 
     async def _terminate(self, reason: str) -> None:
         self.current = self.current_caller = None
@@ -289,6 +311,7 @@ class Process(Loop):
         """Account for everything that this life leaves behind."""
         self.current = self.current_caller = None
         self.exiting = None
+        self.settling = self.hurried = False
         for scope in self.timers or ():
             scope.cancel()
         self.timers = None
@@ -296,6 +319,7 @@ class Process(Loop):
         self.relax()
         self.runtime.fail_calls_to(self.name, reason)
         self.runtime.monitors.ended(self.name, reason)
+        self.runtime.monitors.release(self)
 
     def _begin_again(self, reason: str) -> bool:
         """Decide whether there is a next life, and prepare it."""
@@ -303,7 +327,7 @@ class Process(Loop):
         if self.beginning is not None:
             self.beginning.failure = crash
             return False
-        again = self.ended is None and self._wants_another_life(crash)
+        again = self.ending is None and self._wants_another_life(crash)
         while again and self._may_restart():
             try:
                 self.server = self._build(self.runtime)
@@ -326,13 +350,14 @@ class Process(Loop):
         """Return an instance to run, which knows of this process.
 
         Raises:
-            ConfigError: The factory does not build actors, or this very
-                instance runs already.
+            ConfigError: The factory does not build actors, one of its class
+                attributes is impossible, or this very instance runs already.
             Exception: Whatever its constructor raised.
         """
         server = self._factory()
         if not isinstance(server, GenServer):
             raise ConfigError(f"{server!r} is no GenServer, so it is no actor")
+        check_settings(server, type(server))
         former: Process = getattr(server, "_process", self)
         if former is not self and runtime.registry.get(former.name) is former:
             raise ConfigError(f"this instance runs already, as {former.name!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
@@ -17,8 +17,9 @@ from clusterkit.actors.calls import Calls
 from clusterkit.actors.delivery import Delivery
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
+from clusterkit.actors.life import Beginning, end_each
 from clusterkit.actors.monitors import Monitors
-from clusterkit.actors.process import Beginning, Process
+from clusterkit.actors.process import Process
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.registry import Registry
 from clusterkit.actors.sending import Sending
@@ -31,13 +32,13 @@ from clusterkit.errors import (
     NoSuchActor,
     RemoteFault,
 )
-from clusterkit.names import split_target
 from clusterkit.wire import messages as m
 from clusterkit.wire.frame import array_header
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from clusterkit.cluster.node import ClusterNode
     from clusterkit.config import Config
     from clusterkit.events import Event
     from clusterkit.net.kernel import Kernel
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from clusterkit.net.peer import Peer
 
 S = TypeVar("S", bound=GenServer)
+
+PATIENCE: Final = 0.8
+"""Of the time that the actors have to end with their node, the part for which
+it waits for concurrent handlers and promised answers."""
 
 
 class Runtime:
@@ -65,7 +70,7 @@ class Runtime:
     """
 
     kernel: Kernel
-    node: Any
+    node: ClusterNode
     _nursery: trio.Nursery  # from `run` on
 
     def __init__(
@@ -100,7 +105,7 @@ class Runtime:
         """Send by `kernel` from now on; before that, nothing can be sent."""
         self.kernel = kernel
         # These two serve every message.
-        self.route = kernel.route
+        self.link_to = kernel.route
         self.encode = kernel.codec.encode
 
     def __repr__(self) -> str:
@@ -163,11 +168,34 @@ class Runtime:
         if process is not None:
             await process.stop()
 
-    async def stop_all(self) -> None:
-        """Stop the user's actors, the latest first, each with what waits for it."""
-        for process in reversed(list(self.registry)):
-            if not process.name.startswith("_"):
-                await process.stop()
+    async def stop_all(self, deadline: float) -> None:
+        """Stop the user's actors, the latest first, each with what waits for it.
+
+        One is told after the other; see `end_each`. After `PATIENCE` of the
+        time, concurrent handlers and promised answers are cut, so that
+        `terminate` has the rest of it. What has not ended at the deadline is
+        accounted for as if it had, and its task goes with the node.
+
+        Args:
+            deadline: When this returns at the latest.
+        """
+        began = trio.current_time()
+        patience = began + PATIENCE * (deadline - began)
+        told: dict[Process, None] = {}
+        with trio.move_on_at(deadline):
+            while fresh := [p for p in self._of_the_user() if p not in told]:
+                told |= dict.fromkeys(reversed(fresh))
+                await end_each(fresh[::-1], patience)
+                for process in fresh:
+                    process.hurry()
+                for process in fresh:
+                    await process.begin_to_end().done.wait()
+        for process in told:
+            if not process.begin_to_end().done.is_set():
+                process.give_up()
+
+    def _of_the_user(self) -> Iterator[Process]:
+        return (p for p in self.registry if not p.name.startswith("_"))
 
     def local(self, name: str) -> Process:
         """Return the process of an actor of this node.
@@ -190,17 +218,14 @@ class Runtime:
         """Return an untyped reference."""
         return ActorRef(self, name, node)
 
-    def resolve(self, target: str) -> tuple[str, Link | Here]:
-        """Return the actor's name, and the link to its node or `here`.
+    def route(self, node: str) -> Link | Here:
+        """Return the link to a node, or `here`.
 
         Raises:
-            ConfigError: The target is not `name` or `name@node`.
-            NodeUnknown: No address is known for the node.
+            NodeUnknown: No address is known for it.
+            NodeDown: This node has ended.
         """
-        actor, node = split_target(target)
-        if node is None or node == self.name:
-            return actor, self.here
-        return actor, self.route(node)
+        return self.here if node == self.name else self.kernel.route(node)
 
     def reply(self, origin: Origin, record: list[Any], value: Any) -> None:
         """Answer a call, if its caller still waits; send nothing yet.
@@ -296,6 +321,7 @@ class Runtime:
             scope.cancel()
         elif (process := self.registry.get(record[m.ACTOR])) is not None:
             process.mailbox.abandoned += 1
+            process.look_again()
 
     @contextmanager
     def cancellable(self, record: list[Any]) -> Iterator[trio.CancelScope]:
@@ -306,11 +332,27 @@ class Runtime:
         finally:
             del self._scopes[id(record)]
 
+    def _origins(self) -> list[Origin]:
+        return [self.here, *self.kernel.everybody()]
+
+    def has_calls_to(self, actor: str) -> bool:
+        """Say whether anybody waits for an answer of an actor of this node."""
+        return any(
+            record[m.ACTOR] == actor
+            for origin in self._origins()
+            for record in origin.open_calls.values()
+        )
+
+    def look_again(self, actor: str) -> None:
+        """A call to an actor of this node is over; its end may have waited for it."""
+        process = self.registry.get(actor)
+        if process is not None and process.settling:
+            process.look_again()
+
     def fail_calls_to(self, actor: str, reason: str) -> None:
         """Answer every open call to an actor that has ended."""
         error = ActorDown(f"it ended ({reason}) before it answered")
-        origins: list[Origin] = [self.here, *self.kernel.everybody()]
-        for origin in origins:
+        for origin in self._origins():
             records = [r for r in origin.open_calls.values() if r[m.ACTOR] == actor]
             for record in records:
                 self.fault(origin, record, error)

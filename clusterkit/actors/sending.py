@@ -11,6 +11,7 @@ from clusterkit.actors.here import Here
 from clusterkit.errors import (
     CallingSelf,
     CallTimeout,
+    ClusterError,
     ConfigError,
     MailboxFull,
     NodeDown,
@@ -61,7 +62,7 @@ class Sending:
         if node == runtime.name:
             pending = self._open_local(actor, event, args, kwargs, timeout)
             return await runtime.calls.wait(pending)
-        link = runtime.route(node)
+        link = runtime.link_to(node)
         if not link.at_ease:
             link, timeout = await self._admit_call(link, actor, event, timeout)
         pending = self._open_remote(link, actor, event, args, kwargs, timeout)
@@ -88,7 +89,7 @@ class Sending:
                 await self._local_room(process, event)
             self._put_local(record)
         else:
-            link = runtime.route(node)
+            link = runtime.link_to(node)
             data = runtime.encode(record, link.max_message)
             if not link.at_ease:
                 link = await self._remote_room(link, actor, event)
@@ -119,7 +120,7 @@ class Sending:
                 raise self._full(actor, event)
             self._put_local(record)
             return
-        link = runtime.route(node)
+        link = runtime.link_to(node)
         data = runtime.encode(record, link.max_message)
         if not link.at_ease:
             self._expect_not_given_up(link)
@@ -150,9 +151,7 @@ class Sending:
         here = runtime.here
         process = runtime.registry.get(actor)
         if process is None:
-            raise NoSuchActor(
-                f"no actor {actor!r} runs on this node", to=actor, event=event
-            )
+            raise self._absent(actor, event)
         if process.task is trio.lowlevel.current_task():
             raise CallingSelf(
                 "a serial handler cannot call its own actor", to=actor, event=event
@@ -214,7 +213,7 @@ class Sending:
 
     def _present(self, link: Link) -> Link:
         """Return the link that stands for the node now, after a wait."""
-        return self._runtime.route(link.name) if link.gone else link
+        return self._runtime.link_to(link.name) if link.gone else link
 
     def _open_remote(
         self,
@@ -245,6 +244,12 @@ class Sending:
         elif waiting == 1:
             link.wake()
         return pending
+
+    def _absent(self, actor: str, event: str) -> ClusterError:
+        if self._runtime.kernel.ended:
+            return NodeDown("this node has ended", outcome="not sent")
+        what = f"no actor {actor!r} runs on this node"
+        return NoSuchActor(what, to=actor, event=event)
 
     def _put_local(self, record: list[Any]) -> None:
         runtime = self._runtime

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.process import Process
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.node import ClusterNode
 
 H = TypeVar("H", bound=Callable[..., Awaitable[object]])
 
@@ -82,6 +83,7 @@ class Caller:
             self._runtime.reply(self.origin, self._record, value)
         finally:
             self.origin.flush()
+            self._runtime.look_again(self._record[m.ACTOR])
 
 
 class GenServer:
@@ -97,7 +99,7 @@ class GenServer:
         intensity: `(n, seconds)`: more than n restarts within that time, and
             the actor is given up: its name is free, `ActorGaveUp` is emitted.
         mailbox: Messages at which senders are made to wait; at twice that
-            they are refused.
+            they are refused. Concurrent handlers that run count, too.
 
     Guarantees:
         Messages from one node arrive in the order they were sent there. A
@@ -110,14 +112,12 @@ class GenServer:
 
     _handlers: ClassVar[dict[str, Handler]] = {}
     _has_concurrent: ClassVar[bool] = False
+    _lingers: ClassVar[bool] = True  # whether its end waits for what it owes
     _process: Process
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.restart not in ("permanent", "transient", "temporary"):
-            raise ConfigError(f"{cls.__qualname__}.restart: {cls.restart!r}")
-        if cls.mailbox < 1:
-            raise ConfigError(f"{cls.__qualname__}.mailbox: {cls.mailbox!r}")
+        check_settings(cls, cls)
         table: dict[str, Handler] = {}
         for base in reversed(cls.__mro__):
             for name, member in vars(base).items():
@@ -129,7 +129,7 @@ class GenServer:
         cls._has_concurrent = any(handler.concurrent for handler in table.values())
 
     @property
-    def node(self) -> Any:
+    def node(self) -> ClusterNode:
         """The `ClusterNode` this actor runs on."""
         return self._process.runtime.node
 
@@ -158,6 +158,13 @@ class GenServer:
             reason: `normal` after `exit`, `shutdown` after `stop` or at the
                 end of the node, else the name of the exception that crashed
                 the actor. A crash calls this on the broken instance.
+
+        Guarantees:
+            Called once in each life whose `init` has returned, unless the
+            process dies, or the node ends while a handler hangs.
+
+        Cancellation:
+            Cancelled when the time is up that the node takes to end.
         """
 
     async def handle_call(
@@ -176,7 +183,12 @@ class GenServer:
         """Take what is neither call nor cast: `Down`, timers, `info`."""
 
     def exit(self) -> None:
-        """End after this message, normally; a `permanent` actor begins anew."""
+        """End after this message, normally; a `permanent` actor begins anew.
+
+        Concurrent handlers come to their ends first, for up to
+        `drain_timeout`; meanwhile calls are refused. Answers promised with
+        `later()` are not waited for: their callers get `ActorDown`.
+        """
         self._process.exit()
 
     def send_after(self, seconds: float, message: Any) -> Callable[[], None]:
@@ -195,33 +207,86 @@ class GenServer:
         """Ask to be told when an actor ends: `handle_info(Down(...))`.
 
         Args:
-            target: `name`, `name@node`, or a reference.
+            target: `name`, `name@node`, `name@node@host:port`, or a reference.
 
         Returns:
             A number that the `Down` carries. It comes at once if there is no
             such actor, and when its node is down; then with the reason
             `noconnection`, and the actor may live.
+
+        Raises:
+            ConfigError: It is no target, or the node is known at another
+                address.
+
+        Guarantees:
+            Fires once, a restart being an end, too; after everything that the
+            actor's life has sent to this node, except for `noconnection`.
+            Goes with the life of the actor that asked.
         """
         return self._process.runtime.monitors.add(self._process, str(target))
 
+    def monitor_node(self, name: str) -> int:
+        """Ask to be told when a node ends: `handle_info(Down(...))`.
+
+        The link to it is kept up meanwhile. That a node is there again comes
+        as `LinkUp`, by `node.events`.
+
+        Args:
+            name: The node, as `name` or `name@host:port`. This very node is
+                never down.
+
+        Returns:
+            A number that the `Down` carries; its target is `@name`, its
+            reason `noconnection` (no session for `down_after`, or there is no
+            such node; it may live), or `restarted` (it is there again, as
+            another process).
+
+        Raises:
+            ConfigError: It is no name, or is known at another address.
+
+        Guarantees:
+            Fires once. With `restarted`, it is handled after everything from
+            the former process, and before anything from the new one. Goes
+            with the life of the actor that asked.
+        """
+        return self._process.runtime.monitors.add_node(self._process, name)
+
     def demonitor(self, monitor: int) -> None:
-        """Take a `monitor` back; its `Down` will not come."""
-        self._process.runtime.monitors.remove(monitor)
+        """Take back a monitor of this actor, or do nothing if it has fired.
+
+        Args:
+            monitor: Its number. A `Down` that waits in the mailbox already
+                still comes.
+        """
+        self._process.runtime.monitors.remove(self._process, monitor)
 
     def on_call(self, event: str, /) -> Callable[[H], H]:
         """Mark a function as the handler of a call to this very instance.
 
-        server = GenServer()
+            server = GenServer()
 
 
-        @server.on_call("hello")
-        async def hello(name: str) -> str:
-            return f"hello {name}"
+            @server.on_call("hello")
+            async def hello(name: str) -> str:
+                return f"hello {name}"
+
+        Args:
+            event: What callers name it.
+
+        Raises:
+            ConfigError: It is private, or the actor's own.
         """
         return self._add_handler(event, is_call=True)
 
     def on_cast(self, event: str, /) -> Callable[[H], H]:
-        """Mark a function as the handler of a cast to this very instance."""
+        """Mark a function as the handler of a cast to this very instance.
+
+        Args:
+            event: What senders name it.
+
+        Raises:
+            ConfigError: It is private, or the actor's own.
+        """
         return self._add_handler(event, is_call=False)
 
     def _add_handler(self, event: str, *, is_call: bool) -> Callable[[H], H]:
@@ -239,3 +304,31 @@ class GenServer:
         if "_handlers" not in vars(self):
             self._handlers = dict(self._handlers)  # type: ignore[misc]
         return self._handlers
+
+
+def check_settings(actor: Any, cls: type[GenServer]) -> None:
+    """Check the class attributes of an actor, which an instance may have set anew.
+
+    Args:
+        actor: The class, or an instance of it.
+        cls: The class, for the message.
+
+    Raises:
+        ConfigError: One of them is not of its form; names it.
+    """
+    if actor.restart not in ("permanent", "transient", "temporary"):
+        must = "'permanent', 'transient' or 'temporary'"
+        raise _impossible(cls, "restart", actor.restart, must)
+    if not isinstance(actor.mailbox, int) or actor.mailbox < 1:
+        raise _impossible(cls, "mailbox", actor.mailbox, "a number of messages")
+    match actor.intensity:
+        case (int(most), int() | float() as seconds) if most >= 0 and seconds > 0:
+            return
+    must = "(restarts, seconds), as in (3, 5.0)"
+    raise _impossible(cls, "intensity", actor.intensity, must)
+
+
+def _impossible(
+    cls: type[GenServer], name: str, value: object, must: str
+) -> ConfigError:
+    return ConfigError(f"{cls.__qualname__}.{name} must be {must}, not {value!r}")

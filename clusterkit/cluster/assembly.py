@@ -106,6 +106,7 @@ class Assembly:
         finally:
             kernel.stop_accepting()
             self._fail_calls(kernel)
+            self._broadcast.close()
             if self._file is not None:
                 self._file.close()
 

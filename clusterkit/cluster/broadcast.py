@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeGuard, TypeVar, overload
 
 import trio
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+E = TypeVar("E", bound=Event)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
@@ -21,16 +22,17 @@ class Events(Generic[E_co]):
 
     Events are kept from entering the block to leaving it. A subscriber that
     falls more than `event_buffer` behind loses the oldest, and is told how
-    many by an `EventsLost` in their place.
+    many by an `EventsLost` in their place, whatever kinds it asked for. The
+    iteration ends when the node has ended.
     """
 
     def __init__(
-        self, broadcast: Broadcast, kinds: tuple[type[Event], ...], size: int
+        self, broadcast: Broadcast, kinds: tuple[type[E_co], ...], size: int
     ) -> None:
         self._broadcast = broadcast
-        self._kinds = kinds or (Event,)
+        self._kinds = kinds
         self._size = size
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[E_co] = deque()
         self._lost = 0
         self._lot = trio.lowlevel.ParkingLot()
 
@@ -49,18 +51,20 @@ class Events(Generic[E_co]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> E_co:
+    async def __anext__(self) -> E_co | EventsLost:
         await trio.lowlevel.checkpoint_if_cancelled()
         while not self._waiting:
+            if self._broadcast.closed:
+                raise StopAsyncIteration
             await self._lot.park()
         if self._lost:
             lost, self._lost = self._lost, 0
-            return EventsLost(lost)  # type: ignore[return-value]
-        return self._waiting.popleft()  # type: ignore[return-value]
+            return EventsLost(lost)
+        return self._waiting.popleft()
 
     def put(self, event: Event) -> None:
         """Keep an event, if it is of a kind that was asked for."""
-        if not isinstance(event, self._kinds):
+        if not _is_of(event, self._kinds):
             return
         if len(self._waiting) >= self._size:
             self._waiting.popleft()
@@ -68,22 +72,45 @@ class Events(Generic[E_co]):
         self._waiting.append(event)
         self._lot.unpark()
 
+    def wake(self) -> None:
+        """Have everybody who waits look again."""
+        self._lot.unpark_all()
+
+
+def _is_of(event: Event, kinds: tuple[type[E_co], ...]) -> TypeGuard[E_co]:
+    return isinstance(event, kinds)
+
 
 class Broadcast:
-    """All subscriptions of one node."""
+    """All subscriptions of one node.
+
+    Attributes:
+        closed: Whether the node has ended: there will be no more events.
+    """
 
     def __init__(self, size: int) -> None:
+        self.closed = False
         self._size = size
         self._subscribers: dict[Events[Event], None] = {}
 
-    def events(self, *kinds: type[E_co]) -> Events[E_co]:
+    @overload
+    def events(self) -> Events[Event]: ...
+    @overload
+    def events(self, *kinds: type[E]) -> Events[E]: ...
+    def events(self, *kinds: type[Event]) -> Events[Event]:
         """Return a subscription to events of `kinds`, all if none are given."""
-        return Events(self, kinds, self._size)
+        return Events(self, kinds or (Event,), self._size)
 
     def publish(self, event: Event) -> None:
         """Give an event to every subscriber."""
         for subscriber in list(self._subscribers):
             subscriber.put(event)
+
+    def close(self) -> None:
+        """End all subscriptions, after what they still hold."""
+        self.closed = True
+        for subscriber in list(self._subscribers):
+            subscriber.wake()
 
     def subscribe(self, subscriber: Events[Event]) -> None:
         """Begin to keep events for a subscription."""

@@ -99,6 +99,8 @@ class CommandServer(GenServer):
     for one tool is bounded; a tool that is too slow finds an `events_lost`.
     """
 
+    _lingers = False  # a tool that watches must not hold up the end of the node
+
     def __init__(self) -> None:
         self._watches: dict[Peer, tuple[AsyncExitStack, Events[Event]]] = {}
 

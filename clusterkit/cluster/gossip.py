@@ -176,7 +176,17 @@ class GossipRing(GenServer):
         *,
         force: bool = False,
     ) -> bool:
-        """Insert several nodes at once; this one among them is skipped."""
+        """Insert several nodes at once; this one among them is skipped.
+
+        Args:
+            nodes: The nodes; members are left as they are.
+            weight: Of each, as for `insert`, which has the errors too; if one
+                node has one, none is inserted.
+            force: Likewise.
+
+        Cancellation:
+            The change may still take effect.
+        """
         return await self._mutate(
             lambda: self._membership.minsert(nodes, weight), force=force
         )
@@ -211,7 +221,15 @@ class GossipRing(GenServer):
         return await self._mutate(lambda: self._membership.remove(id), force=force)
 
     async def mremove(self, ids: Iterable[str], *, force: bool = False) -> bool:
-        """Remove several members at once; this node among them is skipped."""
+        """Remove several members at once; this node among them is skipped.
+
+        Args:
+            ids: Their names; unknown ones are ignored.
+            force: As for `remove`, which has the errors too.
+
+        Cancellation:
+            The change may still take effect.
+        """
         return await self._mutate(lambda: self._membership.mremove(ids), force=force)
 
     async def leave(self, *, force: bool = False) -> bool:
@@ -248,15 +266,28 @@ class GossipRing(GenServer):
         return (owner, *ring.next(owner.id, n - 1)) if n > 1 else (owner,)
 
     def range(self, key: str | bytes, n: int | None = None) -> tuple[NodeInfo, ...]:
-        """Return the nodes that own a key, each key having a set of its own."""
+        """Return the nodes that own a key, each key having a set of its own.
+
+        Args:
+            key: Any; text counts as UTF-8.
+            n: How many; as for `find`, which has the error, too.
+        """
         return self.ring.range_next(key, n)
 
     def next(self, id: str, n: int | None = None) -> tuple[NodeInfo, ...]:
-        """Return the members that follow `id` on the ring."""
+        """Return the members that follow `id` on the ring.
+
+        Args:
+            id: A member's name; of another there are none.
+            n: How many; `pfactor` by default, less in a small ring.
+
+        Raises:
+            ValueError: `n` is below 1.
+        """
         return self.ring.next(id, n)
 
     def prev(self, id: str, n: int | None = None) -> tuple[NodeInfo, ...]:
-        """Return the members that precede `id` on the ring."""
+        """Return the members that precede `id` on the ring; as for `next`."""
         return self.ring.prev(id, n)
 
     def select_random(self, n: int = 1) -> tuple[str, ...]:

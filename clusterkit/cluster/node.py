@@ -22,9 +22,9 @@ from clusterkit.names import NodeInfo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clusterkit.actors.process import ActorStatistics
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.actors.statistics import ActorStatistics
     from clusterkit.cluster.broadcast import Broadcast, Events
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.watchdog import Watchdog
@@ -160,7 +160,8 @@ class ClusterNode(Reach):
 
         Raises:
             NameTaken: An actor of that name runs here.
-            ConfigError: The name is not valid.
+            ConfigError: The name is not valid, or a class attribute is not.
+            NodeDown: The node has ended, or did while `init` ran.
             Exception: Whatever `__init__` or `init` raised; the name is free.
 
         Cancellation:
@@ -171,8 +172,21 @@ class ClusterNode(Reach):
     async def stop(self, name: str) -> None:
         """Stop an actor: it handles what waits now, then `terminate`s.
 
-        When this returns the name is free. From the actor's own handler it
-        returns at once. Unknown names are ignored.
+        In between it lets its concurrent handlers come to their ends, and
+        waits for the answers it has promised with `later()`, both for up to
+        `drain_timeout`; what is left then is cut, and its callers get
+        `ActorDown`. Meanwhile it goes on with casts, timers and Downs, for an
+        answer may depend on them, and refuses calls with `ActorDown`. A
+        serial handler is never cut; it may take any time.
+
+        When this returns the name is free. From one of the actor's own
+        handlers it returns at once. Unknown names are ignored.
+
+        Raises:
+            NodeDown: The node ended before the actor did.
+
+        Cancellation:
+            Ends the wait only; the actor ends all the same.
         """
         await self._runtime.stop(name)
 
@@ -192,12 +206,24 @@ class ClusterNode(Reach):
         """
         self._runtime.local(name).resume()
 
-    def events(self, *kinds: type[E]) -> Events[E]:
+    @overload
+    def events(self) -> Events[Event]: ...
+    @overload
+    def events(self, *kinds: type[E]) -> Events[E]: ...
+    def events(self, *kinds: type[Event]) -> Events[Event]:
         """Subscribe to events; all kinds if none are given.
 
-        async with node.events(LinkUp, LinkDown) as events:
-            async for event in events:
-                print(event)
+            async with node.events(LinkUp, LinkDown) as events:
+                async for event in events:
+                    print(event)
+
+        Args:
+            kinds: Their classes. `EventsLost` comes in any case, where a
+                subscriber was too slow.
+
+        Returns:
+            A context manager; events are kept from entering it on. The
+            iteration ends when the node has ended.
         """
         return self._broadcast.events(*kinds)
 
@@ -228,6 +254,9 @@ class ClusterNode(Reach):
 
         Raises:
             SystemExit: A second signal came.
+
+        Cancellation:
+            Signals are as before; the node goes on until its block is left.
         """
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             task_status.started()
@@ -240,11 +269,19 @@ class ClusterNode(Reach):
     async def shutdown(self, *, timeout: float = 10.0) -> None:
         """Drain: no new connections, actors end, what is queued goes out, Bye.
 
+        The actors end as by `stop`, the latest first; but for one that hangs
+        the next waits only half of the time that is left. In the end an actor
+        that has not come to its `terminate` is cut: its callers get
+        `ActorDown`, its monitors fire, `terminate` is not called.
+
         Leaves the ring first, if `on_exit` says so. Leaving the `create_cluster`
         block does the same. A second call waits for the first.
 
         Args:
             timeout: Seconds for all of it; what is not done by then is cut.
+
+        Cancellation:
+            Cuts what is not done yet. The block still ends the node.
         """
         if self._shut is not None:
             await self._shut.wait()
@@ -268,7 +305,9 @@ class ClusterNode(Reach):
         with trio.move_on_at(deadline):
             if self._leaves and self.gossip.name:
                 await self._leave()
-            await self._runtime.stop_all()
+            # The last tenth is for what the actors leave in the outboxes.
+            left = deadline - trio.current_time()
+            await self._runtime.stop_all(deadline - left / 10)
         await self.kernel.drain(max(0.0, deadline - trio.current_time()))
 
     async def _leave(self) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from clusterkit.actors.faults import describe
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.server import GenServer
+from clusterkit.actors.targets import node_name, parse_target
 from clusterkit.cluster.answers import Answer, gather
-from clusterkit.errors import ConfigError
-from clusterkit.names import NodeInfo, split_target
+from clusterkit.errors import NotAllReached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +74,11 @@ class Reach:
             timeout: Seconds; `call_timeout` of the config by default.
             kwargs: Its keyword arguments; one called `timeout` needs a `ref`.
 
-        Returns and raises as `ActorRef.call` does.
+        Returns and raises as `ActorRef.call` does, and its guarantees hold.
+
+        Raises:
+            ConfigError: The target is not valid, or its node is at another
+                address.
         """
         name, node = self._target(target)
         return await self._runtime.call(node, name, event, args, kwargs, timeout)
@@ -81,14 +86,24 @@ class Reach:
     async def cast(
         self, target: str, event: str, /, *args: object, **kwargs: object
     ) -> None:
-        """Cast without the class at hand; see `ActorRef.cast`."""
+        """Cast without the class at hand; see `ActorRef.cast`.
+
+        Raises:
+            ConfigError: The target is not valid, or its node is at another
+                address.
+        """
         name, node = self._target(target)
         await self._runtime.cast(node, name, event, args, kwargs)
 
     def cast_nowait(
         self, target: str, event: str, /, *args: object, **kwargs: object
     ) -> None:
-        """Cast without waiting; see `ActorRef.cast_nowait`."""
+        """Cast without waiting; see `ActorRef.cast_nowait`.
+
+        Raises:
+            ConfigError: The target is not valid, or its node is at another
+                address.
+        """
         name, node = self._target(target)
         self._runtime.cast_nowait(node, name, event, args, kwargs)
 
@@ -137,6 +152,13 @@ class Reach:
         Returns:
             One `Answer` per node, in the order of `nodes`; failures are in
             their places and spoil no other.
+
+        Guarantees:
+            Those of `ActorRef.call`, for each node. It returns when the last
+            one has answered or failed, so a `timeout` bounds it.
+
+        Cancellation:
+            That of `ActorRef.call`, for each call that is not answered.
         """
         event = handler if isinstance(handler, str) else handler.event
 
@@ -155,7 +177,7 @@ class Reach:
         *args: object,
         **kwargs: object,
     ) -> None:
-        """Cast to the actor of one name on many nodes.
+        """Cast to the actor of one name on many nodes, to all at once.
 
         Args:
             nodes: Their names; None for all members of the ring.
@@ -165,10 +187,25 @@ class Reach:
             kwargs: Its keyword arguments.
 
         Raises:
-            As `ActorRef.cast`, after the casts before the failing one.
+            NotAllReached: Some casts were not sent; names the nodes, and has
+                for each what `ActorRef.cast` raised. All others were sent.
+
+        Guarantees:
+            Those of `ActorRef.cast`, for each node. A node that is slow or
+            cannot be reached delays the return, but no other node.
+
+        Cancellation:
+            What waits for room then is not sent; all else has been.
         """
-        for node in self._members(nodes):
+
+        async def tell(node: str) -> None:
             await self._runtime.cast(self._node_name(node), name, event, args, kwargs)
+
+        answers = await gather(self._members(nodes), tell)
+        failures = {a.node: a.error for a in answers if a.error is not None}
+        if failures:
+            what = [f"{node} ({describe(error)})" for node, error in failures.items()]
+            raise NotAllReached(f"not cast to {', '.join(what)}", failures)
 
     async def ping(self, node: str, *, timeout: float = 5.0) -> str:
         """Ask a node for a sign of life; this one answers without traffic.
@@ -182,6 +219,10 @@ class Reach:
 
         Raises:
             NodeUnknown, NodeDown, CallTimeout: It gave none.
+            ConfigError: The address is not valid, or the node is at another.
+
+        Cancellation:
+            Ends the wait; nothing else has happened.
         """
         name = self._node_name(node)
         if name == self.name:
@@ -190,33 +231,10 @@ class Reach:
         return answer
 
     def _target(self, target: str) -> tuple[str, str]:
-        name, node = split_target(target)
-        return name, self._node_name(node)
+        return parse_target(self.kernel, target)
 
     def _node_name(self, node: str | None) -> str:
-        """Return the name in `name` or `name@host:port`, whose address is kept."""
-        if node is None:
-            return self.name
-        if "@" not in node:
-            return node
-        info = NodeInfo.parse(node)
-        self._assert_address(info)
-        return info.id
-
-    def _assert_address(self, info: NodeInfo) -> None:
-        """Take an address that is new; refuse one that contradicts.
-
-        Raises:
-            ConfigError: The name is known at another address.
-        """
-        if info.id == self.name:
-            known = self.kernel.address
-        else:
-            known = self.kernel.where(info.id) or info.address
-        if known != info.address:
-            raise ConfigError(f"{info.id} is at {known}, not at {info.address}")
-        if info.id != self.name:
-            self.kernel.know(info)
+        return node_name(self.kernel, node)
 
     def _members(self, nodes: Iterable[str] | None) -> list[str]:
         if nodes is None:

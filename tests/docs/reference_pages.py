@@ -19,8 +19,8 @@ import clusterkit
 import clusterkit.core
 import clusterkit.testing
 from clusterkit import create_cluster, errors, events
-from clusterkit.actors.process import ActorStatistics
 from clusterkit.actors.server import GenServer
+from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.node import ClusterNode, NodeStatistics
 from clusterkit.config import Config

@@ -24,7 +24,7 @@ PROMISED = {
     "GossipRing": "join meet insert minsert update remove mremove leave name ring clock "
     "find next prev range select_random on_process",
     "GenServer": "restart intensity mailbox node name ref caller init terminate "
-    "handle_call handle_cast handle_info on_call on_cast",
+    "handle_call handle_cast handle_info on_call on_cast monitor monitor_node demonitor",
     "Caller": "node reply",
     "ActorRef": "call cast cast_nowait within name node",
     "Answer": "node value error ok",

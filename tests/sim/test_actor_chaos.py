@@ -209,7 +209,7 @@ async def judge(node):
     assert downs == dict.fromkeys(asked, 1)
     runtime = node._runtime
     assert not runtime.calls.pending
-    assert not runtime.calls._queues
+    assert not any(runtime.calls._queues.values())
     assert not runtime._scopes
     assert not runtime.here.open_calls
     for link in node.kernel.peers.values():

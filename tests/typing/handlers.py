@@ -18,7 +18,7 @@ from clusterkit import (
     create_cluster,
     later,
 )
-from clusterkit.events import LinkUp
+from clusterkit.events import Event, EventsLost, LinkDown, LinkUp
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -44,6 +44,7 @@ class Counter(GenServer):
     @cast
     async def reset(self) -> None:
         self.value = 0
+        assert_type(self.node, ClusterNode)
 
 
 class Better(Counter):
@@ -115,5 +116,12 @@ async def embedding() -> None:
         assert_type(node, ClusterNode)
         async with node.events(LinkUp) as events:
             async for event in events:
-                assert_type(event, LinkUp)
-                assert_type(event.peer, str)
+                assert_type(event, LinkUp | EventsLost)
+                if isinstance(event, LinkUp):
+                    assert_type(event.peer, str)
+        async with node.events(LinkUp, LinkDown) as both:
+            async for either in both:
+                assert_type(either, Event | EventsLost)
+        async with node.events() as everything:
+            async for anything in everything:
+                assert_type(anything, Event | EventsLost)

@@ -166,7 +166,7 @@ class MessyEnd(GenServer):
 
 @virtual
 async def test_a_handler_that_crashes_while_its_actor_is_stopped_changes_nothing():
-    async with alone() as node:
+    async with alone(config={"drain_timeout": 1.0}) as node:
         ref = await node.start("x", MessyEnd)
         async with trio.open_nursery() as nursery:
 

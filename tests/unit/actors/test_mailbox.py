@@ -177,3 +177,36 @@ async def test_those_who_wait_for_room_are_let_go_together():
         await trio.testing.wait_all_tasks_blocked()
         assert mailbox.waited_for
         assert mailbox.release() == []
+
+
+def test_what_never_left_the_process_does_not_count():
+    mailbox = filled(Mailbox(8, 100), 7)
+    for _ in range(100):
+        mailbox.put_own([0, "a timer"])
+    assert state(mailbox) == (False, False, False)
+    assert state(filled(mailbox, 1)) == (False, True, False)
+    assert state(filled(mailbox, 8)) == (False, True, True)
+    mailbox.clear()
+    assert state(filled(mailbox, 8)) == (False, True, False)
+
+
+def test_what_is_being_worked_on_counts():
+    mailbox = Mailbox(8, 100)
+    for _ in range(8):
+        mailbox.begin(10)
+    assert state(mailbox) == (False, True, False)
+    for _ in range(4):
+        mailbox.end(10)
+    assert state(mailbox) == (True, False, False)
+    filled(mailbox, 12)
+    assert state(mailbox) == (False, True, True)
+
+
+def test_purging_leaves_what_is_being_worked_on_counted(origin):
+    mailbox = Mailbox(8, 100)
+    mailbox.begin(60)
+    gone = call_item(origin, 1, waits=False)
+    mailbox.put((*gone[:2], 30, inf))
+    mailbox.abandoned = 1
+    mailbox.purge()
+    assert mailbox.bytes == 60

@@ -8,11 +8,15 @@ import trio
 from clusterkit import GenServer, call, cast
 from clusterkit.errors import (
     CallTimeout,
+    ConfigError,
+    MailboxFull,
     NodeUnknown,
+    NotAllReached,
 )
 from tests.unit.nodes import (
     alone,
     pair,
+    until,
     virtual,
 )
 
@@ -97,6 +101,60 @@ async def test_abcast_delivers_once_to_each():
         await a.abcast(["a", "b"], "sink", "put", 1)
         assert await a.call("sink", "read") == [1]
         assert await a.call("sink@b", "read") == [1]
+
+
+@virtual
+async def test_abcast_reaches_all_that_can_be_reached_and_names_the_others():
+    async with pair(actors={"sink": Sink}) as (a, b):
+        await a.start("sink", Sink)
+        b.pause("sink")
+        for i in range(8):
+            await a.cast("sink@b", "put", i)
+        await until(lambda: b.statistics().actors[-1].mailbox == 8)
+        await a.cast("sink@b", "put", 8)
+        await until(lambda: a.kernel.peers["b"].choked)
+        began = trio.current_time()
+        with pytest.raises(NotAllReached, match=r"nowhere.*b@other:1") as caught:
+            await a.abcast(["nowhere", "b", "b@other:1", "a"], "sink", "put", 9)
+        assert trio.current_time() - began == pytest.approx(5)
+        failures = caught.value.failures
+        assert list(failures) == ["nowhere", "b", "b@other:1"]
+        assert [type(error) for error in failures.values()] == [
+            NodeUnknown,
+            MailboxFull,
+            ConfigError,
+        ]
+        assert await a.call("sink", "read") == [9]
+        b.resume("sink")
+
+
+@virtual
+async def test_a_choked_node_delays_no_other_of_an_abcast():
+    async with pair(actors={"sink": Sink}) as (a, b), trio.open_nursery() as nursery:
+        await a.start("sink", Sink)
+        b.pause("sink")
+        for i in range(9):
+            a.cast_nowait("sink@b", "put", i)
+        await until(lambda: a.kernel.peers["b"].choked)
+        nursery.start_soon(a.abcast, ["b", "a"], "sink", "put", "all")
+        await trio.sleep(1)
+        assert await a.call("sink", "read") == ["all"]
+        b.resume("sink")
+        await trio.sleep(1)
+        assert await a.call("sink@b", "read") == [*range(9), "all"]
+
+
+@virtual
+async def test_two_abcasts_arrive_everywhere_in_order():
+    class Wide(Sink):
+        mailbox = 8192
+
+    async with pair(actors={"sink": Wide}) as (a, _b):
+        await a.start("sink", Wide)
+        for i in range(100):
+            await a.abcast(["a", "b"], "sink", "put", i)
+        for target in ("sink", "sink@b"):
+            assert await a.call(target, "read") == list(range(100))
 
 
 @virtual

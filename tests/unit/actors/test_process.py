@@ -238,10 +238,43 @@ async def test_an_instance_cannot_be_rebuilt_so_it_is_temporary():
         await until(lambda: statistics_of(node, "x") is None)
 
 
-@pytest.mark.parametrize("setting", [{"restart": "always"}, {"mailbox": 0}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"restart": "always"},
+        {"restart": ["permanent"]},
+        {"mailbox": 0},
+        {"mailbox": "many"},
+        {"mailbox": 2.5},
+        {"mailbox": None},
+        {"intensity": 3},
+        {"intensity": None},
+        {"intensity": (3,)},
+        {"intensity": (3, 5.0, 1)},
+        {"intensity": (-1, 5.0)},
+        {"intensity": (2.5, 5.0)},
+        {"intensity": (3, 0)},
+        {"intensity": (3, float("nan"))},
+        {"intensity": ("3", "5")},
+        {"intensity": "35"},
+    ],
+    ids=str,
+)
 def test_an_impossible_setting_is_refused_where_it_is_written(setting):
-    with pytest.raises(ConfigError, match="Wrong"):
+    (name,) = setting
+    with pytest.raises(ConfigError, match=rf"Wrong\.{name}"):
         type("Wrong", (GenServer,), setting)
+
+
+@virtual
+async def test_an_impossible_setting_of_an_instance_is_refused_by_start():
+    class Careless(GenServer):
+        def __init__(self):
+            self.intensity = 3
+
+    async with alone() as node:
+        with pytest.raises(ConfigError, match="intensity"):
+            await node.start("x", Careless)
 
 
 @virtual

@@ -8,6 +8,7 @@ import trio
 from clusterkit import GenServer, call, cast
 from clusterkit.errors import (
     ConfigError,
+    MailboxFull,
 )
 from tests.unit.nodes import alone, statistics_of, until, virtual
 
@@ -110,3 +111,39 @@ async def test_a_timer_in_the_past_is_refused_where_it_is_set(seconds):
         await ref.call(Timed.set, seconds)
         await trio.sleep(1)
         assert await node.call("timed", "set", seconds) is None
+
+
+@virtual
+async def test_timers_that_wait_take_no_room_from_senders():
+    class Timed(GenServer):
+        mailbox = 4
+
+        def __init__(self):
+            self.got = []
+
+        async def init(self):
+            for number in range(50):
+                self.send_after(1, number)
+
+        async def handle_info(self, message):
+            self.got.append(message)
+
+        @cast
+        async def put(self, value):
+            self.got.append(value)
+
+    async with alone() as node:
+        ref = await node.start("x", Timed)
+        node.pause("x")
+        await trio.sleep(2)
+        for letter in "abcd":
+            ref.cast_nowait(Timed.put, letter)
+        with pytest.raises(MailboxFull):
+            ref.cast_nowait(Timed.put, "e")
+        node.resume("x")
+        server = node._runtime.local("x").server
+        await until(lambda: len(server.got) == 54)
+        for letter in "abcd":
+            ref.cast_nowait(Timed.put, letter)
+        with pytest.raises(MailboxFull):
+            ref.cast_nowait(Timed.put, "e")

@@ -96,3 +96,32 @@ async def test_a_cancelled_wait_loses_no_event():
             await anext(events)
         assert scope.cancelled_caught
         assert await take(events, 1) == [Left()]
+
+
+async def test_a_subscription_ends_with_the_node_after_what_it_still_holds(nursery):
+    broadcast = Broadcast(2)
+    seen = []
+
+    async def listen(events):
+        async for event in events:
+            seen.append(event)
+        seen.append("over")
+
+    async with broadcast.events() as waiting, broadcast.events() as late:
+        nursery.start_soon(listen, waiting)
+        await trio.testing.wait_all_tasks_blocked()
+        for name in "abc":
+            broadcast.publish(Removed(name))
+        broadcast.close()
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen[-1] == "over"
+        seen.clear()
+        await listen(late)
+        assert seen == [EventsLost(1), Removed("b"), Removed("c"), "over"]
+
+
+async def test_a_subscription_to_a_node_that_has_ended_is_over_at_once():
+    broadcast = Broadcast(10)
+    broadcast.close()
+    async with broadcast.events() as events:
+        assert [event async for event in events] == []

@@ -87,13 +87,15 @@ async def test_a_node_that_shuts_down_tells_the_callers_of_what_it_will_not_do()
                 await a.call("x@b", "wait", timeout=500)
             ended.append(trio.current_time())
 
-        async with on_network(network, "b", actors={"x": Patient}) as b:
+        async with on_network(
+            network, "b", actors={"x": Patient}, config={"drain_timeout": 3.0}
+        ) as b:
             await a.kernel.connect(b.address)
             nursery.start_soon(ask)
             await trio.sleep(1)
             began = trio.current_time()
         await until(lambda: ended)
-        assert ended[0] - began < 0.5
+        assert 2 < ended[0] - began <= 3
 
 
 @virtual
@@ -108,7 +110,7 @@ async def test_an_actor_that_never_ends_holds_a_shutdown_up_to_its_deadline():
         await node.cast("x", "hang")
         await trio.sleep(1)
         began = trio.current_time()
-    assert trio.current_time() - began == pytest.approx(3, abs=0.1)
+    assert 2.5 < trio.current_time() - began <= 3
 
 
 @virtual
@@ -215,3 +217,25 @@ async def test_a_peer_that_left_has_its_calls_given_up():
                 async with on_network(network, "a") as a:
                     await a.kernel.connect(b.address)
             await until(lambda: Patient.ended)
+
+
+@virtual
+async def test_who_listens_to_events_outside_the_block_hears_the_last_and_goes_on():
+    network = MemoryNetwork(Random(0))
+    heard = []
+
+    async def listen(node, started):
+        async with node.events(LinkDown) as events:
+            started.set()
+            async for event in events:
+                heard.append(event)
+        heard.append("over")
+
+    async with on_network(network, "b") as b, trio.open_nursery() as nursery:
+        async with on_network(network, "a") as a:
+            started = trio.Event()
+            nursery.start_soon(listen, a, started)
+            await started.wait()
+            await a.kernel.connect(b.address)
+        await trio.testing.wait_all_tasks_blocked()
+        assert heard == [LinkDown("b", "this node has ended"), "over"]
