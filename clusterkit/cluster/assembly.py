@@ -20,7 +20,8 @@ from clusterkit.cluster.neighbourhood import Neighbourhood
 from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.process_hooks import ProcessHooks
 from clusterkit.cluster.ring_file import RingFile
-from clusterkit.cluster.ring_work import ACTOR, RingWork, apply
+from clusterkit.cluster.ring_post import ACTOR
+from clusterkit.cluster.ring_work import RingWork, apply
 from clusterkit.cluster.watchdog import Watchdog
 from clusterkit.core import HashRing
 from clusterkit.core.membership import Membership

@@ -15,6 +15,7 @@ import trio
 from clusterkit.actors.handlers import cast
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.meetings import Meetings
+from clusterkit.cluster.ring_post import Parts
 from clusterkit.cluster.ring_work import apply, saved
 from clusterkit.errors import AlreadyInRing, ConfigError, NameTaken, NotInRing
 from clusterkit.events import LinkUp
@@ -71,6 +72,7 @@ class GossipRing(GenServer):
         self._platform = platform
         self._turn = trio.Lock()
         self._meetings = Meetings(membership, work, runtime)
+        self._parts = Parts()
 
     def __repr__(self) -> str:
         return f"<GossipRing {self.name or '(no ring)'} {self.ring!r}>"
@@ -92,7 +94,11 @@ class GossipRing(GenServer):
 
     @property
     def ignored(self) -> dict[str, int]:
-        """Gossip that was ignored, by reason: foreign, invalid, full, stale."""
+        """Gossip that was ignored, by reason: foreign, invalid, full, stale.
+
+        `unsent` is what could not be encoded, and `failed` what went wrong here
+        in carrying a change out; the log has both.
+        """
         return dict(self._work.dropped)
 
     @property
@@ -275,13 +281,37 @@ class GossipRing(GenServer):
     @cast
     async def gossip(self, ring: str, message: Any) -> None:
         """Take what a member of a ring says."""
-        origin = self.caller.origin
-        if origin.role != "member" or not self._may_hear(ring):
+        if self._is_member():
+            self._parts.forget(self.caller.node)
+            await self._hear(ring, message)
+
+    @cast
+    async def part(self, number: Any, index: Any, count: Any, piece: Any) -> None:
+        """Take a part of what a member says; see `ring_post`."""
+        if not self._is_member():
+            return
+        try:
+            whole = self._parts.take(self.caller.node, number, index, count, piece)
+        except ValueError:  # after an outage, the end of what began before it
+            self._work.dropped["invalid"] += 1
+            return
+        if whole is not None:
+            await self._hear(*whole)
+
+    def _is_member(self) -> bool:
+        """Whether the sender may speak of rings; tools may not."""
+        if self.caller.origin.role == "member":
+            return True
+        self._work.dropped["foreign"] += 1
+        return False
+
+    async def _hear(self, ring: object, message: object) -> None:
+        if not self._may_hear(ring):
             self._work.dropped["foreign"] += 1
             return
-        todo = self._membership.receive(origin.name, message)
+        todo = self._membership.receive(self.caller.node, message)
         if ring and not self.name and self._membership.others:
-            self._enter(ring)  # another ring has inserted this node
+            self._enter(str(ring))  # another ring has inserted this node
         await self._work.submit(todo).taken.wait()
         self._meetings.look_again()
 
@@ -332,7 +362,7 @@ class GossipRing(GenServer):
     def _may_hear(self, ring: object) -> bool:
         """Whether gossip of a ring of this name may concern this node."""
         if self.name:
-            return ring in {"", self.name}
+            return ring in ("", self.name)
         return ring == "" or _is_name(ring)
 
     def _enter(self, ring: str) -> None:

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from clusterkit.cluster.ring_post import RingPost
 from clusterkit.core import ring_effects as effects
 from clusterkit.core.ring_state import Message
 from clusterkit.errors import StateError
 from clusterkit.events import Left, Removed, RingChanged, RingConflict
 from clusterkit.logs import log
-from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.cluster.process_hooks import ProcessHooks
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from clusterkit.net.link import Link
 
 logger = logging.getLogger("clusterkit.cluster")
-
-ACTOR: Final = "_ring"
-"""What the ring's actor is registered as beside the ring's name: a node that is
-in no ring still has to hear what rings say about it."""
 
 CANDIDATE_TIME: Final = 1.0
 """Seconds a member gets to take over what a leaver hands it."""
@@ -97,7 +94,7 @@ class RingWork:
     Attributes:
         name: Of the ring, "" while this node is in none.
         ring: The members as a hash ring, as of the last `RingChanged`.
-        dropped: What was ignored, by kind.
+        dropped: What was ignored, by kind; `unsent` and `failed` are our own.
     """
 
     def __init__(
@@ -120,6 +117,7 @@ class RingWork:
         self.neighbourhood = neighbourhood
         self._membership = membership
         self._kernel = kernel
+        self._post = RingPost(kernel, membership, self.dropped)
         self._config = config
         self._file = file
         self._hooks = hooks
@@ -167,7 +165,7 @@ class RingWork:
             raise job.error
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; an effect that fails is logged, and not fatal."""
         while True:
             while not self._jobs:
                 await self._arrived.park()
@@ -213,11 +211,22 @@ class RingWork:
                 self._kernel.spawn(self._hand_over, effect, job)
                 job.taken.set()
                 return
-            self._table[type(effect)](effect, job)
+            with self._barrier(effect):
+                self._table[type(effect)](effect, job)
         if job.leaves:
             log(logger, logging.INFO, "left_ring", told=job.told)
             self._notify(Left(job.told))
         job.release()
+
+    @contextmanager
+    def _barrier(self, effect: effects.Effect) -> Iterator[None]:
+        """Log and count what an effect raises: it must not end the node."""
+        try:
+            yield
+        except Exception:
+            self.dropped["failed"] += 1
+            log(logger, logging.ERROR, "ring_effect_failed", effect=effect)
+            logger.exception("the effect raised")
 
     async def _hand_over(self, effect: effects.HandOver, job: Job) -> None:
         """Offer a message to the candidates until one has it, however long.
@@ -244,7 +253,7 @@ class RingWork:
             entry = message.state.entries.get(name)
             if name not in self._kernel.peers and entry is not None:
                 self._kernel.know(entry.node(name))  # no member of ours any more
-            self._post(name, effect.message)
+            self._post.send(self.name, name, effect.message)
             with trio.move_on_after(CANDIDATE_TIME):
                 await taken.wait()
                 return
@@ -255,29 +264,7 @@ class RingWork:
             self._handed[effect.ticket].set()
 
     def _send(self, effect: effects.Send, job: Job) -> None:
-        self._post(effect.to, effect.message)
-
-    def _post(self, name: str, message: tuple[Any, ...]) -> None:
-        """Send gossip to a node, unless it is known to be down.
-
-        What gossip loses it says again; queueing it for a dead member would
-        only fill the outbox.
-        """
-        link = self._link(name)
-        if link is None or link.down or link.full or link.given_up is not None:
-            return
-        record = [m.CAST, ACTOR, "gossip", [self.name, list(message)], None]
-        link.post(self._kernel.codec.encode(record), m.CAST, ACTOR)
-        link.wake()
-
-    def _link(self, name: str) -> Link | None:
-        """Return the link to a node, None if nobody knows where it is."""
-        if name not in self._kernel.peers and self._kernel.where(name) is None:
-            node = self._membership.find(name)
-            if node is None:
-                return None
-            self._kernel.know(node)
-        return self._kernel.link_to(name)
+        self._post.send(self.name, effect.to, effect.message)
 
     def _changed(self, effect: effects.Changed, job: Job) -> None:
         old, self.ring = self.ring, apply(self.ring, effect.new)
