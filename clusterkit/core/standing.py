@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from clusterkit.core.registers import (
     MAX_NAMES,
+    MOST_JUMP,
+    MOST_TIME,
     Entry,
     Record,
     Registers,
@@ -82,6 +84,11 @@ class Standing:
     def alone(self) -> bool:
         """Whether nobody else is present."""
         return self.state.entries.present == (self.name,)
+
+    @property
+    def latest(self) -> int:
+        """The latest Lamport time, tick or count to believe of a peer."""
+        return min(MOST_TIME, self.state.lamport + MOST_JUMP)
 
     def hear(self, lamport: int) -> None:
         """Take the Lamport time of a message, whatever else becomes of it."""
