@@ -169,7 +169,10 @@ class GossipRing(GenServer):
             RingError: It is a member at another address, or the weight is not
                 a positive integer.
             NotInRing: This node belongs to no ring.
-            StateError: The change could not be saved; it was not sent.
+            StateError: The change could not be saved. It stands all the same:
+                `ring` has it, and it is told to hooks, subscribers and other
+                nodes as soon as it can be saved, which is tried once a second;
+                it is lost if the process ends before.
         """
         return await self._mutate(
             lambda: self._membership.insert(node, weight), force=force
@@ -212,7 +215,7 @@ class GossipRing(GenServer):
         Raises:
             RingError: It is this node: `leave`.
             NotInRing: This node belongs to no ring.
-            StateError: The change could not be saved; it was not sent.
+            StateError: It could not be saved yet; as for `insert`.
         """
         return await self._mutate(lambda: self._membership.remove(id), force=force)
 

@@ -2,8 +2,9 @@
 
 One task works through the effects of one step after the other: save, tell,
 send, close links. A step whose change cannot be saved is held back with all
-that follows, and whoever ordered it is told; the next step tries again. So
-whatever a peer or a subscriber hears from this node survives its crash.
+that follows, and whoever ordered it is told; saving is tried again with every
+step, and every second. So whatever a peer or a subscriber hears from this node
+survives its crash.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -44,6 +46,13 @@ CANDIDATE_TIME: Final = 1.0
 OFFER_AGAIN: Final = 10.0
 """Seconds until those who could not be reached are tried again."""
 
+SAVE_AGAIN: Final = 1.0
+"""Seconds until what could not be saved is tried again without a new step."""
+
+HELD: Final = 100
+"""Steps held back while nothing can be saved, beside those that close links or
+hand something over. Of more, the oldest changes are told as one with the next."""
+
 
 class Job:
     """One step's effects.
@@ -70,6 +79,12 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<Job {len(self.todo)} left{' forced' if self.force else ''}>"
+
+    @property
+    def only_tells(self) -> bool:
+        """Whether nothing is left but to tell what has changed."""
+        telling = effects.Changed | effects.Conflict
+        return all(isinstance(effect, telling) for effect in self.todo)
 
     def release(self) -> None:
         """Let those go on who wait for it."""
@@ -127,6 +142,7 @@ class RingWork:
         self._held: deque[Job] = deque()
         self._arrived = trio.lowlevel.ParkingLot()
         self._unsaved = False
+        self._failing = False
         self._handed: dict[int, trio.Event] = {}
         self._takers: dict[int, str] = {}
         self._table: dict[type, Callable[[Any, Job], None]] = {
@@ -167,12 +183,9 @@ class RingWork:
     async def run(self) -> None:
         """Work until cancelled; an effect that fails is logged, and not fatal."""
         while True:
-            while not self._jobs:
-                await self._arrived.park()
-            job = self._jobs.popleft()
+            job = await self._next_job()
             if not await self._save(job):
-                self._held.append(job)
-                job.release()
+                self._hold(job)
                 continue
             while self._held:
                 self._carry_out(self._held.popleft())
@@ -188,20 +201,60 @@ class RingWork:
             plain = self._membership.to_plain(self._wall_clock())
             await self._file.save(self.name, plain)
 
+    async def _next_job(self) -> Job:
+        """Wait for a job; after a save that failed, at last return an empty one."""
+        with trio.move_on_after(SAVE_AGAIN if self._unsaved else inf):
+            while not self._jobs:
+                await self._arrived.park()
+        return self._jobs.popleft() if self._jobs else Job([], force=False)
+
     async def _save(self, job: Job) -> bool:
         """Save if the job needs it; say whether it may go on."""
         if job.todo and isinstance(job.todo[0], effects.Persist):
             job.todo.popleft()
             self._unsaved = True
-        if self._unsaved:
-            try:
-                await self.save()
-            except StateError as error:
-                log(logger, logging.ERROR, "state_not_saved", error=error)
-                job.error = error
-                return False
-            self._unsaved = False
-        return True
+        if not self._unsaved:
+            return True
+        job.error = await self._failure_to_save()
+        failing, self._failing = self._failing, job.error is not None
+        self._unsaved = self._failing
+        if self._failing and not failing:  # and not once a second
+            log(logger, logging.ERROR, "state_not_saved", error=job.error)
+        elif failing and not self._failing:
+            log(logger, logging.INFO, "state_saved_again")
+        return not self._failing
+
+    async def _failure_to_save(self) -> StateError | None:
+        try:
+            await self.save()
+        except StateError as error:
+            return error
+        except Exception as error:  # a defect, which must not end the node
+            logger.exception("saving raised")
+            return StateError(f"the state could not be saved: {error!r}")
+        return None
+
+    def _hold(self, job: Job) -> None:
+        """Keep what has to be done once the state is saved.
+
+        Messages are not kept: gossip says again what was not said, and nobody
+        would read those of an hour.
+        """
+        for effect in job.todo:
+            if isinstance(effect, effects.Dropped):
+                self._drop(effect, job)
+        job.todo = deque(
+            effect
+            for effect in job.todo
+            if not isinstance(effect, effects.Send | effects.Dropped)
+        )
+        if job.todo:
+            self._held.append(job)
+        if len(self._held) > HELD:
+            old = next((job for job in self._held if job.only_tells), None)
+            if old is not None:
+                self._held.remove(old)
+        job.release()
 
     def _carry_out(self, job: Job) -> None:
         """Do what is left of a job; a hand-over goes on beside the next ones."""
