@@ -13,6 +13,7 @@ from clusterkit.actors.runtime import Runtime
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster import command_server
 from clusterkit.cluster.broadcast import Broadcast
+from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.groups import collapsed_groups
@@ -78,6 +79,7 @@ class Assembly:
         )
         guard(self._runtime)
         self._watchdog = Watchdog(plan.config.held_after)
+        self._ending = plan.platform.ending or Ending()
         self._file: RingFile | None = None
         if plan.state is not None:
             self._file = RingFile(plan.platform.disk, plan.state)
@@ -178,6 +180,7 @@ class Assembly:
             self._gossip,
             self._broadcast,
             self._watchdog,
+            self._ending,
             leaves=plan.leaves,
         )
 
@@ -223,7 +226,7 @@ class Assembly:
                     await self._run_parts(nursery)
                     task_status.started(scope)
         finally:
-            self.node.abandon()  # without its parts it would wait for nothing
+            self._ending.cut()  # without its parts it would wait for nothing
 
     async def _run_parts(self, nursery: trio.Nursery) -> None:
         await nursery.start(self._runtime.run)

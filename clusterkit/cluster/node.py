@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 import trio
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.broadcast import Broadcast, Events
+    from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.watchdog import Watchdog
     from clusterkit.core import HashRing
@@ -33,6 +35,13 @@ if TYPE_CHECKING:
     from clusterkit.net.peer import LinkStatistics
 
 logger = logging.getLogger("clusterkit.cluster")
+
+LEFT_BY: Final = 0.25
+"""Part of a shutdown's time by which the ring is left, or is not any more."""
+
+ACTORS_ENDED_BY: Final = 0.75
+"""Part of a shutdown's time by which actors have ended, or are cut; what they
+said last takes the rest."""
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=GenServer)
@@ -87,6 +96,7 @@ class ClusterNode(Reach):
         gossip: GossipRing,
         broadcast: Broadcast,
         watchdog: Watchdog,
+        ending: Ending,
         *,
         leaves: bool,
     ) -> None:
@@ -96,7 +106,7 @@ class ClusterNode(Reach):
         self._leaves = leaves
         self._broadcast = broadcast
         self._watchdog = watchdog
-        self._shut: trio.Event | None = None
+        self._ending = ending
 
     def __repr__(self) -> str:
         return f"<ClusterNode {self.address}>"
@@ -232,35 +242,33 @@ class ClusterNode(Reach):
         """Drain: no new connections, actors end, what is queued goes out, Bye.
 
         Leaves the ring first, if `on_exit` says so. Leaving the `create_cluster`
-        block does the same. A second call waits for the first.
+        block does the same. A second call waits for the first, as long as that
+        may take.
 
         Args:
-            timeout: Seconds for all of it; what is not done by then is cut.
+            timeout: Seconds for all of it; what is not done by then is cut. The
+                ring may take a quarter, ring and actors three quarters, so that
+                a member that does not answer leaves the actors time to
+                `terminate`, and an actor that hangs leaves time to send.
+
+        Cancellation:
+            Stops it where it is. The next call, or the end of the block, does
+            the rest, in a time of its own.
         """
-        if self._shut is not None:
-            await self._shut.wait()
-            return
-        self._shut = trio.Event()
-        try:
-            await self._shut_down(trio.current_time() + timeout)
-        finally:
-            self._shut.set()
+        await self._ending.reach(partial(self._shut_down, timeout))
 
-    def abandon(self) -> None:
-        """Have the block end as if the process had died: no Bye, no drain.
-
-        For simulations, and for a process that must go at once.
-        """
-        self._shut = trio.Event()
-        self._shut.set()
-
-    async def _shut_down(self, deadline: float) -> None:
+    async def _shut_down(self, timeout: float) -> None:
+        """End one part after the other, each within its share of the time."""
+        began = trio.current_time()
         self.kernel.stop_accepting()
-        with trio.move_on_at(deadline):
-            if self._leaves and self.gossip.name:
+        if self._leaves and self.gossip.name:
+            with trio.move_on_at(began + timeout * LEFT_BY) as scope:
                 await self._leave()
+            if scope.cancelled_caught:
+                log(logger, logging.ERROR, "not_left", error="no time is left for it")
+        with trio.move_on_at(began + timeout * ACTORS_ENDED_BY):
             await self._runtime.stop_all()
-        await self.kernel.drain(max(0.0, deadline - trio.current_time()))
+        await self.kernel.drain(max(0.0, began + timeout - trio.current_time()))
 
     async def _leave(self) -> None:
         try:
@@ -270,4 +278,5 @@ class ClusterNode(Reach):
 
     async def _force_on(self, signals: Any) -> None:
         await anext(signals)
+        self._ending.cut()
         raise SystemExit(1)

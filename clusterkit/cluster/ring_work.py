@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from clusterkit.cluster.handing_over import HandingOver
 from clusterkit.cluster.ring_post import RingPost
 from clusterkit.core import ring_effects as effects
-from clusterkit.core.ring_state import Message
 from clusterkit.errors import StateError
 from clusterkit.events import Left, Removed, RingChanged, RingConflict
 from clusterkit.logs import log
@@ -39,12 +39,6 @@ if TYPE_CHECKING:
     from clusterkit.net.link import Link
 
 logger = logging.getLogger("clusterkit.cluster")
-
-CANDIDATE_TIME: Final = 1.0
-"""Seconds a member gets to take over what a leaver hands it."""
-
-OFFER_AGAIN: Final = 10.0
-"""Seconds until those who could not be reached are tried again."""
 
 SAVE_AGAIN: Final = 1.0
 """Seconds until what could not be saved is tried again without a new step."""
@@ -133,6 +127,7 @@ class RingWork:
         self._membership = membership
         self._kernel = kernel
         self._post = RingPost(kernel, membership, self.dropped)
+        self._handing = HandingOver(membership, kernel, self._say)
         self._config = config
         self._file = file
         self._hooks = hooks
@@ -143,8 +138,6 @@ class RingWork:
         self._arrived = trio.lowlevel.ParkingLot()
         self._unsaved = False
         self._failing = False
-        self._handed: dict[int, trio.Event] = {}
-        self._takers: dict[int, str] = {}
         self._table: dict[type, Callable[[Any, Job], None]] = {
             effects.Send: self._send,
             effects.HandedOver: self._handed_over,
@@ -282,42 +275,19 @@ class RingWork:
             logger.exception("the effect raised")
 
     async def _hand_over(self, effect: effects.HandOver, job: Job) -> None:
-        """Offer a message to the candidates until one has it, however long.
-
-        The job waits for the first round only.
-        """
-        ticket = effect.ticket
-        if ticket not in self._handed:
-            self._handed[ticket] = trio.Event()
-            await self._offer(effect)
-        job.told = self._takers.pop(ticket, None)
+        """Have somebody take it over, however long; a job waits for one round."""
+        job.told = await self._handing.offer(effect)
         self._carry_out(job)
-        while ticket in self._handed and ticket in self._membership.owed:
-            await trio.sleep(OFFER_AGAIN)
-            await self._offer(effect)
-        self._handed.pop(ticket, None)
-        self._takers.pop(ticket, None)
-
-    async def _offer(self, effect: effects.HandOver) -> None:
-        """Offer a message to each candidate in turn; stop when one has it."""
-        taken = self._handed[effect.ticket]
-        message, _ = Message.from_plain(effect.message)
-        for name in effect.candidates:
-            entry = message.state.entries.get(name)
-            if name not in self._kernel.peers and entry is not None:
-                self._kernel.know(entry.node(name))  # no member of ours any more
-            self._post.send(self.name, name, effect.message)
-            with trio.move_on_after(CANDIDATE_TIME):
-                await taken.wait()
-                return
+        await self._handing.go_on(effect)
 
     def _handed_over(self, effect: effects.HandedOver, job: Job) -> None:
-        if effect.ticket in self._handed:
-            self._takers[effect.ticket] = effect.by
-            self._handed[effect.ticket].set()
+        self._handing.taken(effect.ticket, effect.by)
 
     def _send(self, effect: effects.Send, job: Job) -> None:
-        self._post.send(self.name, effect.to, effect.message)
+        self._say(effect.to, effect.message)
+
+    def _say(self, to: str, message: tuple[Any, ...]) -> bool:
+        return self._post.send(self.name, to, message)
 
     def _changed(self, effect: effects.Changed, job: Job) -> None:
         old, self.ring = self.ring, apply(self.ring, effect.new)
