@@ -276,7 +276,9 @@ class GossipRing(GenServer):
     def on_process(self, hook: Hook) -> Hook:
         """Run `hook(old, new)`, async or not, after each change of the ring.
 
-        Mutations wait while it runs, unless forced or its own.
+        Mutations wait while it runs, unless forced or its own: those of its
+        task and of tasks that it has started. One that it asks an actor for is
+        the actor's, and would wait for the hook that waits for it.
         """
         self._hooks.add(hook)
         return hook
