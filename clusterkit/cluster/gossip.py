@@ -7,19 +7,14 @@ state machine. This actor brings it messages, commands and the time;
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from clusterkit.actors.handlers import cast
-from clusterkit.actors.server import GenServer
-from clusterkit.cluster.meetings import Meetings
-from clusterkit.cluster.ring_post import Parts
-from clusterkit.cluster.ring_work import apply, saved
-from clusterkit.errors import AlreadyInRing, ConfigError, NameTaken, NotInRing
+from clusterkit.cluster.hearing import Hearing
+from clusterkit.cluster.ring_work import saved
+from clusterkit.errors import AlreadyInRing, NotInRing
 from clusterkit.events import LinkUp
-from clusterkit.logs import log
 from clusterkit.names import check_name, node_info
 
 if TYPE_CHECKING:
@@ -34,10 +29,8 @@ if TYPE_CHECKING:
     from clusterkit.core.ring_effects import Effect
     from clusterkit.names import NodeInfo
 
-logger = logging.getLogger("clusterkit.cluster")
 
-
-class GossipRing(GenServer):
+class GossipRing(Hearing):
     """The ring of one node: its members, and the commands that change them.
 
     An actor, registered under the ring's name; the methods below are for the
@@ -64,28 +57,19 @@ class GossipRing(GenServer):
         runtime: Runtime,
         platform: Platform,
     ) -> None:
-        self._membership = membership
-        self._work = work
+        super().__init__(membership, work, runtime)
         self._hooks = hooks
-        self._runtime = runtime
         self._config = runtime.config
         self._platform = platform
         self._turn = trio.Lock()
-        self._meetings = Meetings(membership, work, runtime)
-        self._parts = Parts()
 
     def __repr__(self) -> str:
         return f"<GossipRing {self.name or '(no ring)'} {self.ring!r}>"
 
     @property
-    def name(self) -> str:
-        """Name of the ring this node belongs to, "" after it has left."""
-        return self._work.name
-
-    @property
     def ring(self) -> HashRing:
         """The members as a hash ring, as they are now."""
-        return apply(self._work.ring, self._membership.members)
+        return self._work.current_ring()
 
     @property
     def clock(self) -> VectorClock:
@@ -283,43 +267,6 @@ class GossipRing(GenServer):
         self._hooks.add(hook)
         return hook
 
-    @cast
-    async def gossip(self, ring: str, message: Any) -> None:
-        """Take what a member of a ring says."""
-        if self._is_member():
-            self._parts.forget(self.caller.node)
-            await self._hear(ring, message)
-
-    @cast
-    async def part(self, number: Any, index: Any, count: Any, piece: Any) -> None:
-        """Take a part of what a member says; see `ring_post`."""
-        if not self._is_member():
-            return
-        try:
-            whole = self._parts.take(self.caller.node, number, index, count, piece)
-        except ValueError:  # after an outage, the end of what began before it
-            self._work.dropped["invalid"] += 1
-            return
-        if whole is not None:
-            await self._hear(*whole)
-
-    def _is_member(self) -> bool:
-        """Whether the sender may speak of rings; tools may not."""
-        if self.caller.origin.role == "member":
-            return True
-        self._work.dropped["foreign"] += 1
-        return False
-
-    async def _hear(self, ring: object, message: object) -> None:
-        if not self._may_hear(ring):
-            self._work.dropped["foreign"] += 1
-            return
-        todo = self._membership.receive(self.caller.node, message)
-        if ring and not self.name and self._membership.others:
-            self._enter(str(ring))  # another ring has inserted this node
-        await self._work.submit(todo).taken.wait()
-        self._meetings.look_again()
-
     async def handle_info(self, message: Any) -> None:
         """Poll when it is time; greet a member whose link has come up."""
         if isinstance(message, LinkUp):
@@ -364,19 +311,6 @@ class GossipRing(GenServer):
         self._work.name = ""
         return saved(todo)
 
-    def _may_hear(self, ring: object) -> bool:
-        """Whether gossip of a ring of this name may concern this node."""
-        if self.name:
-            return ring in ("", self.name)
-        return ring == "" or _is_name(ring)
-
-    def _enter(self, ring: str) -> None:
-        self._work.name = ring
-        try:
-            self._runtime.registry.alias(ring, self._process)
-        except NameTaken:  # it is reached by its other name all the same
-            log(logger, logging.WARNING, "ring_name_taken", ring=ring)
-
     def _belong(self, ring: str) -> list[Effect]:
         self._runtime.registry.alias(ring, self._process)
         self._work.name = ring
@@ -385,11 +319,3 @@ class GossipRing(GenServer):
     def _check_in_ring(self) -> None:
         if not self.name:
             raise NotInRing("this node belongs to no ring; join one first")
-
-
-def _is_name(ring: object) -> bool:
-    try:
-        check_name(ring)
-    except ConfigError:
-        return False
-    return True

@@ -124,6 +124,8 @@ class RingWork:
         self.ring = ring
         self.dropped: Counter[str] = Counter()
         self.neighbourhood = neighbourhood
+        self._members: Mapping[NodeInfo, int] | None = None
+        self._current = ring
         self._membership = membership
         self._kernel = kernel
         self._post = RingPost(kernel, membership, self.dropped)
@@ -151,6 +153,17 @@ class RingWork:
 
     def __repr__(self) -> str:
         return f"<RingWork {self.name or '(no ring)'} jobs={len(self._jobs)}>"
+
+    def current_ring(self) -> HashRing:
+        """Return the members as a hash ring, as they are now; the same one each time.
+
+        Unlike `ring`, it has changes that could not be saved yet.
+        """
+        members = self._membership.members
+        if members is not self._members:
+            self._current = apply(self._current, members)
+            self._members = members
+        return self._current
 
     def submit(self, todo: list[effects.Effect], *, force: bool = False) -> Job:
         """Queue the effects of one step; a cancelled waiter stops nothing.

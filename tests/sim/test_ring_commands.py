@@ -467,3 +467,17 @@ def test_a_hook_can_change_the_ring_in_a_task_of_its_own(sim_seed):
         assert members(a) == "awyz"
 
     simulate(main, seed=sim_seed)
+
+
+def test_the_ring_is_one_object_until_it_changes():
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        ring = a.ring
+        await quiet(sim)
+        assert a.ring is a.gossip.ring is ring
+        await b.gossip.insert(at("x"))
+        await quiet(sim)
+        assert members(a) == "abx"
+        assert a.ring is a.gossip.ring is not ring
+
+    simulate(main)
