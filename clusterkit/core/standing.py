@@ -250,10 +250,14 @@ class Standing:
         """Merge what is owed to a ring that this node is in again.
 
         Not if another node's removal of this one is part of it: then the others
-        decide, by the later stamp, whether it is in the ring.
+        decide, by the later stamp, whether it is in the ring. Nor if the ring
+        has no room for it; it stays owed, and comes in when names are forgotten.
         """
         for ticket in [t for t, owed in self.owed.items() if owed.is_kin(state)]:
-            merged = state.merge(self.owed[ticket])
+            owed = self.owed[ticket]
+            if len(state.entries.keys() | owed.entries.keys()) > MAX_NAMES:
+                continue
+            merged = state.merge(owed)
             member = merged.entries[self.name].member
             if member.present or member.name == self.name:
                 state = merged
