@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 import trio
 
 from clusterkit.actors.server import GenServer
+from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.reach import Reach
-from clusterkit.errors import ClusterError
+from clusterkit.cluster.ring_post import ACTOR
+from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
 from clusterkit.logs import log
 from clusterkit.names import NodeInfo
@@ -42,6 +44,9 @@ LEFT_BY: Final = 0.25
 ACTORS_ENDED_BY: Final = 0.75
 """Part of a shutdown's time by which actors have ended, or are cut; what they
 said last takes the rest."""
+
+OWN: Final = frozenset({"_node", ACTOR, NAME})
+"""The node's own actors. The ring's name is another one of `ACTOR`."""
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=GenServer)
@@ -176,7 +181,12 @@ class ClusterNode(Reach):
 
         When this returns the name is free. From the actor's own handler it
         returns at once. Unknown names are ignored.
+
+        Raises:
+            ConfigError: It is one of the node's own: `gossip.leave()` leaves the
+                ring, `shutdown` ends the node.
         """
+        self._refuse_own(name, "leave the ring, or shut the node down, instead")
         await self._runtime.stop(name)
 
     def pause(self, name: str) -> None:
@@ -184,7 +194,9 @@ class ClusterNode(Reach):
 
         Raises:
             NoSuchActor: There is none of that name here.
+            ConfigError: It is one of the node's own.
         """
+        self._refuse_own(name, "without it the others would take it for broken")
         self._runtime.local(name).pause()
 
     def resume(self, name: str) -> None:
@@ -194,6 +206,12 @@ class ClusterNode(Reach):
             NoSuchActor: There is none of that name here.
         """
         self._runtime.local(name).resume()
+
+    def _refuse_own(self, name: str, advice: str) -> None:
+        """Keep the actors that make a node a node from its application's hands."""
+        process = self._runtime.registry.get(name)
+        if process is not None and process.name in OWN:
+            raise ConfigError(f"{name!r} is an actor of the node itself: {advice}")
 
     def events(self, *kinds: type[E]) -> Events[E]:
         """Subscribe to events; all kinds if none are given.
