@@ -8,12 +8,21 @@ bytes, unless the name says otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Final, Literal
 
 from clusterkit.errors import ConfigError
 
 KIB = 1024
 MIB = 1024 * 1024
+
+DEFAULT_WEIGHT: Final = 128
+"""Ring positions of a node without a weight of its own (`rfactor`)."""
+
+DEFAULT_PFACTOR: Final = 2
+"""Neighbours that keep copies."""
+
+TOMBSTONE_TTL: Final = 7 * 86_400.0
+"""Seconds for which a removed name is remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +130,7 @@ class Config:
     gossip_fanout: int = 2
     """Members told per round."""
 
-    tombstone_ttl: float = 7 * 86_400.0
+    tombstone_ttl: float = TOMBSTONE_TTL
     """How long a removed name is remembered. A saved state older than this
     does not load as a member."""
 

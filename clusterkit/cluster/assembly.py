@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -48,7 +48,7 @@ class Plan:
     name: str
     bind: Address
     advertise: Address | None
-    secrets: list[bytes]
+    secrets: list[bytes] = field(repr=False)
     ring: str
     rfactor: int
     pfactor: int

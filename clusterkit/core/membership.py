@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clusterkit.config import DEFAULT_WEIGHT, TOMBSTONE_TTL
 from clusterkit.core import ring_operations as operations
 from clusterkit.core.merging import receive
 from clusterkit.core.ring_state import Kind, RingState
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from clusterkit.core.ring_effects import Cause, Effect
     from clusterkit.core.vector_clock import VectorClock
-
-TOMBSTONE_TTL = 7 * 86_400.0
-"""Seconds for which a removed name is remembered, by default."""
 
 _SAVES_PER_TTL = 16
 """A file that nothing changes is saved anew this often, so that its age says
@@ -66,7 +64,7 @@ class Membership:
         *,
         incarnation: int,
         rng: Random,
-        weight: int = 128,
+        weight: int = DEFAULT_WEIGHT,
         fanout: int = 2,
         ttl: float = TOMBSTONE_TTL,
         now: float = 0.0,
@@ -90,7 +88,7 @@ class Membership:
         *,
         rng: Random,
         now: float,
-        weight: int = 128,
+        weight: int = DEFAULT_WEIGHT,
         fanout: int = 2,
         ttl: float = TOMBSTONE_TTL,
     ) -> Membership:

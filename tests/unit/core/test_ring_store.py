@@ -9,7 +9,8 @@ from random import Random
 
 import pytest
 
-from clusterkit.core.membership import TOMBSTONE_TTL, Membership
+from clusterkit.config import TOMBSTONE_TTL
+from clusterkit.core.membership import Membership
 from clusterkit.core.registers import LATEST, U64
 from clusterkit.core.ring_effects import Persist
 from clusterkit.core.ring_state import Kind, Message
