@@ -21,7 +21,7 @@ from clusterkit.cluster.handing_over import HandingOver
 from clusterkit.cluster.ring_post import RingPost
 from clusterkit.core import ring_effects as effects
 from clusterkit.errors import StateError
-from clusterkit.events import Left, Removed, RingChanged, RingConflict
+from clusterkit.events import Left, Removed, RingChanged, RingConflict, RingEntry
 from clusterkit.logs import log
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from clusterkit.config import Config
     from clusterkit.core import HashRing
     from clusterkit.core.membership import Membership
+    from clusterkit.core.registers import Entry
     from clusterkit.events import Event
     from clusterkit.names import NodeInfo
     from clusterkit.net.kernel import Kernel
@@ -323,7 +324,8 @@ class RingWork:
             peer=effect.peer,
             member=effect.name,
         )
-        self._notify(RingConflict(effect.peer, effect.ours, effect.theirs))
+        ours, theirs = (_shown(effect.name, e) for e in (effect.ours, effect.theirs))
+        self._notify(RingConflict(effect.peer, ours, theirs, effect.name))
 
     def _left(self, effect: effects.LeftRing, job: Job) -> None:
         job.leaves = True  # told at its end, when it is known who was told
@@ -368,6 +370,11 @@ def saved(todo: list[effects.Effect]) -> list[effects.Effect]:
     if todo and isinstance(todo[0], effects.Persist):
         return todo
     return [effects.Persist(), *todo]
+
+
+def _shown(name: str, entry: Entry) -> RingEntry:
+    node = entry.node(name) if entry.present else None
+    return RingEntry(node, entry.record.weight)
 
 
 def apply(ring: HashRing, members: Mapping[NodeInfo, int]) -> HashRing:

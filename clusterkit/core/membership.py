@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from random import Random
 
-    from clusterkit.core.ring_effects import Cause, Effect
+    from clusterkit.core.ring_effects import Effect
     from clusterkit.core.vector_clock import VectorClock
+    from clusterkit.events import Cause
 
 _SAVES_PER_TTL = 16
 """A file that nothing changes is saved anew this often, so that its age says
