@@ -61,6 +61,7 @@ class RingPost:
         self._dropped = dropped
         self._codec = Codec(MOST_BYTES)
         self._long = 0
+        self._failing: set[tuple[str, type]] = set()
 
     def __repr__(self) -> str:
         return f"<RingPost {self._long} sent in parts>"
@@ -69,7 +70,8 @@ class RingPost:
         """Send a message to a node, unless it is known to be down.
 
         What gossip loses it says again; queueing it for a dead member would
-        only fill the outbox. One that cannot be encoded is logged and counted.
+        only fill the outbox. What cannot be encoded is counted, and logged once
+        per peer: it will be said again, too.
 
         Args:
             ring: The name of the ring it is of.
@@ -86,7 +88,9 @@ class RingPost:
             casts = self._casts(link, ring, message)
         except (EncodeError, MessageTooLarge) as error:
             self._dropped["unsent"] += 1
-            log(logger, logging.ERROR, "gossip_not_sent", peer=to, error=error)
+            if (to, type(error)) not in self._failing:
+                self._failing.add((to, type(error)))
+                log(logger, logging.ERROR, "gossip_not_sent", peer=to, error=error)
             return False
         for data in casts:
             link.post(data, m.CAST, ACTOR)
