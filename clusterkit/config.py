@@ -22,6 +22,15 @@ message, the answer that says so must fit."""
 MAX_MESSAGE: Final = 2048 * MIB
 """Greatest `max_message`: a frame's length has 32 bits."""
 
+DEFAULT_WEIGHT: Final = 128
+"""Ring positions of a node without a weight of its own (`rfactor`)."""
+
+DEFAULT_PFACTOR: Final = 2
+"""Neighbours that keep copies."""
+
+TOMBSTONE_TTL: Final = 7 * 86_400.0
+"""Seconds for which a removed name is remembered."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -132,7 +141,7 @@ class Config:
     gossip_fanout: int = 2
     """Members told per round."""
 
-    tombstone_ttl: float = 7 * 86_400.0
+    tombstone_ttl: float = TOMBSTONE_TTL
     """How long a removed name is remembered. A saved state older than this
     does not load as a member."""
 

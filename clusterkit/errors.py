@@ -71,7 +71,7 @@ class StateInUse(ClusterError):
 
 
 class StateError(ClusterError):
-    """The state file is unreadable, too old, or of another ring.
+    """The state file cannot be kept or read, is too old, or of another ring.
 
     The message says which, and what to do. Nothing was overwritten.
     """

@@ -1,18 +1,25 @@
 """What happens in a cluster, as frozen values.
 
 `async with node.events(LinkUp, RingChanged) as events: async for e in events`
-subscribes. Each event is logged too, under its name in snake case.
+subscribes. Each event but `EventsLost`, which is its subscriber's own affair, is
+logged too: under its name in snake case, unless its docstring has another.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from clusterkit.core import HashRing
+    from clusterkit.names import NodeInfo
 
-Cause = Literal["insert", "update", "remove", "join", "leave", "merge", "address"]
+Cause: TypeAlias = Literal[
+    "insert", "update", "remove", "join", "leave", "merge", "address"
+]
+"""What changed a ring: a command of this name given here; `join`, a meeting, or
+another ring that inserted this node; `merge`, news from a peer; `address`, this
+node's own new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,10 @@ class LinkUp(Event):
     """A session with a peer has begun, for the first time or again."""
 
     peer: str
+    """The peer's name."""
+
     address: str
+    """Where it listens, as `host:port`; "" if it has not said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,14 @@ class LinkDown(Event):
     """The session with a peer has ended; the link dials again if it is needed."""
 
     peer: str
+    """The peer's name."""
+
     reason: str
+    """`bye`: in good order, by either side. `closed`: by the peer, without a Bye.
+    `dead`: silence for `dead_after`. `disconnected`: `kernel.disconnect`. `not a
+    member`, `not met`: nobody needs it any more. `this node has ended`. `seal`,
+    `size`, `protocol`: the peer sent what it must not. Else what the system said
+    of a broken connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +58,10 @@ class LinkGivenUp(Event):
     """The link will not be tried again; what it held is accounted for."""
 
     peer: str
+    """The peer's name."""
+
     reason: str
+    """`protocol`: it broke the protocol twice at the same record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +74,13 @@ class Undelivered(Event):
     """
 
     peer: str
+    """The node they were for."""
+
     actor: str
+    """The actor they were for."""
+
     n: int
+    """How many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +88,24 @@ class Refused(Event):
     """`n` casts to `actor` were refused by `peer`: its mailbox was full."""
 
     peer: str
+    """The node that refused them."""
+
     actor: str
+    """The actor they were for."""
+
     n: int
+    """How many since the last such event."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActorRestarted(Event):
-    """An actor crashed and runs again, fresh, under its name."""
+    """An actor crashed and runs again, fresh; logged as `actor_crashed`."""
 
     name: str
+    """Its name."""
+
     error: str
+    """Class and text of what it raised; the log has the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +113,10 @@ class ActorGaveUp(Event):
     """An actor crashed and will not be restarted; its name is free."""
 
     name: str
+    """The name it had."""
+
     error: str
+    """Class and text of what it raised last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +124,24 @@ class RingChanged(Event):
     """A member, a weight or an address changed, here or elsewhere."""
 
     old: HashRing
+    """The ring before, which is the `new` of the event before."""
+
     new: HashRing
+    """The ring since."""
+
     cause: Cause
+    """What changed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingEntry:
+    """What a node held of a member, in a `RingConflict`."""
+
+    node: NodeInfo | None
+    """Where it listens; None if it was removed."""
+
+    weight: int
+    """Its ring positions; of a removed one, those it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +149,33 @@ class RingConflict(Event):
     """Two nodes changed one entry at the same time; `ours` or `theirs` stands."""
 
     peer: str
-    ours: object
-    theirs: object
+    """The node whose state brought the conflict to light."""
+
+    ours: RingEntry
+    """What this node held of the member."""
+
+    theirs: RingEntry
+    """What the peer held of it."""
+
+    member: str = ""
+    """Its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Left(Event):
-    """This node has left its ring. `told` is the member that acknowledged it.
-
-    None: no member could be reached; they learn it when they speak to us.
-    """
+    """This node has left its ring; logged as `left_ring`."""
 
     told: str | None = None
+    """The member that acknowledged it. None: no member could be reached; they
+    learn it when they speak to this node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed(Event):
-    """This node was removed from its ring and is alone now."""
+    """This node was removed and is alone now; logged as `removed_from_ring`."""
 
     by: str
+    """The node that did it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +183,4 @@ class EventsLost(Event):
     """This subscriber was too slow: `n` older events were dropped before here."""
 
     n: int
+    """How many."""

@@ -18,7 +18,8 @@ from clusterkit.cli.reading import UsageError
 from clusterkit.cluster.creation import create_cluster
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.local_commands import DEFAULT_HOST, DEFAULT_PORT
-from clusterkit.core import HashRing
+from clusterkit.cluster.options import checked_factors
+from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.names import Address, check_name
 
@@ -64,11 +65,8 @@ def create_options(values: Mapping[str, Any], output: Output) -> dict[str, Any]:
         ConfigError: A value is impossible, or an actor's class is not there.
     """
     ring = values.get("ring", "ring")
-    factors = values.get("rfactor", 128), values.get("pfactor", 2)
-    try:
-        HashRing(*factors)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    rfactor = values.get("rfactor", DEFAULT_WEIGHT)
+    factors = checked_factors(rfactor, values.get("pfactor", DEFAULT_PFACTOR))
     return {
         "host": values.get("host", DEFAULT_HOST),
         "port": values.get("port", DEFAULT_PORT),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -13,6 +13,7 @@ from clusterkit.actors.runtime import Runtime
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster import command_server
 from clusterkit.cluster.broadcast import Broadcast
+from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.groups import collapsed_groups
@@ -20,7 +21,8 @@ from clusterkit.cluster.neighbourhood import Neighbourhood
 from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.process_hooks import ProcessHooks
 from clusterkit.cluster.ring_file import RingFile
-from clusterkit.cluster.ring_work import ACTOR, RingWork, apply
+from clusterkit.cluster.ring_post import ACTOR
+from clusterkit.cluster.ring_work import RingWork, apply
 from clusterkit.cluster.watchdog import Watchdog
 from clusterkit.core import HashRing
 from clusterkit.core.membership import Membership
@@ -46,7 +48,7 @@ class Plan:
     name: str
     bind: Address
     advertise: Address | None
-    secrets: list[bytes]
+    secrets: list[bytes] = field(repr=False)
     ring: str
     rfactor: int
     pfactor: int
@@ -77,6 +79,7 @@ class Assembly:
         )
         guard(self._runtime)
         self._watchdog = Watchdog(plan.config.held_after)
+        self._ending = plan.platform.ending or Ending()
         self._file: RingFile | None = None
         if plan.state is not None:
             self._file = RingFile(plan.platform.disk, plan.state)
@@ -179,6 +182,7 @@ class Assembly:
             self._gossip,
             self._broadcast,
             self._watchdog,
+            self._ending,
             leaves=plan.leaves,
         )
 
@@ -224,7 +228,7 @@ class Assembly:
                     await self._run_parts(nursery)
                     task_status.started(scope)
         finally:
-            self.node.abandon()  # without its parts it would wait for nothing
+            self._ending.cut()  # without its parts it would wait for nothing
 
     async def _run_parts(self, nursery: trio.Nursery) -> None:
         await nursery.start(self._runtime.run)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clusterkit.errors import ConfigError
+from clusterkit.wire.handshake import checked_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,15 +31,15 @@ def cookies(
         environ: The environment.
 
     Raises:
-        ConfigError: There is none, one is empty, or others can read the file.
+        ConfigError: There is none, one is empty or neither text nor bytes, or
+            others can read the file.
     """
     if cookie is None:
         return [_from_surroundings(environ)]
-    several = [cookie] if isinstance(cookie, (str, bytes)) else list(cookie)
-    found = [c.encode() if isinstance(c, str) else bytes(c) for c in several]
-    if not found or not all(found):
-        raise ConfigError("a cookie is empty; make one with `cluster-cli cookie new`")
-    return found
+    several = [cookie] if isinstance(cookie, (str, bytes)) else cookie
+    if not isinstance(several, Iterable):
+        raise ConfigError("a cookie is text or bytes, or there is a list of them")
+    return [checked_cookie(_as_bytes(c)) for c in several] or [checked_cookie(b"")]
 
 
 def read_cookie(path: str | Path) -> bytes:
@@ -57,9 +59,7 @@ def read_cookie(path: str | Path) -> bytes:
         ) from error
     if mode & 0o077:
         raise ConfigError(f"others can read {file}; run: chmod 600 {file}")
-    if not cookie:
-        raise ConfigError(f"the cookie file {file} is empty")
-    return cookie
+    return checked_cookie(cookie, f"the cookie file {file}")
 
 
 def new_cookie(path: str | Path, *, force: bool = False) -> Path:
@@ -94,6 +94,14 @@ def new_cookie(path: str | Path, *, force: bool = False) -> Path:
             fresh.unlink()
         raise ConfigError(f"cannot write {file}: {error.strerror}") from error
     return file
+
+
+def _as_bytes(cookie: object) -> bytes:
+    if isinstance(cookie, str):
+        return cookie.encode()
+    if isinstance(cookie, bytes):
+        return cookie
+    raise ConfigError(f"a cookie is text or bytes, not of type {type(cookie).__name__}")
 
 
 def _from_surroundings(environ: Mapping[str, str]) -> bytes:

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
+from clusterkit.cluster import options
 from clusterkit.cluster.assembly import Assembly, Plan
 from clusterkit.cluster.cookies import cookies
+from clusterkit.cluster.options import ActorFactory
 from clusterkit.cluster.platform import Platform
-from clusterkit.config import Config
-from clusterkit.errors import ConfigError, NameTaken
-from clusterkit.names import (
-    Address,
-    check_host,
-    check_name,
-    check_port,
-    node_info,
-)
+from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
+from clusterkit.names import Address, check_host, check_name, check_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    import os
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-    from clusterkit.actors.server import GenServer
     from clusterkit.cluster.node import ClusterNode
+    from clusterkit.config import Config
 
-ActorFactory: TypeAlias = "Callable[[], GenServer] | GenServer"
-"""What `actors=` maps names to: a class, a `partial` of one, or an instance."""
-
-_WILDCARDS = frozenset({"0.0.0.0", "::", "*", ""})  # noqa: S104 - refused, not bound
+__all__ = ["ActorFactory", "create_cluster"]
 
 
 @asynccontextmanager
@@ -44,8 +36,8 @@ async def create_cluster(
     state: str | os.PathLike[str] | None = None,
     advertise: str | None = None,
     on_exit: Literal["stay", "leave"] | None = None,
-    rfactor: int = 128,
-    pfactor: int = 2,
+    rfactor: int = DEFAULT_WEIGHT,
+    pfactor: int = DEFAULT_PFACTOR,
     config: Config | None = None,
     platform: Platform | None = None,
 ) -> AsyncIterator[ClusterNode]:
@@ -70,8 +62,8 @@ async def create_cluster(
         actors: Names and what builds each.
         seeds: Nodes to meet, as `name@host:port`; tried for ever.
         state: File to keep the ring in across restarts.
-        advertise: What peers are told, as `host` or `host:port`; needed for
-            a wildcard bind.
+        advertise: What peers are told, as `host` or `host:port`, without a
+            port the bound one; needed for a wildcard bind.
         on_exit: Whether leaving the block leaves the ring. By default it
             stays in the ring if it has a state file, and leaves without.
         rfactor: Ring positions of a node without a weight of its own.
@@ -83,7 +75,8 @@ async def create_cluster(
         The node, accepting connections.
 
     Raises:
-        ConfigError: An option is missing or impossible; the text says which.
+        ConfigError: An option is missing or impossible; the text says which,
+            and nothing has been bound yet.
         OSError: The address is in use, or not of this machine.
         NameTaken: A live node elsewhere has this name, or two actors have one.
         StateError: The state file is unreadable, damaged, or another ring's.
@@ -91,40 +84,28 @@ async def create_cluster(
         Exception: What an actor's `init` raised.
     """
     bind = Address(check_host(host), check_port(port, lowest=0))
+    factors = options.checked_factors(rfactor, pfactor)
     plan = Plan(
         name=check_name(name, "node name"),
         bind=bind,
-        advertise=_advertised(bind, advertise),
+        advertise=options.checked_advertise(bind, advertise),
         secrets=cookies(cookie),
         ring=check_name(ring, "ring name"),
-        rfactor=rfactor,
-        pfactor=pfactor,
-        state=None if state is None else os.fspath(state),
-        leaves=(state is None) if on_exit is None else on_exit == "leave",
-        config=config or Config(),
+        rfactor=factors[0],
+        pfactor=factors[1],
+        state=options.checked_state(state),
+        leaves=options.leaves(on_exit, state),
+        config=options.checked_config(config),
         platform=platform or Platform(),
     )
-    meetings = [node_info(seed) for seed in seeds]
-    if not {"command", ring}.isdisjoint(actors or {}):
-        raise NameTaken(f"the names 'command' and {ring!r} are the node's own")
+    meetings = options.checked_seeds(seeds)
+    factories = options.checked_actors(actors, ring)
     assembly = Assembly(plan)
     async with assembly.running():
         node = assembly.node
-        for actor, factory in (actors or {}).items():
+        for actor, factory in factories.items():
             await node.start(actor, factory)
         await assembly.start_ring()
         node.kernel.accept()
         node.gossip.seek(meetings)
         yield node
-
-
-def _advertised(bind: Address, advertise: str | None) -> Address | None:
-    """Return what peers are told, None for the bound address itself."""
-    if advertise is not None:
-        return Address.parse(advertise, default_port=bind.port)
-    if bind.host in _WILDCARDS:
-        raise ConfigError(
-            f"peers cannot dial {bind.host}: pass advertise= with the host name or "
-            "address by which they reach this machine"
-        )
-    return None

@@ -7,18 +7,14 @@ state machine. This actor brings it messages, commands and the time;
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from clusterkit.actors.handlers import cast
-from clusterkit.actors.server import GenServer
-from clusterkit.cluster.meetings import Meetings
-from clusterkit.cluster.ring_work import apply, saved
-from clusterkit.errors import AlreadyInRing, ConfigError, NameTaken, NotInRing
+from clusterkit.cluster.hearing import Hearing
+from clusterkit.cluster.ring_work import saved
+from clusterkit.errors import AlreadyInRing, NotInRing
 from clusterkit.events import LinkUp
-from clusterkit.logs import log
 from clusterkit.names import check_name, node_info
 
 if TYPE_CHECKING:
@@ -33,10 +29,8 @@ if TYPE_CHECKING:
     from clusterkit.core.ring_effects import Effect
     from clusterkit.names import NodeInfo
 
-logger = logging.getLogger("clusterkit.cluster")
 
-
-class GossipRing(GenServer):
+class GossipRing(Hearing):
     """The ring of one node: its members, and the commands that change them.
 
     An actor, registered under the ring's name; the methods below are for the
@@ -63,27 +57,19 @@ class GossipRing(GenServer):
         runtime: Runtime,
         platform: Platform,
     ) -> None:
-        self._membership = membership
-        self._work = work
+        super().__init__(membership, work, runtime)
         self._hooks = hooks
-        self._runtime = runtime
         self._config = runtime.config
         self._platform = platform
         self._turn = trio.Lock()
-        self._meetings = Meetings(membership, work, runtime)
 
     def __repr__(self) -> str:
         return f"<GossipRing {self.name or '(no ring)'} {self.ring!r}>"
 
     @property
-    def name(self) -> str:
-        """Name of the ring this node belongs to, "" after it has left."""
-        return self._work.name
-
-    @property
     def ring(self) -> HashRing:
         """The members as a hash ring, as they are now."""
-        return apply(self._work.ring, self._membership.members)
+        return self._work.current_ring()
 
     @property
     def clock(self) -> VectorClock:
@@ -92,7 +78,11 @@ class GossipRing(GenServer):
 
     @property
     def ignored(self) -> dict[str, int]:
-        """Gossip that was ignored, by reason: foreign, invalid, full, stale."""
+        """Gossip that was ignored, by reason: foreign, invalid, full, stale.
+
+        `unsent` is what could not be encoded, and `failed` what went wrong here
+        in carrying a change out; the log has both.
+        """
         return dict(self._work.dropped)
 
     @property
@@ -163,7 +153,10 @@ class GossipRing(GenServer):
             RingError: It is a member at another address, or the weight is not
                 a positive integer.
             NotInRing: This node belongs to no ring.
-            StateError: The change could not be saved; it was not sent.
+            StateError: The change could not be saved. It stands all the same:
+                `ring` has it, and it is told to hooks, subscribers and other
+                nodes as soon as it can be saved, which is tried once a second;
+                it is lost if the process ends before.
         """
         return await self._mutate(
             lambda: self._membership.insert(node, weight), force=force
@@ -216,7 +209,7 @@ class GossipRing(GenServer):
         Raises:
             RingError: It is this node: `leave`.
             NotInRing: This node belongs to no ring.
-            StateError: The change could not be saved; it was not sent.
+            StateError: It could not be saved yet; as for `insert`.
         """
         return await self._mutate(lambda: self._membership.remove(id), force=force)
 
@@ -298,23 +291,12 @@ class GossipRing(GenServer):
     def on_process(self, hook: Hook) -> Hook:
         """Run `hook(old, new)`, async or not, after each change of the ring.
 
-        Mutations wait while it runs, unless forced or its own.
+        Mutations wait while it runs, unless forced or its own: those of its
+        task and of tasks that it has started. One that it asks an actor for is
+        the actor's, and would wait for the hook that waits for it.
         """
         self._hooks.add(hook)
         return hook
-
-    @cast
-    async def gossip(self, ring: str, message: Any) -> None:
-        """Take what a member of a ring says."""
-        origin = self.caller.origin
-        if origin.role != "member" or not self._may_hear(ring):
-            self._work.dropped["foreign"] += 1
-            return
-        todo = self._membership.receive(origin.name, message)
-        if ring and not self.name and self._membership.others:
-            self._enter(ring)  # another ring has inserted this node
-        await self._work.submit(todo).taken.wait()
-        self._meetings.look_again()
 
     async def handle_info(self, message: Any) -> None:
         """Poll when it is time; greet a member whose link has come up."""
@@ -360,19 +342,6 @@ class GossipRing(GenServer):
         self._work.name = ""
         return saved(todo)
 
-    def _may_hear(self, ring: object) -> bool:
-        """Whether gossip of a ring of this name may concern this node."""
-        if self.name:
-            return ring in {"", self.name}
-        return ring == "" or _is_name(ring)
-
-    def _enter(self, ring: str) -> None:
-        self._work.name = ring
-        try:
-            self._runtime.registry.alias(ring, self._process)
-        except NameTaken:  # it is reached by its other name all the same
-            log(logger, logging.WARNING, "ring_name_taken", ring=ring)
-
     def _belong(self, ring: str) -> list[Effect]:
         self._runtime.registry.alias(ring, self._process)
         self._work.name = ring
@@ -381,11 +350,3 @@ class GossipRing(GenServer):
     def _check_in_ring(self) -> None:
         if not self.name:
             raise NotInRing("this node belongs to no ring; join one first")
-
-
-def _is_name(ring: object) -> bool:
-    try:
-        check_name(ring)
-    except ConfigError:
-        return False
-    return True

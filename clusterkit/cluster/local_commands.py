@@ -15,6 +15,7 @@ from clusterkit.cluster.command_spec import (
     View,
     Where,
 )
+from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 7022
@@ -106,14 +107,14 @@ LOCAL: Final = (
                 name="rfactor",
                 help="Positions of a node that is inserted without a weight.",
                 kind=Kind.COUNT,
-                default=128,
+                default=DEFAULT_WEIGHT,
             ),
             Option(
                 flags=("--pfactor",),
                 name="pfactor",
                 help="Neighbours that hold a copy of a key.",
                 kind=Kind.WHOLE,
-                default=2,
+                default=DEFAULT_PFACTOR,
             ),
             Option(
                 flags=("--actor",),

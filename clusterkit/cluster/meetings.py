@@ -90,13 +90,21 @@ class Meetings:
             return False
         link = self._runtime.kernel.peers.get(node.id)
         pinned = link is not None and link.pinned
-        with trio.move_on_after(timeout):
+        try:
+            await self._meet(node, timeout)
+        except BaseException:  # a cancellation, too: nobody wants it any more
+            self._unpin(node.id)
+            raise
+        if not pinned:
+            self._work.neighbourhood.release(node.id)
+        return True
+
+    async def _meet(self, node: NodeInfo, timeout: float) -> None:
+        with trio.move_on_after(timeout) as scope:
             await self._connect(node)
             await self._unite(node.id)
-            if not pinned:
-                self._work.neighbourhood.release(node.id)
-            return True
-        raise self._too_late(node, timeout)
+        if scope.cancelled_caught:
+            raise self._too_late(node, timeout)
 
     async def _seek(self, seed: NodeInfo) -> None:
         """Meet a seed.
@@ -153,18 +161,14 @@ class Meetings:
                 await kernel.connect(node)
             except NodeDown:
                 await trio.sleep(DIAL_AGAIN)
-            except ClusterError:
-                self._unpin(node.id)
-                raise
             else:
                 # The peer may have known of a later life than this one.
                 self._membership.outgrow(kernel.me.incarnation)
                 return
 
     def _too_late(self, node: NodeInfo, timeout: float) -> ClusterError:
-        """Give a meeting up; return what to raise."""
+        """Return what to raise for a meeting that did not come about."""
         link = self._runtime.kernel.peers.get(node.id)
-        self._unpin(node.id)
         if link is not None and link.connection is not None:
             return CallTimeout(f"{node} did not answer within {timeout:g} s")
         why = link.failure if link is not None else None

@@ -8,13 +8,16 @@ from __future__ import annotations
 import logging
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 import trio
 
 from clusterkit.actors.server import GenServer
+from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.reach import Reach
-from clusterkit.errors import ClusterError
+from clusterkit.cluster.ring_post import ACTOR
+from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
 from clusterkit.logs import log
 from clusterkit.names import NodeInfo
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.runtime import Runtime
     from clusterkit.actors.statistics import ActorStatistics
     from clusterkit.cluster.broadcast import Broadcast, Events
+    from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.watchdog import Watchdog
     from clusterkit.core import HashRing
@@ -33,6 +37,16 @@ if TYPE_CHECKING:
     from clusterkit.net.peer import LinkStatistics
 
 logger = logging.getLogger("clusterkit.cluster")
+
+LEFT_BY: Final = 0.25
+"""Part of a shutdown's time by which the ring is left, or is not any more."""
+
+ACTORS_ENDED_BY: Final = 0.75
+"""Part of a shutdown's time by which actors have ended, or are cut; what they
+said last takes the rest."""
+
+OWN: Final = frozenset({"_node", ACTOR, NAME})
+"""The node's own actors. The ring's name is another one of `ACTOR`."""
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=GenServer)
@@ -94,6 +108,7 @@ class ClusterNode(Reach):
         gossip: GossipRing,
         broadcast: Broadcast,
         watchdog: Watchdog,
+        ending: Ending,
         *,
         leaves: bool,
     ) -> None:
@@ -103,7 +118,7 @@ class ClusterNode(Reach):
         self._leaves = leaves
         self._broadcast = broadcast
         self._watchdog = watchdog
-        self._shut: trio.Event | None = None
+        self._ending = ending
 
     def __repr__(self) -> str:
         return f"<ClusterNode {self.address}>"
@@ -183,11 +198,14 @@ class ClusterNode(Reach):
         handlers it returns at once. Unknown names are ignored.
 
         Raises:
+            ConfigError: It is one of the node's own: `gossip.leave()` leaves the
+                ring, `shutdown` ends the node.
             NodeDown: The node ended before the actor did.
 
         Cancellation:
             Ends the wait only; the actor ends all the same.
         """
+        self._refuse_own(name, "leave the ring, or shut the node down, instead")
         await self._runtime.stop(name)
 
     def pause(self, name: str) -> None:
@@ -195,7 +213,9 @@ class ClusterNode(Reach):
 
         Raises:
             NoSuchActor: There is none of that name here.
+            ConfigError: It is one of the node's own.
         """
+        self._refuse_own(name, "without it the others would take it for broken")
         self._runtime.local(name).pause()
 
     def resume(self, name: str) -> None:
@@ -205,6 +225,12 @@ class ClusterNode(Reach):
             NoSuchActor: There is none of that name here.
         """
         self._runtime.local(name).resume()
+
+    def _refuse_own(self, name: str, advice: str) -> None:
+        """Keep the actors that make a node a node from its application's hands."""
+        process = self._runtime.registry.get(name)
+        if process is not None and process.name in OWN:
+            raise ConfigError(f"{name!r} is an actor of the node itself: {advice}")
 
     @overload
     def events(self) -> Events[Event]: ...
@@ -275,40 +301,32 @@ class ClusterNode(Reach):
         `ActorDown`, its monitors fire, `terminate` is not called.
 
         Leaves the ring first, if `on_exit` says so. Leaving the `create_cluster`
-        block does the same. A second call waits for the first.
+        block does the same. A second call waits for the first, as long as that
+        may take.
 
         Args:
-            timeout: Seconds for all of it; what is not done by then is cut.
+            timeout: Seconds for all of it; what is not done by then is cut. The
+                ring may take a quarter, ring and actors three quarters, so that
+                a member that does not answer leaves the actors time to
+                `terminate`, and an actor that hangs leaves time to send.
 
         Cancellation:
-            Cuts what is not done yet. The block still ends the node.
+            Stops it where it is. The next call, or the end of the block, does
+            the rest, in a time of its own.
         """
-        if self._shut is not None:
-            await self._shut.wait()
-            return
-        self._shut = trio.Event()
-        try:
-            await self._shut_down(trio.current_time() + timeout)
-        finally:
-            self._shut.set()
+        await self._ending.reach(partial(self._shut_down, timeout))
 
-    def abandon(self) -> None:
-        """Have the block end as if the process had died: no Bye, no drain.
-
-        For simulations, and for a process that must go at once.
-        """
-        self._shut = trio.Event()
-        self._shut.set()
-
-    async def _shut_down(self, deadline: float) -> None:
+    async def _shut_down(self, timeout: float) -> None:
+        """End one part after the other, each within its share of the time."""
+        began = trio.current_time()
         self.kernel.stop_accepting()
-        with trio.move_on_at(deadline):
-            if self._leaves and self.gossip.name:
+        if self._leaves and self.gossip.name:
+            with trio.move_on_at(began + timeout * LEFT_BY) as scope:
                 await self._leave()
-            # The last tenth is for what the actors leave in the outboxes.
-            left = deadline - trio.current_time()
-            await self._runtime.stop_all(deadline - left / 10)
-        await self.kernel.drain(max(0.0, deadline - trio.current_time()))
+            if scope.cancelled_caught:
+                log(logger, logging.ERROR, "not_left", error="no time is left for it")
+        await self._runtime.stop_all(began + timeout * ACTORS_ENDED_BY)
+        await self.kernel.drain(max(0.0, began + timeout - trio.current_time()))
 
     async def _leave(self) -> None:
         try:
@@ -318,4 +336,5 @@ class ClusterNode(Reach):
 
     async def _force_on(self, signals: Any) -> None:
         await anext(signals)
+        self._ending.cut()
         raise SystemExit(1)

@@ -19,6 +19,7 @@ from clusterkit.net.tcp import TcpTransport
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from clusterkit.cluster.ending import Ending
     from clusterkit.net.transport import Disk, Transport
 
 
@@ -36,6 +37,8 @@ class Platform:
         copy_local: Send local calls through the codec, too, so that a test
             with one node finds what would fail between two.
         watchdog: Measure how long handlers hold the event loop, by real time.
+        ending: Of one node; who holds it can end that as a crash would. None:
+            nobody does.
     """
 
     transport: Transport = field(default_factory=TcpTransport)
@@ -45,3 +48,4 @@ class Platform:
     run_blocking: Callable[..., Awaitable[Any]] = trio.to_thread.run_sync
     copy_local: bool = False
     watchdog: bool = True
+    ending: Ending | None = None

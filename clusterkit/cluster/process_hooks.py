@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections import deque
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import trio
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("clusterkit.cluster")
 
+_run_of: ContextVar[object] = ContextVar("clusterkit_hook_run", default=None)
+"""The run of a hook that the task belongs to; tasks inherit it from the task
+that started them, so a hook may do its work in a nursery."""
+
 
 class ProcessHooks:
     """The hooks of one ring, and the changes they have not seen."""
@@ -33,7 +38,7 @@ class ProcessHooks:
         self._changes: deque[tuple[HashRing, HashRing]] = deque()
         self._lot = trio.lowlevel.ParkingLot()
         self._running = False
-        self._task: trio.lowlevel.Task | None = None
+        self._run_now: object = None
 
     def __repr__(self) -> str:
         return f"<ProcessHooks {len(self._hooks)} busy={self.busy}>"
@@ -55,8 +60,8 @@ class ProcessHooks:
 
     @property
     def inside(self) -> bool:
-        """Whether the running task is that of a hook."""
-        return self._task is trio.lowlevel.current_task()
+        """Whether the running task is a hook's that runs now, or was started by it."""
+        return self._run_now is not None and _run_of.get() is self._run_now
 
     async def idle(self) -> None:
         """Wait until every change is processed; not from within a hook."""
@@ -65,7 +70,6 @@ class ProcessHooks:
 
     async def run(self) -> None:
         """Run hooks until cancelled; one that raises is logged, not fatal."""
-        self._task = trio.lowlevel.current_task()
         while True:
             while not self._changes:
                 self._running = False
@@ -77,6 +81,8 @@ class ProcessHooks:
                 await self._run(hook, old, new)
 
     async def _run(self, hook: Hook, old: HashRing, new: HashRing) -> None:
+        self._run_now = object()
+        _run_of.set(self._run_now)
         try:
             result = hook(old, new)
             if inspect.isawaitable(result):
@@ -85,3 +91,5 @@ class ProcessHooks:
             # The application's code: its failure must not stop the ring.
             log(logger, logging.ERROR, "process_hook_failed", hook=hook)
             logger.exception("the hook raised")
+        finally:
+            self._run_now = None

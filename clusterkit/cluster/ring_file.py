@@ -48,9 +48,10 @@ class RingFile:
 
         Raises:
             StateInUse: Another process has it.
-            StateError: It is unreadable, damaged, or of another ring.
+            StateError: There cannot be a file, or it is unreadable, damaged, or
+                of another ring.
         """
-        await self._disk.lock(self.path)
+        await self._lock()
         try:
             return self._decode(await self._read(), ring)
         except BaseException:
@@ -75,6 +76,15 @@ class RingFile:
         except OSError as error:
             raise StateError(f"cannot write {self.path}: {error.strerror}") from error
         self._written = data
+
+    async def _lock(self) -> None:
+        try:
+            await self._disk.lock(self.path)
+        except OSError as error:
+            raise StateError(
+                f"cannot keep the ring in {self.path}: {error.strerror or error}; choose "
+                "a file in a folder that this user can write to"
+            ) from error
 
     async def _read(self) -> bytes | None:
         try:

@@ -2,27 +2,30 @@
 
 One task works through the effects of one step after the other: save, tell,
 send, close links. A step whose change cannot be saved is held back with all
-that follows, and whoever ordered it is told; the next step tries again. So
-whatever a peer or a subscriber hears from this node survives its crash.
+that follows, and whoever ordered it is told; saving is tried again with every
+step, and every second. So whatever a peer or a subscriber hears from this node
+survives its crash.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from clusterkit.cluster.handing_over import HandingOver
+from clusterkit.cluster.ring_post import RingPost
 from clusterkit.core import ring_effects as effects
-from clusterkit.core.ring_state import Message
 from clusterkit.errors import StateError
-from clusterkit.events import Left, Removed, RingChanged, RingConflict
+from clusterkit.events import Left, Removed, RingChanged, RingConflict, RingEntry
 from clusterkit.logs import log
-from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.cluster.process_hooks import ProcessHooks
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from clusterkit.config import Config
     from clusterkit.core import HashRing
     from clusterkit.core.membership import Membership
+    from clusterkit.core.registers import Entry
     from clusterkit.events import Event
     from clusterkit.names import NodeInfo
     from clusterkit.net.kernel import Kernel
@@ -37,15 +41,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("clusterkit.cluster")
 
-ACTOR: Final = "_ring"
-"""What the ring's actor is registered as beside the ring's name: a node that is
-in no ring still has to hear what rings say about it."""
+SAVE_AGAIN: Final = 1.0
+"""Seconds until what could not be saved is tried again without a new step."""
 
-CANDIDATE_TIME: Final = 1.0
-"""Seconds a member gets to take over what a leaver hands it."""
-
-OFFER_AGAIN: Final = 10.0
-"""Seconds until those who could not be reached are tried again."""
+HELD: Final = 100
+"""Steps held back while nothing can be saved, beside those that close links or
+hand something over. Of more, the oldest changes are told as one with the next."""
 
 
 class Job:
@@ -74,6 +75,12 @@ class Job:
     def __repr__(self) -> str:
         return f"<Job {len(self.todo)} left{' forced' if self.force else ''}>"
 
+    @property
+    def only_tells(self) -> bool:
+        """Whether nothing is left but to tell what has changed."""
+        telling = effects.Changed | effects.Conflict
+        return all(isinstance(effect, telling) for effect in self.todo)
+
     def release(self) -> None:
         """Let those go on who wait for it."""
         self.taken.set()
@@ -97,7 +104,7 @@ class RingWork:
     Attributes:
         name: Of the ring, "" while this node is in none.
         ring: The members as a hash ring, as of the last `RingChanged`.
-        dropped: What was ignored, by kind.
+        dropped: What was ignored, by kind; `unsent` and `failed` are our own.
     """
 
     def __init__(
@@ -118,8 +125,12 @@ class RingWork:
         self.ring = ring
         self.dropped: Counter[str] = Counter()
         self.neighbourhood = neighbourhood
+        self._members: Mapping[NodeInfo, int] | None = None
+        self._current = ring
         self._membership = membership
         self._kernel = kernel
+        self._post = RingPost(kernel, membership, self.dropped)
+        self._handing = HandingOver(membership, kernel, self._say)
         self._config = config
         self._file = file
         self._hooks = hooks
@@ -129,8 +140,7 @@ class RingWork:
         self._held: deque[Job] = deque()
         self._arrived = trio.lowlevel.ParkingLot()
         self._unsaved = False
-        self._handed: dict[int, trio.Event] = {}
-        self._takers: dict[int, str] = {}
+        self._failing = False
         self._table: dict[type, Callable[[Any, Job], None]] = {
             effects.Send: self._send,
             effects.HandedOver: self._handed_over,
@@ -144,6 +154,17 @@ class RingWork:
 
     def __repr__(self) -> str:
         return f"<RingWork {self.name or '(no ring)'} jobs={len(self._jobs)}>"
+
+    def current_ring(self) -> HashRing:
+        """Return the members as a hash ring, as they are now; the same one each time.
+
+        Unlike `ring`, it has changes that could not be saved yet.
+        """
+        members = self._membership.members
+        if members is not self._members:
+            self._current = apply(self._current, members)
+            self._members = members
+        return self._current
 
     def submit(self, todo: list[effects.Effect], *, force: bool = False) -> Job:
         """Queue the effects of one step; a cancelled waiter stops nothing.
@@ -167,14 +188,11 @@ class RingWork:
             raise job.error
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; an effect that fails is logged, and not fatal."""
         while True:
-            while not self._jobs:
-                await self._arrived.park()
-            job = self._jobs.popleft()
+            job = await self._next_job()
             if not await self._save(job):
-                self._held.append(job)
-                job.release()
+                self._hold(job)
                 continue
             while self._held:
                 self._carry_out(self._held.popleft())
@@ -190,20 +208,60 @@ class RingWork:
             plain = self._membership.to_plain(self._wall_clock())
             await self._file.save(self.name, plain)
 
+    async def _next_job(self) -> Job:
+        """Wait for a job; after a save that failed, at last return an empty one."""
+        with trio.move_on_after(SAVE_AGAIN if self._unsaved else inf):
+            while not self._jobs:
+                await self._arrived.park()
+        return self._jobs.popleft() if self._jobs else Job([], force=False)
+
     async def _save(self, job: Job) -> bool:
         """Save if the job needs it; say whether it may go on."""
         if job.todo and isinstance(job.todo[0], effects.Persist):
             job.todo.popleft()
             self._unsaved = True
-        if self._unsaved:
-            try:
-                await self.save()
-            except StateError as error:
-                log(logger, logging.ERROR, "state_not_saved", error=error)
-                job.error = error
-                return False
-            self._unsaved = False
-        return True
+        if not self._unsaved:
+            return True
+        job.error = await self._failure_to_save()
+        failing, self._failing = self._failing, job.error is not None
+        self._unsaved = self._failing
+        if self._failing and not failing:  # and not once a second
+            log(logger, logging.ERROR, "state_not_saved", error=job.error)
+        elif failing and not self._failing:
+            log(logger, logging.INFO, "state_saved_again")
+        return not self._failing
+
+    async def _failure_to_save(self) -> StateError | None:
+        try:
+            await self.save()
+        except StateError as error:
+            return error
+        except Exception as error:  # a defect, which must not end the node
+            logger.exception("saving raised")
+            return StateError(f"the state could not be saved: {error!r}")
+        return None
+
+    def _hold(self, job: Job) -> None:
+        """Keep what has to be done once the state is saved.
+
+        Messages are not kept: gossip says again what was not said, and nobody
+        would read those of an hour.
+        """
+        for effect in job.todo:
+            if isinstance(effect, effects.Dropped):
+                self._drop(effect, job)
+        job.todo = deque(
+            effect
+            for effect in job.todo
+            if not isinstance(effect, effects.Send | effects.Dropped)
+        )
+        if job.todo:
+            self._held.append(job)
+        if len(self._held) > HELD:
+            old = next((job for job in self._held if job.only_tells), None)
+            if old is not None:
+                self._held.remove(old)
+        job.release()
 
     def _carry_out(self, job: Job) -> None:
         """Do what is left of a job; a hand-over goes on beside the next ones."""
@@ -213,71 +271,37 @@ class RingWork:
                 self._kernel.spawn(self._hand_over, effect, job)
                 job.taken.set()
                 return
-            self._table[type(effect)](effect, job)
+            with self._barrier(effect):
+                self._table[type(effect)](effect, job)
         if job.leaves:
             log(logger, logging.INFO, "left_ring", told=job.told)
             self._notify(Left(job.told))
         job.release()
 
+    @contextmanager
+    def _barrier(self, effect: effects.Effect) -> Iterator[None]:
+        """Log and count what an effect raises: it must not end the node."""
+        try:
+            yield
+        except Exception:
+            self.dropped["failed"] += 1
+            log(logger, logging.ERROR, "ring_effect_failed", effect=effect)
+            logger.exception("the effect raised")
+
     async def _hand_over(self, effect: effects.HandOver, job: Job) -> None:
-        """Offer a message to the candidates until one has it, however long.
-
-        The job waits for the first round only.
-        """
-        ticket = effect.ticket
-        if ticket not in self._handed:
-            self._handed[ticket] = trio.Event()
-            await self._offer(effect)
-        job.told = self._takers.pop(ticket, None)
+        """Have somebody take it over, however long; a job waits for one round."""
+        job.told = await self._handing.offer(effect)
         self._carry_out(job)
-        while ticket in self._handed and ticket in self._membership.owed:
-            await trio.sleep(OFFER_AGAIN)
-            await self._offer(effect)
-        self._handed.pop(ticket, None)
-        self._takers.pop(ticket, None)
-
-    async def _offer(self, effect: effects.HandOver) -> None:
-        """Offer a message to each candidate in turn; stop when one has it."""
-        taken = self._handed[effect.ticket]
-        message, _ = Message.from_plain(effect.message)
-        for name in effect.candidates:
-            entry = message.state.entries.get(name)
-            if name not in self._kernel.peers and entry is not None:
-                self._kernel.know(entry.node(name))  # no member of ours any more
-            self._post(name, effect.message)
-            with trio.move_on_after(CANDIDATE_TIME):
-                await taken.wait()
-                return
+        await self._handing.go_on(effect)
 
     def _handed_over(self, effect: effects.HandedOver, job: Job) -> None:
-        if effect.ticket in self._handed:
-            self._takers[effect.ticket] = effect.by
-            self._handed[effect.ticket].set()
+        self._handing.taken(effect.ticket, effect.by)
 
     def _send(self, effect: effects.Send, job: Job) -> None:
-        self._post(effect.to, effect.message)
+        self._say(effect.to, effect.message)
 
-    def _post(self, name: str, message: tuple[Any, ...]) -> None:
-        """Send gossip to a node, unless it is known to be down.
-
-        What gossip loses it says again; queueing it for a dead member would
-        only fill the outbox.
-        """
-        link = self._link(name)
-        if link is None or link.down or link.full or link.given_up is not None:
-            return
-        record = [m.CAST, ACTOR, "gossip", [self.name, list(message)], None]
-        link.post(self._kernel.codec.encode(record), m.CAST, ACTOR)
-        link.wake()
-
-    def _link(self, name: str) -> Link | None:
-        """Return the link to a node, None if nobody knows where it is."""
-        if name not in self._kernel.peers and self._kernel.where(name) is None:
-            node = self._membership.find(name)
-            if node is None:
-                return None
-            self._kernel.know(node)
-        return self._kernel.link_to(name)
+    def _say(self, to: str, message: tuple[Any, ...]) -> bool:
+        return self._post.send(self.name, to, message)
 
     def _changed(self, effect: effects.Changed, job: Job) -> None:
         old, self.ring = self.ring, apply(self.ring, effect.new)
@@ -300,7 +324,8 @@ class RingWork:
             peer=effect.peer,
             member=effect.name,
         )
-        self._notify(RingConflict(effect.peer, effect.ours, effect.theirs))
+        ours, theirs = (_shown(effect.name, e) for e in (effect.ours, effect.theirs))
+        self._notify(RingConflict(effect.peer, ours, theirs, effect.name))
 
     def _left(self, effect: effects.LeftRing, job: Job) -> None:
         job.leaves = True  # told at its end, when it is known who was told
@@ -345,6 +370,11 @@ def saved(todo: list[effects.Effect]) -> list[effects.Effect]:
     if todo and isinstance(todo[0], effects.Persist):
         return todo
     return [effects.Persist(), *todo]
+
+
+def _shown(name: str, entry: Entry) -> RingEntry:
+    node = entry.node(name) if entry.present else None
+    return RingEntry(node, entry.record.weight)
 
 
 def apply(ring: HashRing, members: Mapping[NodeInfo, int]) -> HashRing:

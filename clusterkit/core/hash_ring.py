@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, TypeVar, overload
 
+from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.core.ring_index import EMPTY, RingIndex, point_of, point_text
 from clusterkit.core.ring_input import (
     check_number,
@@ -80,7 +81,9 @@ class HashRing:
     _index: RingIndex | None
     _base: RingIndex
 
-    def __init__(self, rfactor: int = 128, pfactor: int = 2) -> None:
+    def __init__(
+        self, rfactor: int = DEFAULT_WEIGHT, pfactor: int = DEFAULT_PFACTOR
+    ) -> None:
         self._rfactor = check_weight(rfactor, "rfactor")
         if type(pfactor) is not int or pfactor < 0:
             raise ValueError(f"pfactor is an integer of at least 0, not {pfactor!r}")
@@ -93,8 +96,8 @@ class HashRing:
     def of(
         cls,
         nodes: Iterable[NodeInfo | str] | Mapping[NodeInfo, int] | Mapping[str, int],
-        rfactor: int = 128,
-        pfactor: int = 2,
+        rfactor: int = DEFAULT_WEIGHT,
+        pfactor: int = DEFAULT_PFACTOR,
     ) -> HashRing:
         """Return the ring of `nodes`, as if they were inserted one by one.
 

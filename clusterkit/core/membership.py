@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clusterkit.config import DEFAULT_WEIGHT, TOMBSTONE_TTL
 from clusterkit.core import ring_operations as operations
 from clusterkit.core.merging import receive
 from clusterkit.core.ring_state import Kind, RingState
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from random import Random
 
-    from clusterkit.core.ring_effects import Cause, Effect
+    from clusterkit.core.ring_effects import Effect
     from clusterkit.core.vector_clock import VectorClock
-
-TOMBSTONE_TTL = 7 * 86_400.0
-"""Seconds for which a removed name is remembered, by default."""
+    from clusterkit.events import Cause
 
 _SAVES_PER_TTL = 16
 """A file that nothing changes is saved anew this often, so that its age says
@@ -66,7 +65,7 @@ class Membership:
         *,
         incarnation: int,
         rng: Random,
-        weight: int = 128,
+        weight: int = DEFAULT_WEIGHT,
         fanout: int = 2,
         ttl: float = TOMBSTONE_TTL,
         now: float = 0.0,
@@ -90,7 +89,7 @@ class Membership:
         *,
         rng: Random,
         now: float,
-        weight: int = 128,
+        weight: int = DEFAULT_WEIGHT,
         fanout: int = 2,
         ttl: float = TOMBSTONE_TTL,
     ) -> Membership:

@@ -190,7 +190,7 @@ def receive(step: Step, sender: str, plain: object) -> None:
     """
     standing = step.standing
     try:
-        message, dropped = Message.from_plain(plain, standing.now)
+        message, dropped = Message.from_plain(plain, standing.now, standing.latest)
     except ValueError:
         step.drop(sender, "invalid")
         return

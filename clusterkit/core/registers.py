@@ -25,15 +25,28 @@ U64 = 2**64 - 1
 """Greatest integer that travels, in any field."""
 
 
-def check_whole(value: object, what: str) -> int:
-    """Return `value` if it is an integer from 0 to 2**64 - 1.
+MOST_TIME = 2**63
+"""Latest Lamport time, and highest count of a node's operations, that is taken
+from a peer: 64 bits leave room for all that may come after it."""
+
+MOST_JUMP = 2**48
+"""How far ahead of the own Lamport time a peer's may be. A ring would get there
+in nine years of a million operations a second, so beyond it is an error, and one
+that every later stamp of every member would carry on."""
+
+LATEST = MOST_TIME + MOST_JUMP
+"""Latest time in a file: that of a peer, and own operations since."""
+
+
+def check_whole(value: object, what: str, most: int = U64) -> int:
+    """Return `value` if it is an integer from 0 to `most`, or 2**64 - 1.
 
     Raises:
         ValueError: It is not; the message calls it `what`.
     """
-    if type(value) is int and 0 <= value <= U64:
+    if type(value) is int and 0 <= value <= most:
         return value
-    raise ValueError(f"{what} is an integer of 64 bits, not {value!r}")
+    raise ValueError(f"{what} is an integer up to {most}, not {value!r:.100}")
 
 
 def check_list(value: object, length: int, what: str) -> list[Any]:
@@ -76,8 +89,12 @@ class Stamp(NamedTuple):
         return [self.lamport, int(self.present), *self[2:]]
 
     @classmethod
-    def from_plain(cls, value: object) -> Stamp:
+    def from_plain(cls, value: object, latest: int = LATEST) -> Stamp:
         """Read what `to_plain` wrote.
+
+        Args:
+            value: Anything.
+            latest: The latest Lamport time and tick to believe.
 
         Raises:
             ValueError: A field is missing or not valid.
@@ -86,11 +103,11 @@ class Stamp(NamedTuple):
         if check_whole(present, "presence") > 1:
             raise ValueError(f"presence is 0 or 1, not {present}")
         return cls(
-            check_whole(lamport, "a Lamport time"),
+            check_whole(lamport, "a Lamport time", latest),
             bool(present),
             check_name(name, "writer"),
             check_whole(incarnation, "an incarnation"),
-            check_whole(tick, "a tick"),
+            check_whole(tick, "a tick", latest),
         )
 
 
@@ -111,15 +128,15 @@ class Record(NamedTuple):
         return [self.stamp.to_plain(), *self[1:]]
 
     @classmethod
-    def from_plain(cls, value: object) -> Record:
-        """Read what `to_plain` wrote.
+    def from_plain(cls, value: object, latest: int = LATEST) -> Record:
+        """Read what `to_plain` wrote; `latest` as for `Stamp.from_plain`.
 
         Raises:
             ValueError: A field is missing or not valid.
         """
         stamp, host, port, weight = check_list(value, 4, "a record")
         return cls(
-            Stamp.from_plain(stamp),
+            Stamp.from_plain(stamp, latest),
             check_host(host),
             check_port(port),
             check_weight(weight),
@@ -284,12 +301,15 @@ class Registers(Mapping[str, Entry]):
         ]
 
     @classmethod
-    def from_plain(cls, value: object, now: float) -> tuple[Registers, int]:
+    def from_plain(
+        cls, value: object, now: float, latest: int = LATEST
+    ) -> tuple[Registers, int]:
         """Read what `to_plain` wrote, leaving out the entries that are not valid.
 
         Args:
             value: Anything.
             now: Wall seconds; removals are dated back from it by their age.
+            latest: The latest Lamport time and tick to believe.
 
         Returns:
             The valid entries, and how many were not.
@@ -302,7 +322,7 @@ class Registers(Mapping[str, Entry]):
         entries: dict[str, Entry] = {}
         for item in value:
             try:
-                name, entry = _read_entry(item, now)
+                name, entry = _read_entry(item, now, latest)
             except ValueError:
                 continue
             entries[name] = entry
@@ -313,9 +333,10 @@ def _age(entry: Entry, now: float) -> int:
     return 0 if entry.present else max(0, int(now - entry.removed_at))
 
 
-def _read_entry(value: object, now: float) -> tuple[str, Entry]:
+def _read_entry(value: object, now: float, latest: int) -> tuple[str, Entry]:
     name, member, record, age = check_list(value, 4, "an entry")
-    entry = Entry(Stamp.from_plain(member), Record.from_plain(record))
+    stamp = Stamp.from_plain(member, latest)
+    entry = Entry(stamp, Record.from_plain(record, latest))
     if not entry.present:
         entry = replace(entry, removed_at=now - check_whole(age, "an age"))
     return check_name(name), entry

@@ -14,11 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clusterkit.core.registers import Entry
+    from clusterkit.events import Cause
     from clusterkit.names import NodeInfo
-
-Cause: TypeAlias = Literal[
-    "insert", "update", "remove", "join", "leave", "merge", "address"
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.core.registers import (
+    LATEST,
     MAX_NAMES,
     Entry,
     Registers,
@@ -122,12 +123,15 @@ class RingState:
         ]
 
     @classmethod
-    def from_plain(cls, value: object, now: float = 0.0) -> tuple[RingState, int]:
+    def from_plain(
+        cls, value: object, now: float = 0.0, latest: int = LATEST
+    ) -> tuple[RingState, int]:
         """Read what `to_plain` wrote, leaving out entries that are not valid.
 
         Args:
             value: Anything.
             now: Wall seconds; removals are dated back from it by their age.
+            latest: The latest Lamport time, tick and count to believe.
 
         Returns:
             The state, and how many of its entries were not valid.
@@ -136,10 +140,11 @@ class RingState:
             ValueError: More is wrong than single entries.
         """
         ids, rows, clock, lamport = check_list(value, 4, "a ring's state")
-        entries, dropped = Registers.from_plain(rows, now)
+        entries, dropped = Registers.from_plain(rows, now, latest)
         times = [stamp.lamport for stamp in stamps(entries)]
-        highest = max(check_whole(lamport, "a Lamport time"), *times, 0)
-        return cls(_read_ids(ids), entries, _read_clock(clock), highest), dropped
+        highest = max(check_whole(lamport, "a Lamport time", latest), *times, 0)
+        read = _read_clock(clock, latest)
+        return cls(_read_ids(ids), entries, read, highest), dropped
 
 
 class Kind(StrEnum):
@@ -197,7 +202,9 @@ class Message:
         return (self.kind.value, self.state.to_plain(now), list(self.marks))
 
     @classmethod
-    def from_plain(cls, value: object, now: float = 0.0) -> tuple[Message, int]:
+    def from_plain(
+        cls, value: object, now: float = 0.0, latest: int = LATEST
+    ) -> tuple[Message, int]:
         """Read what `to_plain` wrote; as `RingState.from_plain`.
 
         Raises:
@@ -206,7 +213,7 @@ class Message:
         word, plain, marks = check_list(value, 3, "a ring message")
         kind = Kind(word)
         numbers = check_list(marks, MARKS[kind], f"the end of {kind.value!r}")
-        state, dropped = RingState.from_plain(plain, now)
+        state, dropped = RingState.from_plain(plain, now, latest)
         return cls(
             kind, state, tuple(check_whole(n, "a mark") for n in numbers)
         ), dropped
@@ -231,12 +238,12 @@ def _read_ids(value: object) -> frozenset[int]:
     return frozenset(check_whole(ring_id, "a ring id") for ring_id in value)
 
 
-def _read_clock(value: object) -> VectorClock:
+def _read_clock(value: object, latest: int) -> VectorClock:
     if not isinstance(value, dict) or len(value) > MAX_NAMES:
         raise ValueError(f"a ring's clock is a map of up to {MAX_NAMES}")
     return VectorClock.from_json(
         {
-            check_name(name): {"count": check_whole(n, "a count")}
+            check_name(name): {"count": check_whole(n, "a count", latest)}
             for name, n in value.items()
         }
     )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 from clusterkit.core.registers import Registers
 from clusterkit.core.ring_effects import (
-    Cause,
     Changed,
     CloseLinks,
     Dropped,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from clusterkit.core.standing import Standing
+    from clusterkit.events import Cause
 
 
 class Step:

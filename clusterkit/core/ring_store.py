@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusterkit.core.registers import Stamp, check_list, check_whole
+from clusterkit.core.registers import MOST_TIME, Stamp, check_list, check_whole
 from clusterkit.core.ring_state import RingState
 from clusterkit.core.standing import Parting, Standing
 from clusterkit.errors import StateError
@@ -77,7 +77,7 @@ def _fill(saved: dict[str, Any], standing: Standing, saved_at: float) -> None:
     state = _read_state(saved.get("state"), saved_at)
     if not state.entries.lists(standing.name):
         raise ValueError("the node itself is not in its ring")
-    incarnation = check_whole(saved.get("incarnation"), "an incarnation")
+    incarnation = check_whole(saved.get("incarnation"), "an incarnation", MOST_TIME)
     standing.incarnation = max(incarnation + 1, int(standing.now * 1000))
     standing.become(state)
     for row in _rows(saved.get("left"), 3):

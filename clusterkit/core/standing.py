@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from clusterkit.core.registers import (
     MAX_NAMES,
+    MOST_JUMP,
+    MOST_TIME,
     Entry,
     Record,
     Registers,
@@ -82,6 +84,11 @@ class Standing:
     def alone(self) -> bool:
         """Whether nobody else is present."""
         return self.state.entries.present == (self.name,)
+
+    @property
+    def latest(self) -> int:
+        """The latest Lamport time, tick or count to believe of a peer."""
+        return min(MOST_TIME, self.state.lamport + MOST_JUMP)
 
     def hear(self, lamport: int) -> None:
         """Take the Lamport time of a message, whatever else becomes of it."""
@@ -243,10 +250,14 @@ class Standing:
         """Merge what is owed to a ring that this node is in again.
 
         Not if another node's removal of this one is part of it: then the others
-        decide, by the later stamp, whether it is in the ring.
+        decide, by the later stamp, whether it is in the ring. Nor if the ring
+        has no room for it; it stays owed, and comes in when names are forgotten.
         """
         for ticket in [t for t, owed in self.owed.items() if owed.is_kin(state)]:
-            merged = state.merge(self.owed[ticket])
+            owed = self.owed[ticket]
+            if len(state.entries.keys() | owed.entries.keys()) > MAX_NAMES:
+                continue
+            merged = state.merge(owed)
             member = merged.entries[self.name].member
             if member.present or member.name == self.name:
                 state = merged

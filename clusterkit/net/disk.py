@@ -62,8 +62,10 @@ def _lock(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(descriptor)
+        if not isinstance(error, BlockingIOError):  # a file system without locks
+            raise
         raise StateInUse(
             f"another process uses {path.with_suffix('')}; stop it, or give this "
             "node a state path of its own"

@@ -18,6 +18,7 @@ from clusterkit.names import Address, NodeInfo, node_info
 from clusterkit.net.link import Link
 from clusterkit.net.reception import Reception
 from clusterkit.net.refusals import log_refusal
+from clusterkit.net.tcp import is_unspecified
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.greetings import COUNTER_LIMIT, NONCE_BYTES
 from clusterkit.wire.handshake import Identity, checked_cookie
@@ -106,8 +107,12 @@ class Kernel:
 
         Raises:
             OSError: It is in use, or not of this machine.
+            ConfigError: It turns out to be all addresses of this machine, and
+                nothing else is advertised.
         """
         self._listener = await self.transport.listen(bind)
+        if advertise is None and is_unspecified(self._listener.address.host):
+            raise ConfigError(f"{bind.host} is a wildcard: pass advertise=")
         bound = Address(bind.host, self._listener.address.port)
         host, port = advertise or bound
         self.address = Address(host, port or bound.port)

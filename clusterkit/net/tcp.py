@@ -8,6 +8,7 @@ an idle wire needs just that, so this file goes one level lower. Every
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from contextlib import suppress
 from typing import cast
@@ -205,3 +206,19 @@ def _say(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.ECONNRESET:
         return "connection reset"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether `host` stands for all addresses of a machine, however spelled.
+
+    `0.0.0.0`, `0`, `0x0`, `::`, `::0` and the like: good to listen on, and
+    nothing that a peer could dial. A name is not looked up.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        with suppress(OSError):
+            return socket.inet_aton(host) == bytes(4)
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_unspecified)

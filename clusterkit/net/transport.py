@@ -96,6 +96,7 @@ class Disk(Protocol):
 
         Raises:
             StateInUse: Somebody else holds it.
+            OSError: There cannot be such a file, or no lock on it.
         """
         ...
 

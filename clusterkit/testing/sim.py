@@ -18,12 +18,13 @@ not synced.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from clusterkit.cluster.creation import create_cluster
+from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.platform import Platform
 from clusterkit.errors import ConfigError
@@ -56,6 +57,7 @@ class _Life:
     options: dict[str, Any]
     number: int
     node: ClusterNode | None = None
+    ending: Ending = field(default_factory=Ending)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     over: trio.Event = field(default_factory=trio.Event)
 
@@ -131,9 +133,8 @@ class ClusterSimulation(Simulation):
         life = self._life(host)
         self.trace(f"{host} crashed")
         self.crash_host(host, silent=silent)
-        if life.node is not None:
-            life.node.abandon()
-            life.node = None
+        life.ending.cut()
+        life.node = None
         life.scope.cancel()
         await life.over.wait()
 
@@ -192,8 +193,8 @@ class ClusterSimulation(Simulation):
                 try:
                     yield
                 finally:
-                    for node in self.nodes.values():
-                        node.abandon()
+                    for life in self._lives.values():
+                        life.ending.cut()
                     self._nursery.cancel_scope.cancel()
 
     def _agreed(self) -> bool:
@@ -225,7 +226,7 @@ class ClusterSimulation(Simulation):
     async def _live(
         self, host: str, life: _Life, *, task_status: trio.TaskStatus[ClusterNode]
     ) -> None:
-        platform = self.platform(host)
+        platform = replace(self.platform(host), ending=life.ending)
         try:
             with life.scope:
                 async with create_cluster(

@@ -359,14 +359,18 @@ class Listener(Handshake):
     }
 
 
-def checked_cookie(cookie: bytes) -> bytes:
+def checked_cookie(cookie: bytes, what: str = "a cookie") -> bytes:
     """Return `cookie` if it is not empty.
+
+    Args:
+        cookie: The secret.
+        what: How the error calls it.
 
     Raises:
         ConfigError: It is empty: that would sign with a key that all know.
     """
     if not cookie:
-        raise ConfigError("the cookie is empty; make one with `cluster-cli cookie new`")
+        raise ConfigError(f"{what} is empty; make one with `cluster-cli cookie new`")
     return cookie
 
 

@@ -134,6 +134,15 @@ def test_a_damaged_state_file_is_refused_with_the_remedy(run, home):
     assert "foo.state" in ran.err
 
 
+def test_a_state_file_that_cannot_be_is_refused_by_its_name(run, home):
+    (home / "file").write_text("no folder")
+    with run("foo", "--state", str(home / "file" / "foo.state")) as foo:
+        ran = foo.wait()
+    assert failure(ran) == (1, "state")
+    assert f"cannot keep the ring in {home}/file/foo.state: " in ran.err
+    assert "127.0.0.1" not in ran.err
+
+
 def test_a_port_in_use_is_refused(process):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

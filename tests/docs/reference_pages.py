@@ -12,6 +12,7 @@ import importlib
 import inspect
 import re
 from dataclasses import dataclass, fields, is_dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -56,7 +57,16 @@ BOUNDS = (
     ("core.ring_input", "MAX_WEIGHT", ""),
     ("core.registers", "MAX_NAMES", ""),
     ("core.standing", "MAX_OWED", ""),
-    ("cluster.ring_work", "CANDIDATE_TIME", "s"),
+    ("cluster.handing_over", "CANDIDATE_TIME", "s"),
+    ("cluster.handing_over", "AT_ONCE", ""),
+    ("cluster.handing_over", "UNCONNECTED", ""),
+    ("cluster.ring_work", "SAVE_AGAIN", "s"),
+    ("cluster.ring_work", "HELD", ""),
+    ("cluster.ring_post", "MOST_BYTES", "bytes"),
+    ("cluster.node", "LEFT_BY", "share"),
+    ("cluster.node", "ACTORS_ENDED_BY", "share"),
+    ("cluster.neighbourhood", "NEIGHBOURS", ""),
+    ("cluster.neighbourhood", "STRAY", "share"),
     ("cluster.meetings", "ASK_AGAIN", "s"),
     ("cluster.meetings", "SEED_PAUSE", "s"),
     ("cluster.watchdog", "BEAT", "s"),
@@ -70,6 +80,8 @@ def quantity(value: object, unit: str = "") -> str:
             if value >= size and value % size == 0:
                 return f"{value // size:,} {name}"
         return f"{value:,} bytes"
+    if unit == "share":
+        return str(Fraction(value).limit_denominator(1000))
     if isinstance(value, float) or unit == "s":
         days = value / 86_400
         return f"{days:g} days" if days >= 2 else f"{value:g} s"
@@ -260,7 +272,7 @@ def signature(member: object, name: str, *, bound: bool = False) -> str:
 
 
 # What a ring has as an actor is for the node, not for the application.
-ACTOR = (*[name for name in vars(GenServer) if name != "name"], "gossip")
+ACTOR = (*[name for name in vars(GenServer) if name != "name"], "gossip", "part")
 
 CLASSES = (
     Shown(ClusterNode, "clusterkit"),
@@ -299,7 +311,7 @@ def function_row(name: str) -> tuple[str, str]:
         return f"`{name}`", summary(thing)
     if callable(thing):
         return f"`{signature(thing, name)}`", summary(thing)
-    return f"`{name}`", value_docs("clusterkit.cluster.creation")[name]
+    return f"`{name}`", value_docs("clusterkit.cluster.options")[name]
 
 
 def exported() -> list[str]:
@@ -317,7 +329,7 @@ def event_rows() -> list[tuple[str, str]]:
     kinds = [
         c
         for c in vars(events).values()
-        if inspect.isclass(c) and issubclass(c, events.Event)
+        if inspect.isclass(c) and c.__module__ == events.__name__
     ]
     return [
         (f"`{c.__name__}({', '.join(f.name for f in fields(c))})`", summary(c))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 
@@ -83,7 +86,18 @@ def test_every_name_that_the_package_gives_out_is_on_the_page():
 
 def test_every_event_is_on_the_page():
     kinds = {c.__name__ for c in events.Event.__subclasses__()}
-    assert kinds == names("`clusterkit.events`")
+    assert {*kinds, "RingEntry"} == names("`clusterkit.events`")
+
+
+@pytest.mark.parametrize("kind", [*events.Event.__subclasses__(), events.RingEntry])
+def test_every_field_of_every_event_is_explained(kind):
+    tree = ast.parse(inspect.getsource(kind)).body[0].body
+    said = {
+        field.target.id
+        for field, text in pairwise(tree)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+    assert said == {f.name for f in fields(kind)}
 
 
 def test_every_row_of_every_page_says_something():

@@ -449,3 +449,35 @@ def test_every_change_is_told_once_and_in_order(sim_seed):
             assert all(x.new == y.old for x, y in itertools.pairwise(heard))
 
     simulate(main, seed=sim_seed)
+
+
+def test_a_hook_can_change_the_ring_in_a_task_of_its_own(sim_seed):
+    async def main(sim):
+        a = await sim.start("a")
+
+        async def hook(old, new):
+            if "z" not in new:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(a.gossip.insert, at("z"))
+
+        a.gossip.on_process(hook)
+        with trio.fail_after(5):
+            await a.gossip.insert(at("y"))
+            await a.gossip.insert(at("w"))
+        assert members(a) == "awyz"
+
+    simulate(main, seed=sim_seed)
+
+
+def test_the_ring_is_one_object_until_it_changes():
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        ring = a.ring
+        await quiet(sim)
+        assert a.ring is a.gossip.ring is ring
+        await b.gossip.insert(at("x"))
+        await quiet(sim)
+        assert members(a) == "abx"
+        assert a.ring is a.gossip.ring is not ring
+
+    simulate(main)

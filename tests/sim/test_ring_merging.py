@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from clusterkit.config import Config
-from clusterkit.events import EventsLost, RingChanged, RingConflict
-from clusterkit.testing.sim import simulate
+from clusterkit.events import EventsLost, RingChanged, RingConflict, RingEntry
+from clusterkit.names import NodeInfo
+from clusterkit.testing.sim import PORT, simulate
 
 from .rings import at, form, heard_of, listening, members, quiet, until
 
@@ -72,8 +73,27 @@ def test_concurrent_updates_of_one_node_end_alike_and_are_reported(sim_seed):
             sim.heal()
             await quiet(sim)
         assert a.ring.weight("x") == b.ring.weight("x")
-        assert [event.peer for event in here] == ["b"]
-        assert [event.peer for event in there] == ["a"]
+        x = NodeInfo("x", "x", PORT)
+        mine, other = RingEntry(x, 3), RingEntry(x, 4)
+        assert here == [RingConflict("b", mine, other, "x")]
+        assert there == [RingConflict("a", other, mine, "x")]
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_conflict_over_a_removed_member_shows_no_node(sim_seed):
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        await a.gossip.insert(at("x"))
+        await quiet(sim)
+        async with listening(a, RingConflict) as here:
+            sim.partition({"a"}, {"b"})
+            await a.gossip.remove("x")
+            await b.gossip.remove("x")
+            sim.heal()
+            await quiet(sim)
+        gone = RingEntry(None, 128)
+        assert here == [RingConflict("b", gone, gone, "x")]
 
     simulate(main, seed=sim_seed)
 

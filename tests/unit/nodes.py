@@ -51,6 +51,11 @@ def platform_on(network, name, **options):
     )
 
 
+def abandon(node):
+    """Have a node end as if its process had died: no Bye, no drain."""
+    node._ending.cut()
+
+
 @asynccontextmanager
 async def on_network(
     network, host, *, name_=None, copy_local=False, config=None, **options

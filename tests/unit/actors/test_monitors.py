@@ -11,7 +11,15 @@ from clusterkit import Down, GenServer, call, cast
 from clusterkit.errors import ConfigError, NodeDown, RemoteFault
 from clusterkit.testing import MemoryNetwork
 from clusterkit.wire import messages as m
-from tests.unit.nodes import alone, on_network, pair, statistics_of, until, virtual
+from tests.unit.nodes import (
+    abandon,
+    alone,
+    on_network,
+    pair,
+    statistics_of,
+    until,
+    virtual,
+)
 
 
 class Watcher(GenServer):
@@ -425,7 +433,7 @@ async def test_a_monitored_node_that_returns_as_a_new_process_was_restarted():
             await a.kernel.connect(b.address)
             heard, number = await watching_node(a, "b")
             network.crash("b")
-            b.abandon()
+            abandon(b)
         await trio.sleep(0.01)  # a process takes its time to start
         async with on_network(network, "b"):
             await until(lambda: heard, 1.5)
@@ -519,7 +527,7 @@ async def test_a_down_of_a_restarted_node_comes_between_its_lives():
             await b.start("speaker", Speaking)
             await until(lambda: len(heard) == 50)
             network.crash("b")
-            b.abandon()
+            abandon(b)
         await trio.sleep(0.01)  # a process takes its time to start
         async with on_network(network, "b", seeds=seeds) as b:
             await until(lambda: b.kernel.is_connected("a"))

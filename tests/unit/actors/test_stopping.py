@@ -315,7 +315,7 @@ async def test_an_actor_can_use_those_that_were_started_before_it_to_its_end():
     class Front(Working):
         @cast
         async def ask_behind(self):
-            await trio.sleep(1.5)
+            await trio.sleep(1)
             self.log.append(await self.node.call("behind", "ping"))
 
     log = []

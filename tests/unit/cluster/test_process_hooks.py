@@ -94,3 +94,49 @@ async def test_a_hook_that_raises_is_logged_and_the_next_one_runs(hooks, caplog)
     assert seen == [ONE, TWO]
     assert "process_hook_failed" in caplog.text
     assert "broken hook" in caplog.text
+
+
+async def test_a_task_that_a_hook_starts_is_inside_too(hooks):
+    seen = []
+
+    async def child():
+        seen.append(hooks.inside)
+
+    async def hook(old, new):
+        async with trio.open_nursery() as inner:
+            inner.start_soon(child)
+
+    hooks.add(hook)
+    hooks.put(EMPTY, ONE)
+    await hooks.idle()
+    assert seen == [True]
+
+
+async def test_a_task_that_outlives_its_hook_is_not_inside_any_more(hooks, nursery):
+    seen, gate = [], trio.Event()
+
+    async def straggler():
+        await gate.wait()
+        seen.append(hooks.inside)
+
+    async def first(old, new):
+        nursery.start_soon(straggler)
+
+    async def second(old, new):
+        gate.set()
+        await trio.testing.wait_all_tasks_blocked()
+
+    hooks.add(first)
+    hooks.add(second)
+    hooks.put(EMPTY, ONE)
+    await hooks.idle()
+    assert seen == [False]
+
+
+async def test_a_hook_is_not_inside_another_rings(hooks, nursery):
+    others, seen = ProcessHooks(), []
+    nursery.start_soon(others.run)
+    hooks.add(lambda old, new: seen.append(others.inside))
+    hooks.put(EMPTY, ONE)
+    await hooks.idle()
+    assert seen == [False]

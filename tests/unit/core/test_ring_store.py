@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
+from operator import getitem
 from random import Random
 
 import pytest
 
-from clusterkit.core.membership import TOMBSTONE_TTL, Membership
+from clusterkit.config import TOMBSTONE_TTL
+from clusterkit.core.membership import Membership
+from clusterkit.core.registers import LATEST, U64
 from clusterkit.core.ring_effects import Persist
 from clusterkit.core.ring_state import Kind, Message
 from clusterkit.errors import StateError
@@ -146,6 +150,13 @@ def damaged():
     nobody = json.loads(good)
     nobody["state"][1] = []
     yield nobody
+    for late in (LATEST + 1, U64):
+        yield {**json.loads(good), "incarnation": late}
+        for place in (["state", 3], ["state", 2, "a"], ["left", 0, 1, 0]):
+            beyond = json.loads(good)
+            *way, last = place
+            reduce(getitem, way, beyond)[last] = late
+            yield beyond
 
 
 @pytest.mark.parametrize("saved", list(damaged()))

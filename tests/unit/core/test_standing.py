@@ -223,3 +223,22 @@ def test_own_record_is_corrected_and_keeps_its_weight():
     standing.settle()
     entry = standing.state.entries["a"]
     assert (entry.node("a"), entry.record.weight) == (standing.node, 5)
+
+
+def test_debt_that_would_make_the_ring_too_large_stays_owed():
+    def nodes(word, n):
+        return {NodeInfo(f"{word}{i}", "host", 1): 1 for i in range(n)}
+
+    standing, other = make(), make("b", lamport=90)
+    standing.enlist({B: 1})
+    other.adopt(standing.state)
+    standing.enlist(nodes("x", MAX_NAMES // 2))
+    (ticket,) = [standing.leave()]
+    other.enlist({standing.node: 1, **nodes("y", MAX_NAMES // 2)})
+    standing.adopt(other.state)
+    assert list(standing.owed) == [ticket]
+    assert standing.state.entries == other.state.entries
+    gone = [n.id for n in nodes("y", MAX_NAMES // 2)]
+    standing.remove(gone)
+    standing.forget(standing.now + 100, 50)  # now there is room
+    assert standing.owed == {}

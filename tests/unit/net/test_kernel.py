@@ -18,6 +18,7 @@ from clusterkit.errors import (
 from clusterkit.events import LinkDown, Undelivered
 from clusterkit.testing import MemoryNetwork
 from tests.unit.nodes import (
+    abandon,
     alone,
     hearing,
     on_network,
@@ -249,7 +250,7 @@ async def test_a_call_ends_when_its_node_is_gone_even_without_a_timeout():
             nursery.start_soon(ask)
             await trio.sleep(1)
             network.crash("b", silent=True)
-            b.abandon()
+            abandon(b)
         await until(lambda: ended == ["unknown"], seconds=6)
 
 

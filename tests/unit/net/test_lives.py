@@ -17,6 +17,7 @@ from clusterkit.errors import (
 from clusterkit.events import Undelivered
 from clusterkit.testing import MemoryNetwork
 from tests.unit.nodes import (
+    abandon,
     hearing,
     on_network,
     platform_on,
@@ -61,7 +62,7 @@ async def test_calls_sent_to_a_life_that_ended_fail_and_the_unsent_go_on():
                 nursery.start_soon(ask, 100, "sent")
                 await trio.sleep(1)
                 network.crash("b")
-                b.abandon()
+                abandon(b)
             await trio.sleep(0.1)
             nursery.start_soon(ask, 0, "unsent")
             await trio.sleep(1)
@@ -81,7 +82,7 @@ async def test_casts_to_a_life_that_ended_are_counted_and_the_unsent_go_on_in_or
                 await a.cast("sink@b", "put", f"sent {i}")
             await trio.sleep(0.1)
             network.crash("b")
-            b.abandon()
+            abandon(b)
         network.heal()
         await until(lambda: not a.kernel.is_connected("b"))
         for i in range(10):
@@ -103,7 +104,7 @@ async def test_answers_meant_for_a_former_life_reach_nobody():
             nursery.start_soon(a.call, "sink@b", "sleep", 20)
             await trio.sleep(1)
             network.crash("a")
-            a.abandon()
+            abandon(a)
             nursery.cancel_scope.cancel()
         async with on_network(network, "a") as a:
             await a.kernel.connect(b.address)
@@ -167,7 +168,7 @@ async def test_a_node_restarted_at_its_address_replaces_the_old_one_at_once():
             await a.kernel.connect(b.address)
             await until(lambda: b.kernel.is_connected("a"))
             network.crash("b", silent=True)
-            b.abandon()
+            abandon(b)
         async with on_network(network, "b") as b:
             began = trio.current_time()
             await b.kernel.connect(a.address)
@@ -183,7 +184,7 @@ async def test_a_node_restarted_elsewhere_replaces_one_that_does_not_answer():
             await a.kernel.connect(b.address)
             await until(lambda: b.kernel.is_connected("a"))
             network.crash("b", silent=True)
-            b.abandon()
+            abandon(b)
         async with on_network(network, "elsewhere", name_="b") as b:
             await b.kernel.connect(a.address)
             assert await a.ping("b") == "pong"
