@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -21,6 +22,7 @@ from clusterkit.logs import log
 from clusterkit.net.peer import count_casts
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import too_large
+from clusterkit.wire.session import MANY
 
 if TYPE_CHECKING:
     from clusterkit.actors.process import Process
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from clusterkit.wire.messages import Record
 
 logger = logging.getLogger("clusterkit.actors")
+
+_KIND_OF: Final = itemgetter(m.KIND)
+_ACTOR_OF: Final = itemgetter(m.ACTOR)
+_CASTS: Final = {m.CAST}
 
 _TOO_MANY: Final = "too many calls of this node wait"
 _UNREAD: Final = "its answers to this node wait"
@@ -67,6 +73,8 @@ class Delivery:
         runtime = self._runtime
         lookup, resolve = runtime.registry.get, runtime.calls.resolve
         each = size // len(records)
+        if len(records) >= MANY and self._deliver_casts(peer, records, size):
+            return
         now = runtime.now()
         for record in records:
             kind = record[0]
@@ -87,20 +95,37 @@ class Delivery:
             ) and not self._under_pressure(process, peer):
                 self._refuse(process, peer, record)
                 continue
-            deadline = inf
-            if kind == m.CALL:
-                if len(peer.open_calls) >= runtime.config.inbound_calls or (
-                    peer.outbox.bytes and peer.full
-                ):
-                    self._too_many(peer, record)
-                    continue
-                peer.open_calls[record[5]] = record
-                if record[6] > 0:
-                    deadline = now + record[6] / 1000
+            deadline = inf if kind == m.CAST else self._open_call(peer, record, now)
+            if deadline is None:
+                continue
             if mailbox.task is not None:
                 mailbox.wake()
             mailbox.queue.append((record, peer, each, deadline))
             mailbox.bytes += each
+
+    def _deliver_casts(self, peer: Peer, records: list[Record], size: int) -> bool:
+        """Take many casts to one actor at once; say whether they were such.
+
+        They must fit under its mark, too: what does not is looked at one by one.
+        """
+        if set(map(_KIND_OF, records)) != _CASTS:
+            return False
+        actors = set(map(_ACTOR_OF, records))
+        process = self._runtime.registry.get(actors.pop())
+        if actors or process is None:
+            return False
+        mailbox = process.mailbox
+        if (
+            len(mailbox.queue) + len(records) > mailbox.mark
+            or mailbox.bytes + size > mailbox.byte_mark
+        ):
+            return False
+        if mailbox.task is not None:
+            mailbox.wake()
+        each = size // len(records)
+        mailbox.queue.extend([(record, peer, each, inf) for record in records])
+        mailbox.bytes += each * len(records)
+        return True
 
     def settled(self, peer: Peer, settled: Settled) -> None:
         """Fail calls and count casts that a lost conversation took with it."""
@@ -161,6 +186,16 @@ class Delivery:
 
     def _down(self, peer: Peer, outcome: str) -> NodeDown:
         return NodeDown(f"{peer.name} went down ({outcome})", outcome)
+
+    def _open_call(self, peer: Peer, record: Record, now: float) -> float | None:
+        """Note a call as open; return its deadline, None if it is refused."""
+        if len(peer.open_calls) >= self._runtime.config.inbound_calls or (
+            peer.outbox.bytes and peer.full
+        ):
+            self._too_many(peer, record)
+            return None
+        peer.open_calls[record[m.CALL_ID]] = record
+        return now + record[m.BUDGET] / 1000 if record[m.BUDGET] > 0 else inf
 
     def _nobody(self, peer: Peer, record: Record) -> None:
         """Take a call or cast to an actor that is not here."""

@@ -136,7 +136,11 @@ def _positional_range(signature: inspect.Signature, skip: int) -> tuple[int, flo
 
 
 class CallHandler(Generic[S_contra, P, R_co]):
-    """A method marked with `@call`; see `call`."""
+    """A method marked with `@call`; see `call`.
+
+    Attributes:
+        event: What callers name it by.
+    """
 
     def __init__(
         self,
@@ -152,15 +156,11 @@ class CallHandler(Generic[S_contra, P, R_co]):
             concurrent=concurrent,
             cancellable=cancellable,
         )
+        self.event = self.handler.event
         self.__doc__ = function.__doc__
 
     def __repr__(self) -> str:
         return repr(self.handler)
-
-    @property
-    def event(self) -> str:
-        """The event that callers name it by."""
-        return self.handler.event
 
     @overload
     def __get__(
@@ -178,7 +178,11 @@ class CallHandler(Generic[S_contra, P, R_co]):
 
 
 class CastHandler(Generic[S_contra, P]):
-    """A method marked with `@cast`; see `cast`."""
+    """A method marked with `@cast`; see `cast`.
+
+    Attributes:
+        event: What senders name it by.
+    """
 
     def __init__(
         self,
@@ -189,15 +193,11 @@ class CastHandler(Generic[S_contra, P]):
         self.handler = Handler(
             function, _event_of(function), is_call=False, concurrent=concurrent
         )
+        self.event = self.handler.event
         self.__doc__ = function.__doc__
 
     def __repr__(self) -> str:
         return repr(self.handler)
-
-    @property
-    def event(self) -> str:
-        """The event that senders name it by."""
-        return self.handler.event
 
     @overload
     def __get__(self, instance: None, owner: type[Any]) -> CastHandler[S_contra, P]: ...

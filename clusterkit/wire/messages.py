@@ -12,7 +12,11 @@ protocol version and is ignored.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PROTOCOL: Final = 1
 """The version spoken here; the handshake carries a range."""
@@ -126,6 +130,16 @@ _PLAIN: Final[dict[tuple[type, ...], int]] = {
 }
 
 
+# The types of each column after the kind.
+_COLUMNS: Final[dict[int, list[set[type]]]] = {
+    CALL: [{str}, {str}, {list}, {type(None)}, {int}, {int}],
+    CAST: [{str}, {str}, {list}, {type(None)}],
+}
+_LISTS: Final = {list}
+_INTS: Final = {int}
+_FLAT: Final = LEAVES | {dict}
+
+
 def is_plain(record: object) -> bool:
     """Say quickly whether nothing about an incoming record needs a second look.
 
@@ -151,6 +165,33 @@ def budget_ms(timeout: float) -> int:
     At least 1; 0, which is none, beyond what anybody could wait for anyway.
     """
     return max(1, int(timeout * 1000)) if timeout < MOST_BUDGET else 0
+
+
+def are_plain(records: list[Any]) -> bool:
+    """Say quickly whether `is_plain` holds for all of many records of one kind.
+
+    It looks at them by columns: a few passes in C over the frame of a burst,
+    where a call per record is a third of what its receiver spends on it.
+    """
+    if set(map(type, records)) != _LISTS or len(set(map(len, records))) != 1:
+        return False
+    kinds, *fields = zip(*records, strict=True) if records[0] else [()]
+    if set(map(type, kinds)) != _INTS or len(set(kinds)) != 1:
+        return False
+    types = [set(map(type, column)) for column in fields]
+    if kinds[0] == REPLY:
+        return len(fields) == 2 and types[0] == _INTS and _are_flat(fields[1])
+    return types == _COLUMNS.get(kinds[0]) and _are_flat(list(chain(*fields[2])))
+
+
+def _are_flat(values: Sequence[object]) -> bool:
+    """Say whether all values are leaves, or maps of leaves."""
+    if LEAVES.issuperset(map(type, values)):
+        return True
+    maps = [value for value in values if type(value) is dict]
+    return _FLAT.issuperset(map(type, values)) and LEAVES.issuperset(
+        map(type, chain.from_iterable(map(dict.values, maps)))
+    )
 
 
 def well_formed(record: object) -> bool:

@@ -127,3 +127,32 @@ def test_a_budget_is_in_ms_and_0_where_there_is_none(timeout, budget):
 
 def test_the_longest_budget_fits_into_its_field():
     assert m.budget_ms(math.nextafter(m.MOST_BUDGET, 0)) < 2**64
+
+
+MANY_RECORDS = st.lists(ALMOST_RECORDS, min_size=1, max_size=4) | st.builds(
+    lambda kind, fields, n, change: [[kind, *fields]] * n + change,
+    st.sampled_from(sorted(EXAMPLES)),
+    st.sampled_from([*EXAMPLES.values(), ["a", "e", [1, {"b": 2}], None]]),
+    st.integers(1, 3),
+    st.lists(ALMOST_RECORDS | VALUES, max_size=1),
+)
+
+
+@given(MANY_RECORDS | VALUES.filter(lambda value: type(value) is list and value))
+def test_many_are_plain_only_if_each_is(records):
+    if m.are_plain(records):
+        assert all(map(m.is_plain, records))
+        assert len({record[m.KIND] for record in records}) == 1
+
+
+@pytest.mark.parametrize("value", [1, "x", {}, {"a": 1}])
+@pytest.mark.parametrize(
+    "record", [[m.CALL, "a", "e", [], None, 7, 0], [m.CAST, "a", "e", [], None]]
+)
+def test_many_calls_or_casts_of_flat_values_are_plain(record, value):
+    assert m.are_plain([[*record[:3], [value] * n, *record[4:]] for n in range(3)])
+
+
+def test_many_replies_of_flat_values_are_plain():
+    assert m.are_plain([[m.REPLY, 7, value] for value in (1, None, {"a": b"x"}, "x")])
+    assert not m.are_plain([[m.REPLY, 7, 1], [m.REPLY, 7, [1]]])
