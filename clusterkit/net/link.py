@@ -319,7 +319,7 @@ class Link(Peer):
             return  # replaced, given up, or closed on purpose
         self.connection = None
         self.parted = reason == "bye"
-        if connection.session.peer_left:  # our own Bye gives up nothing of its
+        if connection.session.peer_left:  # our Bye gives up nothing of the peer's
             self.outbox.remove(lambda entry: entry[1] not in GOES_ON)
             self._kernel.observer.peer_left(self)
         if trio.current_time() - self._began >= STEADY:
