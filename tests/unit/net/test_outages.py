@@ -200,9 +200,8 @@ async def test_a_node_that_returns_is_found_without_being_asked_for():
     network = MemoryNetwork(Random(0))
     async with on_network(network, "a") as a:
         async with on_network(network, "b") as b:
-            await a.kernel.connect("b@b:7022")
+            await a.kernel.connect(b.address)
             network.crash("b")
-            b.abandon()
         await trio.sleep(100)
         async with on_network(network, "b"):
             await until(lambda: a.kernel.is_connected("b"), seconds=5.1)
