@@ -102,10 +102,13 @@ class Config:
 
     window_bytes: int = 4 * MIB
     """Sent and not yet acknowledged bytes per peer; full, the writer stops.
-    Bounds what a cut resends; throughput is at most this per round trip."""
+    Bounds what a cut resends; throughput is at most this per round trip.
+    What is under way when a mailbox is full still comes: as long as this and
+    64 KiB are below `mailbox_bytes`, nothing of a single sender is refused."""
 
     window_records: int = 4_096
-    """The same, in messages."""
+    """The same, in messages: this and 2,048 below the `mailbox` of an actor.
+    Not checked, since each actor has its own."""
 
     outbox_messages: int = 65_536
     """Messages waiting to be sent to one peer, before the policy applies."""

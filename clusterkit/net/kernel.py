@@ -196,6 +196,9 @@ class Kernel:
     async def connect(self, address: NodeInfo | str) -> Link:
         """Open a link to a node and keep it; wait until it is up.
 
+        Where that fails, or is cancelled, nothing is kept: the node is dialled
+        no further, unless the link was kept before or has something to send.
+
         Args:
             address: The node, as `id@host:port`.
 
@@ -216,12 +219,18 @@ class Kernel:
             raise ConfigError(f"{node} is this node itself")
         self.know(node)
         link = self.link_to(node.id)
-        link.pinned = True
         await link.up()
+        link.pinned = True
         return link
 
     async def disconnect(self, name: str, *, force: bool = False) -> None:
         """Close the link to a node; unknown names are ignored.
+
+        For nodes that are no members: a link that `connect` keeps, or one that
+        a call has opened, is let go of. The node may still dial us, and the
+        next message to it opens a link again. The link to a member comes back
+        with the next round of gossip, from either side; `gossip.remove` parts
+        with one for good.
 
         Args:
             name: The node.
@@ -235,7 +244,7 @@ class Kernel:
         if not force:
             with trio.move_on_after(self.config.drain_timeout):
                 await link.drain()
-        if not link.pinned:  # else it was asked for again meanwhile
+        if not (link.pinned or link.seekers):  # else asked for again meanwhile
             self.drop(link, "disconnected")
 
     def drop(self, link: Link, reason: str) -> None:

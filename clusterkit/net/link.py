@@ -42,6 +42,7 @@ class Link(Peer):
     Attributes:
         address: Where to dial; None if the node has only dialled us.
         pinned: Whether the link is kept up with nothing to send.
+        seekers: How many wait for a session just to have one.
         sessions: Number of the last session, as both sides count them.
         down: Whether there has been no session for `down_after`.
         failure: Why the last dial failed, None after a success.
@@ -56,6 +57,7 @@ class Link(Peer):
         super().__init__(name, kernel.config)
         self.address = address
         self.pinned = False
+        self.seekers = 0
         self.sessions = kernel.sessions
         self.down = False
         self._given_up: str | None = None
@@ -103,6 +105,7 @@ class Link(Peer):
         return not (self.gone or self.given_up) and (
             (self.pinned and not self.parted)
             or self.interest > 0
+            or self.seekers > 0
             or len(self.outbox) > 0
             or self.talk.outgoing.unacked > 0
         )
@@ -153,10 +156,14 @@ class Link(Peer):
         pauses = self.down or self.dial is None
         if self.connection is None and self._outage is not None and pauses:
             self.detach("dialled anew")  # a long outage pauses long in between
-        self.ensure_dialling()
-        while self.connection is None:
-            self._raise_failure()
-            await self._changed.park()
+        self.seekers += 1
+        try:
+            self.ensure_dialling()
+            while self.connection is None:
+                self._raise_failure()
+                await self._changed.park()
+        finally:
+            self.seekers -= 1
 
     def _raise_failure(self) -> None:
         """Raise why there is no session, unless dialling may still bring one."""
@@ -312,7 +319,7 @@ class Link(Peer):
             return  # replaced, given up, or closed on purpose
         self.connection = None
         self.parted = reason == "bye"
-        if connection.session.peer_left:  # our own Bye gives up nothing of its
+        if connection.session.peer_left:  # our Bye gives up nothing of the peer's
             self.outbox.remove(lambda entry: entry[1] not in GOES_ON)
             self._kernel.observer.peer_left(self)
         if trio.current_time() - self._began >= STEADY:

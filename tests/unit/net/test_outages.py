@@ -146,8 +146,7 @@ async def test_pauses_between_dials_grow_and_have_two_caps():
                 return await inner.connect(address)
 
         a.kernel.transport = Noting()
-        with pytest.raises(NodeDown):
-            await a.kernel.connect("b@b:7022")
+        await a.cast("sink@b@b:7022", "put", 1)  # what keeps it dialling
         await trio.sleep(400)
     pauses = [(start, end - start) for start, end in itertools.pairwise(times)]
     early = [pause for at, pause in pauses if at < 9.5]
@@ -199,13 +198,62 @@ async def test_connect_that_fails_again_says_so_again():
 @virtual
 async def test_a_node_that_returns_is_found_without_being_asked_for():
     network = MemoryNetwork(Random(0))
+    async with on_network(network, "a") as a:
+        async with on_network(network, "b") as b:
+            await a.kernel.connect(b.address)
+            network.crash("b")
+        await trio.sleep(100)
+        async with on_network(network, "b"):
+            await until(lambda: a.kernel.is_connected("b"), seconds=5.1)
+
+
+@virtual
+async def test_a_node_that_could_not_be_connected_is_not_dialled_any_further():
+    network = MemoryNetwork(Random(0))
     network.host("b")
     async with on_network(network, "a") as a:
         with pytest.raises(NodeDown):
             await a.kernel.connect("b@b:7022")
-        await trio.sleep(100)
+        with trio.move_on_after(1):
+            await a.kernel.connect("b@b:7022")
+        await trio.sleep(10)
         async with on_network(network, "b"):
-            await until(lambda: a.kernel.is_connected("b"), seconds=5.1)
+            await trio.sleep(30)
+            assert not a.kernel.is_connected("b")
+            await a.kernel.connect("b@b:7022")
+
+
+@virtual
+async def test_who_gives_up_waiting_does_not_end_the_dialling_for_another():
+    network = MemoryNetwork(Random(0))
+    network.host("b")
+    async with on_network(network, "a") as a:
+
+        async def wait(seconds):
+            with trio.move_on_after(seconds):
+                await a.kernel.connect("b@b:7022")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, 0.5)
+            nursery.start_soon(wait, 0.9)
+            nursery.start_soon(wait, 60)
+            await trio.sleep(1)
+            async with on_network(network, "b"):
+                await until(lambda: a.kernel.is_connected("b"), seconds=1)
+        assert a.kernel.is_connected("b") is False  # b is gone again
+        assert a.kernel.peers["b"].pinned
+
+
+@virtual
+async def test_a_link_that_is_kept_stays_kept_when_a_connect_fails():
+    async with pair() as (a, b):
+        a.network.partition({"a"}, {"b"})
+        a.network.cut("a", "b")
+        await trio.sleep(0.1)
+        with pytest.raises(NodeDown):
+            await a.kernel.connect(b.address)
+        a.network.heal()
+        await until(lambda: a.kernel.is_connected("b"))
 
 
 @virtual
