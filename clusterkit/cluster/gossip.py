@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from clusterkit.cluster.hearing import Hearing
-from clusterkit.cluster.ring_work import saved
+from clusterkit.cluster.ring_job import saved
 from clusterkit.errors import AlreadyInRing, NotInRing
 from clusterkit.events import LinkUp
 from clusterkit.names import check_name, node_info
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.platform import Platform
     from clusterkit.cluster.process_hooks import Hook, ProcessHooks
-    from clusterkit.cluster.ring_work import Job, RingWork
+    from clusterkit.cluster.ring_job import Job
+    from clusterkit.cluster.ring_work import RingWork
     from clusterkit.core import HashRing, VectorClock
     from clusterkit.core.membership import Membership
     from clusterkit.core.ring_effects import Effect

@@ -66,26 +66,30 @@ class HandingOver:
             self._takers[ticket] = by
             self._taken[ticket].set()
 
-    async def offer(self, effect: HandOver) -> str | None:
-        """Offer it to each candidate once, unless that is under way already.
+    async def hand_over(
+        self, effect: HandOver, told: Callable[[str | None], None]
+    ) -> None:
+        """Offer it to the candidates until one has it, however long.
 
-        Returns:
-            Who has it; None if nobody could be reached.
+        Args:
+            effect: What, and to whom.
+            told: Called after the first round, with who has it; with None if
+                nobody could be reached, or another task is at it already.
         """
         ticket = effect.ticket
-        if ticket not in self._taken:
-            self._taken[ticket] = trio.Event()
+        if ticket in self._taken:  # the ring's actor has begun anew
+            told(None)
+            return
+        self._taken[ticket] = trio.Event()
+        try:
             await self._ask_around(effect)
-        return self._takers.get(ticket)
-
-    async def go_on(self, effect: HandOver) -> None:
-        """Offer it again until somebody has it, however long."""
-        ticket = effect.ticket
-        while ticket in self._taken and ticket in self._membership.owed:
-            await trio.sleep(OFFER_AGAIN)
-            await self._ask_around(effect)
-        self._taken.pop(ticket, None)
-        self._takers.pop(ticket, None)
+            told(self._takers.get(ticket))
+            while ticket in self._membership.owed:
+                await trio.sleep(OFFER_AGAIN)
+                await self._ask_around(effect)
+        finally:
+            del self._taken[ticket]
+            self._takers.pop(ticket, None)
 
     async def _ask_around(self, effect: HandOver) -> None:
         left = dict.fromkeys(effect.candidates)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.cluster.handing_over import HandingOver
+from clusterkit.cluster.ring_job import Job
 from clusterkit.cluster.ring_post import RingPost
 from clusterkit.core import ring_effects as effects
 from clusterkit.errors import StateError
@@ -47,44 +48,6 @@ SAVE_AGAIN: Final = 1.0
 HELD: Final = 100
 """Steps held back while nothing can be saved, beside those that close links or
 hand something over. Of more, the oldest changes are told as one with the next."""
-
-
-class Job:
-    """One step's effects.
-
-    Attributes:
-        force: Close links without draining them.
-        changes: Whether the step has changed anything.
-        taken: Set when all but a hand-over is done, or nothing can be.
-        done: Set when all of it is, or nothing can be.
-        error: Why it could not be saved, None if it was.
-        leaves: Whether it ends with a `Left`.
-        told: The member that took over a leave.
-    """
-
-    def __init__(self, todo: list[effects.Effect], *, force: bool) -> None:
-        self.todo = deque(todo)
-        self.force = force
-        self.changes = bool(todo)
-        self.taken = trio.Event()
-        self.done = trio.Event()
-        self.error: StateError | None = None
-        self.leaves = False
-        self.told: str | None = None
-
-    def __repr__(self) -> str:
-        return f"<Job {len(self.todo)} left{' forced' if self.force else ''}>"
-
-    @property
-    def only_tells(self) -> bool:
-        """Whether nothing is left but to tell what has changed."""
-        telling = effects.Changed | effects.Conflict
-        return all(isinstance(effect, telling) for effect in self.todo)
-
-    def release(self) -> None:
-        """Let those go on who wait for it."""
-        self.taken.set()
-        self.done.set()
 
 
 class RingWork:
@@ -285,14 +248,20 @@ class RingWork:
             yield
         except Exception:
             self.dropped["failed"] += 1
-            log(logger, logging.ERROR, "ring_effect_failed", effect=effect)
+            kind = type(effect).__name__
+            log(logger, logging.ERROR, "ring_effect_failed", effect=kind)
             logger.exception("the effect raised")
 
     async def _hand_over(self, effect: effects.HandOver, job: Job) -> None:
         """Have somebody take it over, however long; a job waits for one round."""
-        job.told = await self._handing.offer(effect)
-        self._carry_out(job)
-        await self._handing.go_on(effect)
+
+        def go_on(told: str | None) -> None:
+            job.told = told
+            self._carry_out(job)
+
+        with self._barrier(effect):
+            await self._handing.hand_over(effect, go_on)
+        job.release()
 
     def _handed_over(self, effect: effects.HandedOver, job: Job) -> None:
         self._handing.taken(effect.ticket, effect.by)
@@ -363,13 +332,6 @@ class RingWork:
 
     def _drop(self, effect: effects.Dropped, job: Job) -> None:
         self.dropped[effect.what] += effect.count
-
-
-def saved(todo: list[effects.Effect]) -> list[effects.Effect]:
-    """Return effects that begin with a `Persist`."""
-    if todo and isinstance(todo[0], effects.Persist):
-        return todo
-    return [effects.Persist(), *todo]
 
 
 def _shown(name: str, entry: Entry) -> RingEntry:

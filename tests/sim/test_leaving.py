@@ -135,3 +135,24 @@ def test_an_actor_that_hangs_leaves_time_to_send_what_is_queued(sim_seed):
         assert heard == [LinkDown("a", "bye")]
 
     simulate(main, seed=sim_seed)
+
+
+def test_a_ring_actor_that_begins_anew_hands_over_what_it_owes_once(sim_seed):
+    async def main(sim):
+        a, b, c = await form(sim, "abc", disk=True)
+        sim.partition({"a"}, {"b", "c"})
+        await trio.sleep(5)
+        await leave(a)
+        for pause in (0, 5, 15):
+            await trio.sleep(pause)
+            (handover,) = a.gossip._membership.start()
+            job = a.gossip._work.submit([handover])
+            with trio.fail_after(1):
+                await job.done.wait()
+        sim.heal()
+        await trio.sleep(20)
+        assert members(b) == members(c) == "bc"
+        assert a.gossip._membership.owed == ()
+        assert a.gossip.ignored.get("failed", 0) == 0
+
+    simulate(main, seed=sim_seed)

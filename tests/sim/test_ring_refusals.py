@@ -145,12 +145,13 @@ def test_a_meeting_that_never_answers_times_out(sim_seed):
     async def main(sim):
         a, b = await sim.start("a"), await sim.start("b")
         await a.kernel.connect(b.address)
-        b.pause("_ring")
+        ring = b._runtime.local("_ring")
+        ring.pause()
         before = sim.now
         with pytest.raises(CallTimeout, match="did not answer within 5 s"):
             await a.meet(b.address)
         assert math.isclose(sim.now - before, 5.0)
-        b.resume("_ring")
+        ring.resume()
         await quiet(sim)
         assert members(a) == members(b)
 
