@@ -19,7 +19,13 @@ from clusterkit.actors.faults import from_fault
 from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.config import Config
-from clusterkit.errors import ActorDown, CallTimeout, ClusterError, NodeDown
+from clusterkit.errors import (
+    ActorDown,
+    CallTimeout,
+    ClusterError,
+    NodeDown,
+    Rejected,
+)
 from clusterkit.net.client import ServingNode, connect_as_client
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.wire import messages as m
@@ -38,9 +44,11 @@ POLL: Final = 20.0
 
 _REASONS: Final = {"bye": "it has shut down", "dead": "no sign of life"}
 
-_SPARE: Final = 0.8
-"""The part of its time that a tool grants the node: the node's own error, which
-says more than a timeout, must still arrive."""
+LATITUDE: Final = 1.0
+"""Seconds beyond the time that the node is given, in which its own error, which
+says more than a timeout of the tool's, can still arrive."""
+
+_HEDGE: Final = "; it may still take effect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +103,8 @@ class Client:
         Args:
             command: The row of the table.
             values: Its arguments, by name.
-            timeout: Seconds.
+            timeout: Seconds. A node that is told how long it may take gets
+                all of them, and `LATITUDE` on top for its answer to arrive.
 
         Raises:
             Rejected: The node refuses; with the text and an exit status.
@@ -103,12 +112,16 @@ class Client:
             NodeDown: The connection is lost.
         """
         if command.timed:
-            values = {**values, "timeout": timeout * _SPARE}
+            values = {**values, "timeout": timeout}
+            timeout += LATITUDE
+        hedge = _HEDGE if command.changes else ""
         try:
             return await self.call(command.name, values, timeout)
         except CallTimeout as error:
-            hedge = "; it may still take effect" if command.changes else ""
             raise CallTimeout(f"{error}{hedge}") from error
+        except Rejected as error:
+            _say_what_may_be(error, hedge)
+            raise
 
     async def watch(self) -> AsyncIterator[dict[str, Any]]:
         """Yield the node's events as they come, for ever.
@@ -162,6 +175,13 @@ class Client:
         if node.connection is not None and not node.outbox.withdraw(pending.ticket):
             node.post(self._codec.encode([m.CANCEL, pending.id]), m.CANCEL, None)
             node.flush()
+
+
+def _say_what_may_be(error: Rejected, hedge: str) -> None:
+    """Add `hedge` to the node's own timeout; what an actor rejects is none."""
+    match error.args:
+        case (str(text), CallTimeout.exit_status) if error.code == CallTimeout.code:
+            error.args = (f"{text}{hedge}", CallTimeout.exit_status)
 
 
 @asynccontextmanager
