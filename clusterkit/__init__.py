@@ -26,6 +26,10 @@ class Counter(GenServer):
 
 from __future__ import annotations
 
+# First, for a Ctrl-C that comes while all the rest is imported.
+import clusterkit.cli.loading as _loading  # noqa: F401
+
+# isort: split
 from clusterkit.actors.handlers import call as call, cast as cast, later as later
 from clusterkit.actors.process import Down as Down
 from clusterkit.actors.ref import ActorRef as ActorRef

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 
 OK: Final = 0
 REFUSED: Final = 1
-INTERRUPTED: Final = 130
-"""128 + SIGINT, as shells have it."""
+
+
+class OutputLost(Exception):
+    """Data cannot be written to stdout: it is full, or closed.
+
+    No `ClusterError`: those are told on stdout, too.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,9 @@ class Output:
         as_json: Print JSON although stdout is a terminal.
         at_prompt: Leave the program's name out of error messages.
         environ: The environment: `NO_COLOR` and `TERM` count.
+
+    Raises:
+        OutputLost: There is no stdout.
     """
 
     def __init__(
@@ -80,6 +88,8 @@ class Output:
         at_prompt: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
+        if sys.stdout is None:
+            raise OutputLost("it is closed")
         terminal = sys.stdout.isatty()
         self.as_json = as_json or not terminal
         self._prefix = "" if at_prompt else f"{PROGRAM}: "
@@ -124,14 +134,44 @@ class Output:
         return failure.status
 
     def text(self, text: str) -> None:
-        """Print data, at once and in one piece; nothing at all if it is empty."""
-        if text:
+        """Print data, at once and in one piece; nothing at all if it is empty.
+
+        Raises:
+            OutputLost: It cannot be written.
+            BrokenPipeError: Whoever read it has gone.
+        """
+        if not text:
+            return
+        try:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputLost(error.strerror or str(error)) from error
 
     def note(self, text: str) -> None:
         """Tell the user something that is no data."""
+        tell(text)
+
+
+def tell(text: str) -> None:
+    """Print a line on stderr, if there is one that can be written."""
+    try:
         print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # Nobody can be told; the exit status says it all the same.
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Have what is written to a stream vanish, also what could not be written.
+
+    Python flushes it once more at its end, and would complain.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _never_fail(stream: TextIO) -> None:

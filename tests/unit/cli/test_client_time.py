@@ -87,7 +87,7 @@ async def test_a_node_that_says_nothing_is_waited_for_a_little_longer():
 async def test_a_question_that_changes_nothing_has_no_effect_to_fear():
     async with spoken_to() as client:
         client.serving._runtime.local("command").pause()
-        with pytest.raises(CallTimeout, match="^no answer within 5 s$"):
+        with pytest.raises(CallTimeout, match=r"^no answer within 5 s$"):
             await client.ask(COMMANDS["nodes"], {}, 5.0)
 
 
