@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from clusterkit.cli.parser import PROGRAM
-from clusterkit.cli.reading import UsageError
+from clusterkit.cli.reading import Explained
 from clusterkit.cli.render import Result, Style, render, render_event
 from clusterkit.errors import ClusterError, Rejected
 
@@ -129,7 +129,7 @@ class Output:
         if self.as_json:
             self.text(failure.line())
         self.note(f"{self._prefix}{failure.message}")
-        if isinstance(error, UsageError) and error.hint:
+        if isinstance(error, Explained) and error.hint:
             self.note(error.hint)
         return failure.status
 
