@@ -139,7 +139,7 @@ def _advertised(bind: Address, advertise: str | None) -> Address | None:
         return Address.parse(advertise, default_port=bind.port)
     if bind.host in _WILDCARDS:
         raise ConfigError(
-            f"peers cannot dial {bind.host}: pass advertise= with the host name or "
-            "address by which they reach this machine"
+            f"peers cannot dial {bind.host}: tell them the host name or address by "
+            "which they reach this machine, with advertise= or --advertise"
         )
     return None
