@@ -151,3 +151,17 @@ def test_no_cookie_is_status_2(run, monkeypatch):
     monkeypatch.delenv("CLUSTERKIT_COOKIE")
     with run("foo") as foo:
         assert failure(foo.wait()) == (2, "config")
+
+
+async def test_what_it_waits_for_at_the_end_is_said_at_once(run, cli):
+    with run("foo") as foo:
+        foo.read_line()
+        await cli("-p", foo.port, "cast", "x@ghost@127.0.0.1:1", "y")
+        foo.signal(signal.SIGTERM)
+        line = next(line for line in foo.popen.stderr if " draining " in line)
+        foo.signal(signal.SIGTERM)
+        assert foo.wait().status == 1
+    assert line.split(" ", 1)[1] == (
+        "INFO clusterkit.cluster draining messages=1 peers=ghost seconds=10 "
+        "remedy='a second signal ends the node at once'\n"
+    )
