@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from clusterkit.actors.faults import from_fault
+from clusterkit.actors.dropped import MOST_TEXT
+from clusterkit.actors.faults import from_fault, text_of
 from clusterkit.errors import MailboxFull, NodeDown, NoSuchActor
 from clusterkit.events import Refused, Undelivered
 from clusterkit.logs import log
@@ -72,7 +73,7 @@ class Delivery:
                 continue
             process = lookup(record[1])
             if process is None:
-                self.unknown_casts += 1
+                self.drop_unknown(record, peer.name)
                 continue
             # `put` and `full` in line: this is the path of every cast.
             mailbox = process.mailbox
@@ -87,6 +88,13 @@ class Delivery:
             else:
                 process.dropped += 1
                 self._refuse(process, peer)
+
+    def drop_unknown(self, record: Record, peer: str) -> None:
+        """Count a cast to an actor that does not exist, and say so."""
+        self.unknown_casts += 1
+        runtime, actor = self._runtime, record[m.ACTOR]
+        error = f"no actor {text_of(actor, MOST_TEXT)!r} runs on {runtime.name}"
+        runtime.dropped.say(actor, record[m.EVENT], peer, error)
 
     def settled(self, peer: Peer, settled: Settled) -> None:
         """Fail calls and count casts that a lost conversation took with it."""

@@ -15,6 +15,7 @@ import trio
 
 from clusterkit.actors.calls import Calls
 from clusterkit.actors.delivery import Delivery
+from clusterkit.actors.dropped import DroppedCasts
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
 from clusterkit.actors.monitors import Monitors
@@ -61,6 +62,7 @@ class Runtime:
         kernel: Set by the node before anything is sent.
         node: The `ClusterNode`, for the actors' `self.node`.
         late_replies: Answers dropped because nobody waited any more.
+        dropped: Says which casts nobody could handle.
     """
 
     kernel: Kernel
@@ -84,6 +86,7 @@ class Runtime:
         self.sending = Sending(self)
         self.delivery = Delivery(self)
         self.monitors = Monitors(self)
+        self.dropped = DroppedCasts(trio.current_time)
         self.calls = Calls(first_call_id, self.sending.abandon)
         self.call = self.sending.call
         self.cast = self.sending.cast

@@ -18,7 +18,7 @@ from clusterkit.cli.render import Result, Style, render, render_event
 from clusterkit.errors import ClusterError, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from clusterkit.cli.parser import Request
 
@@ -112,7 +112,8 @@ class Output:
             beside: Results of the queries that its picture needs, by name.
         """
         if self.as_json or request.command is None:
-            self.text(result_line(data))
+            hidden = () if request.command is None else request.command.for_people
+            self.text(result_line(_without(hidden, data) if hidden else data))
             return
         result = Result(
             data=data, beside=beside or {}, options=request.view, style=self._style
@@ -153,6 +154,10 @@ class Output:
     def note(self, text: str) -> None:
         """Tell the user something that is no data."""
         tell(text)
+
+
+def _without(fields: Collection[str], rows: Any) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in fields} for row in rows]
 
 
 def tell(text: str) -> None:
