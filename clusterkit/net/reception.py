@@ -146,9 +146,11 @@ class Reception:
         )
         if objection is None:
             objection = await self._name_in_use(proved)
+        if objection is not None:  # and no link is made for a node that may not come
+            return await self._refuse(stream, listener, proved, objection)
         # After that await everything may have changed, so look only now.
         link = kernel.link_to(proved.hello.name)
-        objection = objection or link_objection(kernel.me, link, proved)
+        objection = link_objection(kernel.me, link, proved)
         if objection is not None:
             return await self._refuse(stream, listener, proved, objection)
         return self._take_over(stream, listener, proved, link)
