@@ -19,6 +19,7 @@ from clusterkit.actors.faults import from_fault, text_of
 from clusterkit.errors import MailboxFull, NodeDown, NoSuchActor
 from clusterkit.events import Refused, Undelivered
 from clusterkit.logs import log
+from clusterkit.net.link import Link
 from clusterkit.net.peer import count_casts
 from clusterkit.wire import messages as m
 
@@ -146,7 +147,11 @@ class Delivery:
             self._runtime.calls.fail(call_id, peer, self._down(peer, outcome))
 
     def _down(self, peer: Peer, outcome: str) -> NodeDown:
-        return NodeDown(f"{peer.name} went down ({outcome})", outcome)
+        if not isinstance(peer, Link) or peer.reconnects >= 0:
+            return NodeDown(f"{peer.name} went down ({outcome})", outcome)
+        why = str(peer.failure or "nobody knows where it is")
+        why = why.removeprefix(f"{peer.name}: ")
+        return NodeDown(f"{peer.name} is not reachable ({why}); {outcome}", outcome)
 
     def _on_call(self, peer: Peer, record: Record, size: int) -> None:
         runtime = self._runtime

@@ -24,6 +24,7 @@ from clusterkit.errors import (
     CallTimeout,
     ClusterError,
     NodeDown,
+    ProtocolError,
     Rejected,
 )
 from clusterkit.net.client import ServingNode, connect_as_client
@@ -192,7 +193,7 @@ async def open_client(to: Destination) -> AsyncIterator[Client]:
         to: Which, and how.
 
     Raises:
-        NodeDown: It was not reached in time, or nobody listens there.
+        NodeDown: It was not reached in time, or no node listens there.
         WrongCookie, WrongNode, VersionRefused: It is not the right one.
     """
     codec = Codec(to.config.max_message)
@@ -217,6 +218,11 @@ async def open_client(to: Destination) -> AsyncIterator[Client]:
                     nursery.start_soon(client.fail_when_lost)
                     yield client
                     nursery.cancel_scope.cancel()
+    except ProtocolError as error:
+        if connecting.deadline == inf:
+            raise
+        text = f"{to.address} answers, but is no clusterkit node"
+        raise NodeDown(text, outcome="not sent") from error
     except NodeDown as error:
         if connecting.deadline != inf:
             hint = f"{error} (is the node running?)"

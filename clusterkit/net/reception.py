@@ -204,7 +204,11 @@ class Reception:
         if link.address == (proved.proof.host, proved.proof.port):
             return None
         if await connection.probe(PROBE) and link.connection is connection:
-            return Objection("name", f"{link.name} is alive at {link.address}")
+            return Objection(
+                "name",
+                f"another live node is called {link.name}, at {link.address}; "
+                "choose another name",
+            )
         return None
 
     def _welcome(self, listener: Listener, resume: Resume) -> bytes:

@@ -11,7 +11,7 @@ import trio
 from clusterkit import GenServer, Rejected, call
 from clusterkit.cli.client import LATITUDE, Destination, open_client
 from clusterkit.cluster.commands import COMMANDS
-from clusterkit.errors import CallTimeout
+from clusterkit.errors import CallTimeout, NodeDown
 from clusterkit.names import Address
 from clusterkit.testing import MemoryNetwork
 from tests.unit.nodes import on_network, virtual
@@ -98,3 +98,29 @@ async def test_what_an_application_rejects_is_no_timeout():
         with pytest.raises(Rejected) as caught:
             await client.ask(COMMANDS["call"], values, 5.0)
         assert caught.value.args == ("slow@a refuse: no time for you", 1)
+
+
+@virtual
+@pytest.mark.parametrize("banner", [b"HTTP/1.1 400 Bad Request\r\n", b"SSH-2.0-x\r\n"])
+async def test_whoever_is_no_node_is_told_apart_from_nobody(banner):
+    network = MemoryNetwork(Random(0))
+    listener = await network.host("web").listen(Address("web", 80))
+
+    async def speak():
+        stream, _ = await listener.accept()
+        stream.send_nowait(banner)
+        await trio.sleep_forever()
+
+    to = Destination(
+        address=Address("web", 80),
+        cookies=(b"test",),
+        transport=network.host("tool"),
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(speak)
+        with pytest.raises(NodeDown) as caught:
+            async with open_client(to):
+                pass
+        nursery.cancel_scope.cancel()
+    assert str(caught.value) == "web:80 answers, but is no clusterkit node"
+    assert (caught.value.exit_status, caught.value.outcome) == (3, "not sent")
