@@ -35,6 +35,10 @@ The names below are all that most programs need; `errors`, `events`, `core` and
 
 from __future__ import annotations
 
+# First, for a Ctrl-C that comes while all the rest is imported.
+import clusterkit.cli.loading as _loading  # noqa: F401
+
+# isort: split
 from clusterkit.actors.handlers import call as call, cast as cast, later as later
 from clusterkit.actors.monitors import Down as Down
 from clusterkit.actors.ref import ActorRef as ActorRef

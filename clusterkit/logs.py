@@ -14,7 +14,7 @@ logging.getLogger("clusterkit").addHandler(logging.NullHandler())
 def log(logger: logging.Logger, level: int, event: str, /, **fields: object) -> None:
     """Log `event` with its fields, if anybody listens at that level.
 
-    A value with spaces or quotes is quoted; None is left out.
+    A value with spaces, quotes or control characters is quoted; None is left out.
     """
     if not logger.isEnabledFor(level):
         return
@@ -25,4 +25,5 @@ def log(logger: logging.Logger, level: int, event: str, /, **fields: object) -> 
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return text if text and not set(text) & set(" \"'=\n\r\t") else repr(text)
+    plain = text.isprintable() and not set(text) & set(" \"'=")
+    return text if text and plain else repr(text)

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.actors.faults import from_fault
+from clusterkit.actors.dropped import MOST_TEXT
+from clusterkit.actors.faults import from_fault, text_of
 from clusterkit.errors import ClusterError, MailboxFull, NodeDown, NoSuchActor
 from clusterkit.events import Refused, Undelivered
 from clusterkit.logs import log
+from clusterkit.net.link import Link
 from clusterkit.net.peer import count_casts
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import too_large
@@ -127,6 +129,13 @@ class Delivery:
         mailbox.bytes += each * len(records)
         return True
 
+    def drop_unknown(self, record: Record, peer: str) -> None:
+        """Count a cast to an actor that does not exist, and say so."""
+        self.unknown_casts += 1
+        runtime, actor = self._runtime, record[m.ACTOR]
+        error = f"no actor {text_of(actor, MOST_TEXT)!r} runs on {runtime.name}"
+        runtime.dropped.say(actor, record[m.EVENT], peer, error)
+
     def settled(self, peer: Peer, settled: Settled) -> None:
         """Fail calls and count casts that a lost conversation took with it."""
         runtime = self._runtime
@@ -185,7 +194,11 @@ class Delivery:
             self._runtime.calls.fail(call_id, peer, error)
 
     def _down(self, peer: Peer, outcome: str) -> NodeDown:
-        return NodeDown(f"{peer.name} went down ({outcome})", outcome)
+        if not isinstance(peer, Link) or peer.reconnects >= 0:
+            return NodeDown(f"{peer.name} went down ({outcome})", outcome)
+        why = str(peer.failure or "nobody knows where it is")
+        why = why.removeprefix(f"{peer.name}: ")
+        return NodeDown(f"{peer.name} is not reachable ({why}); {outcome}", outcome)
 
     def _open_call(self, peer: Peer, record: Record, now: float) -> float | None:
         """Note a call as open; return its deadline, None if it is refused."""
@@ -200,7 +213,7 @@ class Delivery:
     def _nobody(self, peer: Peer, record: Record) -> None:
         """Take a call or cast to an actor that is not here."""
         if record[m.KIND] == m.CAST:
-            self.unknown_casts += 1
+            self.drop_unknown(record, peer.name)
             return
         runtime = self._runtime
         what = f"no actor {record[m.ACTOR]!r} runs on {runtime.name}"

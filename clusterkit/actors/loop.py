@@ -304,16 +304,7 @@ class Loop:
                 raise NoSuchHandler(f"no @cast handler {event!r}")
             handler.check(args, kwargs)
         except CallError as error:
-            self.dropped += 1
-            log(
-                logger,
-                logging.WARNING,
-                "cast_dropped",
-                actor=self.name,
-                cast=event,
-                peer=origin.name,
-                error=error,
-            )
+            self.drop_cast(event, origin.name, error)
             return
         if handler.concurrent:
             self.beside.begin(handler, record, origin)
@@ -344,6 +335,11 @@ class Loop:
             error=describe(error),
         )
         logger.error("".join(traceback.format_exception(error)).rstrip())
+
+    def drop_cast(self, event: str, peer: str, error: CallError) -> None:
+        """Count a cast that no handler takes, and say so."""
+        self.dropped += 1
+        self.runtime.dropped.say(self.name, event, peer, error)
 
     def relax(self) -> None:
         """Let senders go on, if the mailbox is down to half its mark."""

@@ -234,6 +234,9 @@ class Process(Loop):
             elif type(server).init is not GenServer.init:
                 await server.init()
         except Exception as error:  # noqa: BLE001 - the crash barrier
+            if beginning is not None:  # raised where it was started, not logged
+                self.crash = error
+                return type(error).__name__
             return self.crashed(error, None)
         self.state = "running"
         if beginning is not None:
@@ -356,7 +359,10 @@ class Process(Loop):
         """
         server = self._factory()
         if not isinstance(server, GenServer):
-            raise ConfigError(f"{server!r} is no GenServer, so it is no actor")
+            raise ConfigError(
+                f"a {type(server).__name__} is no GenServer, so it cannot be an "
+                "actor; let the class inherit from clusterkit.GenServer"
+            )
         check_settings(server, type(server))
         former: Process = getattr(server, "_process", self)
         if former is not self and runtime.registry.get(former.name) is former:

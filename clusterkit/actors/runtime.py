@@ -15,6 +15,7 @@ import trio
 
 from clusterkit.actors.calls import Calls
 from clusterkit.actors.delivery import Delivery
+from clusterkit.actors.dropped import DroppedCasts
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
 from clusterkit.actors.life import Beginning, end_each
@@ -67,6 +68,7 @@ class Runtime:
         kernel: The node's links; see `attach`.
         node: The `ClusterNode`, for the actors' `self.node`.
         late_replies: Answers dropped because nobody waited any more.
+        dropped: Says which casts nobody could handle.
     """
 
     kernel: Kernel
@@ -90,6 +92,7 @@ class Runtime:
         self.sending = Sending(self)
         self.delivery = Delivery(self)
         self.monitors = Monitors(self)
+        self.dropped = DroppedCasts(trio.current_time)
         self.calls = Calls(first_call_id, self.sending.abandon)
         # `trio.current_time` without its two layers: it is asked on every call.
         self.now = trio.lowlevel.current_clock().current_time

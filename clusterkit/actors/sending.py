@@ -255,7 +255,7 @@ class Sending:
         runtime = self._runtime
         process = runtime.registry.get(record[m.ACTOR])
         if process is None:
-            runtime.delivery.unknown_casts += 1
+            runtime.delivery.drop_unknown(record, runtime.name)
             return
         process.mailbox.put((runtime.localise(record), runtime.here, 0, inf))
 

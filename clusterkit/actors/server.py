@@ -176,8 +176,9 @@ class GenServer:
     async def handle_cast(
         self, event: str, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
-        """Take a cast for which there is no handler; count it by default."""
-        self._process.dropped += 1
+        """Take a cast for which there is no handler; count and log it by default."""
+        error = NoSuchHandler(f"{type(self).__name__} has no @cast handler {event!r}")
+        self._process.drop_cast(event, self.caller.node, error)
 
     async def handle_info(self, message: Any) -> None:
         """Take what is neither call nor cast: `Down`, timers, `info`."""

@@ -20,7 +20,13 @@ from clusterkit.actors.faults import from_fault
 from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.config import Config
-from clusterkit.errors import ActorDown, CallTimeout, NodeDown
+from clusterkit.errors import (
+    ActorDown,
+    CallTimeout,
+    NodeDown,
+    ProtocolError,
+    Rejected,
+)
 from clusterkit.net.client import ServingNode, connect_as_client
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.wire import messages as m
@@ -39,9 +45,11 @@ POLL: Final = 20.0
 
 _REASONS: Final = {"bye": "it has shut down", "dead": "no sign of life"}
 
-_SPARE: Final = 0.8
-"""The part of its time that a tool grants the node: the node's own error, which
-says more than a timeout, must still arrive."""
+LATITUDE: Final = 1.0
+"""Seconds beyond the time that the node is given, in which its own error, which
+says more than a timeout of the tool's, can still arrive."""
+
+_HEDGE: Final = "; it may still take effect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +106,8 @@ class Client:
         Args:
             command: The row of the table.
             values: Its arguments, by name.
-            timeout: Seconds.
+            timeout: Seconds. A node that is told how long it may take gets
+                all of them, and `LATITUDE` on top for its answer to arrive.
 
         Raises:
             Rejected: The node refuses; with the text and an exit status.
@@ -106,12 +115,16 @@ class Client:
             NodeDown: The connection is lost.
         """
         if command.timed:
-            values = {**values, "timeout": timeout * _SPARE}
+            values = {**values, "timeout": timeout}
+            timeout += LATITUDE
+        hedge = _HEDGE if command.changes else ""
         try:
             return await self.call(command.name, values, timeout)
         except CallTimeout as error:
-            hedge = "; it may still take effect" if command.changes else ""
             raise CallTimeout(f"{error}{hedge}") from error
+        except Rejected as error:
+            _say_what_may_be(error, hedge)
+            raise
 
     async def watch(self) -> AsyncIterator[dict[str, Any]]:
         """Yield the node's events as they come, for ever.
@@ -165,6 +178,13 @@ class Client:
             node.flush()
 
 
+def _say_what_may_be(error: Rejected, hedge: str) -> None:
+    """Add `hedge` to the node's own timeout; what an actor rejects is none."""
+    match error.args:
+        case (str(text), CallTimeout.exit_status) if error.code == CallTimeout.code:
+            error.args = (f"{text}{hedge}", CallTimeout.exit_status)
+
+
 @asynccontextmanager
 async def open_client(to: Destination) -> AsyncIterator[Client]:
     """Connect to a node for the length of the block.
@@ -173,7 +193,7 @@ async def open_client(to: Destination) -> AsyncIterator[Client]:
         to: Which, and how.
 
     Raises:
-        NodeDown: It was not reached in time, or nobody listens there.
+        NodeDown: It was not reached in time, or no node listens there.
         WrongCookie, WrongNode, VersionRefused: It is not the right one.
     """
     codec = Codec(to.config.max_message)
@@ -199,6 +219,11 @@ async def open_client(to: Destination) -> AsyncIterator[Client]:
                     nursery.start_soon(client.fail_when_lost)
                     yield client
                     nursery.cancel_scope.cancel()
+    except ProtocolError as error:
+        if connecting.deadline == inf:
+            raise
+        text = f"{to.address} answers, but is no clusterkit node"
+        raise NodeDown(text, outcome="not sent") from error
     except NodeDown as error:
         if connecting.deadline != inf:
             hint = f"{error} (is the node running?)"

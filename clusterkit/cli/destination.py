@@ -6,7 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.cli.client import Destination
-from clusterkit.cluster.cookies import cookies, read_cookie
+from clusterkit.cluster.cookies import (
+    COOKIE_FILE,
+    COOKIE_VARIABLE,
+    cookies,
+    read_cookie,
+    surrounding_cookie,
+)
+from clusterkit.errors import ConfigError
 from clusterkit.names import Address
 
 if TYPE_CHECKING:
@@ -55,4 +62,10 @@ def chosen_cookies(
         return cookies(options["key"])
     if options.get("cookie_file") is not None:
         return [read_cookie(options["cookie_file"])]
-    return cookies(None, environ)
+    found = surrounding_cookie(environ)
+    if found is None:
+        raise ConfigError(
+            f"no cookie: give --cookie-file, set {COOKIE_VARIABLE}, or make "
+            f"{COOKIE_FILE} with `cluster-cli cookie new`"
+        )
+    return [found]

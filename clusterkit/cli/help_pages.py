@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STATUSES: Final = {
     0: "it was done",
-    1: "it was refused",
+    1: "it was refused, or its result cannot be written",
     2: "the command line, or a setting, is wrong",
     3: "the node cannot be reached, or the connection was lost",
     4: "the cookie is wrong",

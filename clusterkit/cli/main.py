@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -16,7 +17,8 @@ import trio
 import clusterkit
 from clusterkit.cli.destination import destination
 from clusterkit.cli.help_pages import overview, page
-from clusterkit.cli.output import INTERRUPTED, OK, REFUSED, Output
+from clusterkit.cli.loading import INTERRUPTED, loaded
+from clusterkit.cli.output import OK, REFUSED, Output, OutputLost, discard, tell
 from clusterkit.cli.parser import PROGRAM, parse
 from clusterkit.cli.perform import perform_here, perform_once
 from clusterkit.cluster.command_spec import Where
@@ -42,20 +44,44 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit status.
     """
     try:
+        loaded()
+        occupy_standard_streams()
         return _run(sys.argv[1:] if words is None else words)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return _hang_up()
+        discard(sys.stdout)  # whoever read the output has gone: go without a word
+        return REFUSED
+    except OutputLost as error:
+        tell(f"{PROGRAM}: cannot write to stdout: {error}")
+        if sys.stdout is not None:
+            discard(sys.stdout)
+        return REFUSED
+
+
+def occupy_standard_streams() -> None:
+    """Open nothing in the place of each standard stream that is closed.
+
+    The next file or socket would get its number, and be read or written as if
+    it were the stream.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for good
 
 
 def _run(words: Sequence[str]) -> int:
-    output = Output(as_json="--json" in words)
+    options = takewhile(lambda word: word != "--", words)
+    output = Output(as_json="--json" in options)
     try:
         return _carry_out(parse(words), output)
     except ClusterError as error:
         return output.error(error)
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputLost):
         raise
     except Exception as error:  # noqa: BLE001 - the last line of defence
         traceback.print_exc()
@@ -105,10 +131,3 @@ def _make_cookie(request: Request, output: Output) -> None:
     file = new_cookie(path, force=request.values.get("force", False))
     output.note(f"wrote {file}")
     output.result(request, str(file))
-
-
-def _hang_up() -> int:
-    """Go without a word: whoever read the output has gone already."""
-    # Python flushes stdout once more at its end, and would complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return REFUSED

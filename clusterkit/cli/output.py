@@ -13,19 +13,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from clusterkit.cli.parser import PROGRAM
-from clusterkit.cli.reading import UsageError
+from clusterkit.cli.reading import Explained
 from clusterkit.cli.render import Result, Style, render, render_event
 from clusterkit.errors import ClusterError, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from clusterkit.cli.parser import Request
 
 OK: Final = 0
 REFUSED: Final = 1
-INTERRUPTED: Final = 130
-"""128 + SIGINT, as shells have it."""
+
+
+class OutputLost(Exception):
+    """Data cannot be written to stdout: it is full, or closed.
+
+    No `ClusterError`: those are told on stdout, too.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,9 @@ class Output:
         as_json: Print JSON although stdout is a terminal.
         at_prompt: Leave the program's name out of error messages.
         environ: The environment: `NO_COLOR` and `TERM` count.
+
+    Raises:
+        OutputLost: There is no stdout.
     """
 
     def __init__(
@@ -80,6 +88,8 @@ class Output:
         at_prompt: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
+        if sys.stdout is None:
+            raise OutputLost("it is closed")
         terminal = sys.stdout.isatty()
         self.as_json = as_json or not terminal
         self._prefix = "" if at_prompt else f"{PROGRAM}: "
@@ -102,7 +112,8 @@ class Output:
             beside: Results of the queries that its picture needs, by name.
         """
         if self.as_json or request.command is None:
-            self.text(result_line(data))
+            hidden = () if request.command is None else request.command.for_people
+            self.text(result_line(_without(hidden, data) if hidden else data))
             return
         result = Result(
             data=data, beside=beside or {}, options=request.view, style=self._style
@@ -119,19 +130,53 @@ class Output:
         if self.as_json:
             self.text(failure.line())
         self.note(f"{self._prefix}{failure.message}")
-        if isinstance(error, UsageError) and error.hint:
+        if isinstance(error, Explained) and error.hint:
             self.note(error.hint)
         return failure.status
 
     def text(self, text: str) -> None:
-        """Print data, at once and in one piece; nothing at all if it is empty."""
-        if text:
+        """Print data, at once and in one piece; nothing at all if it is empty.
+
+        Raises:
+            OutputLost: It cannot be written.
+            BrokenPipeError: Whoever read it has gone.
+        """
+        if not text:
+            return
+        try:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputLost(error.strerror or str(error)) from error
 
     def note(self, text: str) -> None:
         """Tell the user something that is no data."""
+        tell(text)
+
+
+def _without(fields: Collection[str], rows: Any) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in fields} for row in rows]
+
+
+def tell(text: str) -> None:
+    """Print a line on stderr, if there is one that can be written."""
+    try:
         print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # Nobody can be told; the exit status says it all the same.
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Have what is written to a stream vanish, also what could not be written.
+
+    Python flushes it once more at its end, and would complain.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _never_fail(stream: TextIO) -> None:

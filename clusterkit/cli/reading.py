@@ -21,19 +21,26 @@ if TYPE_CHECKING:
 _BEGINS_JSON: Final = '{["'
 
 
-class UsageError(ClusterError):
-    """What was typed is no command; the message says what would be.
+class Explained(ClusterError):
+    """An error with more to say to a person than its message.
 
     Attributes:
-        hint: Lines for a person: a usage line, or all commands.
+        hint: Lines for a person, below the message.
     """
-
-    code: ClassVar[str] = "usage"
-    exit_status: ClassVar[int] = 2
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class UsageError(Explained):
+    """What was typed is no command; the message says what would be.
+
+    The hint is a usage line, or all commands.
+    """
+
+    code: ClassVar[str] = "usage"
+    exit_status: ClassVar[int] = 2
 
 
 def read(kind: Kind, word: str) -> Any:

@@ -176,10 +176,10 @@ def _links(result: Result) -> str:
 
 
 def _actors(result: Result) -> str:
-    numbers = ["MAILBOX", "HANDLED", "RESTARTS"]
+    numbers = ["MAILBOX", "HANDLED", "DROPPED", "RESTARTS"]
     rows = [
         [row["name"], row["type"], row["state"]]
-        + [str(row[number.lower()]) for number in numbers]
+        + [str(row.get(number.lower(), NOTHING)) for number in numbers]
         for row in result.data
     ]
     return table(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from functools import reduce
-from importlib import import_module
-from pathlib import Path
+import errno
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -15,19 +12,20 @@ from clusterkit.cli.history import state_folder
 from clusterkit.cli.log_lines import log_to_stderr
 from clusterkit.cli.output import OK
 from clusterkit.cli.reading import UsageError
-from clusterkit.cluster.creation import create_cluster
+from clusterkit.cli.run_actors import actor_error, load_actors, places
+from clusterkit.cluster.creation import create_cluster, not_started
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.local_commands import DEFAULT_HOST, DEFAULT_PORT
 from clusterkit.cluster.options import checked_factors
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.errors import ClusterError, ConfigError
-from clusterkit.names import Address, check_name
+from clusterkit.names import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from clusterkit.cli.output import Output
-    from clusterkit.cluster.creation import ActorFactory
     from clusterkit.cluster.node import ClusterNode
 
 
@@ -42,29 +40,40 @@ async def run_node(values: Mapping[str, Any], output: Output) -> int:
         ClusterError: It could not be started, or another node has its name.
         SystemExit: A second signal came.
     """
-    name = values["id"]
-    options = create_options(values, output)
+    name, named = values["id"], places(values.get("actors", ()))
+    options = create_options(values, named, output)
     log_to_stderr()
     try:
         with collapsed_groups():
             async with create_cluster(name, **options) as node:
                 await _serve(node, options["ring"], output)
-    except OSError as error:
-        where = Address(options["host"], options["port"])
-        raise ClusterError(
-            f"cannot run {name} at {where}: {error.strerror or error}"
-        ) from error
+    except Exception as error:
+        bind = Address(options["host"], options["port"])
+        told = _in_our_words(error, bind, named)
+        if told is None:
+            raise
+        raise told from error
     output.text(f"stopped {name}")
     return OK
 
 
-def create_options(values: Mapping[str, Any], output: Output) -> dict[str, Any]:
+def create_options(
+    values: Mapping[str, Any], named: Mapping[str, str], output: Output
+) -> dict[str, Any]:
     """Return what `create_cluster` is given.
 
+    Args:
+        values: The arguments and options of `run`.
+        named: Its actors, as `run_actors.places` has them.
+        output: Where warnings go.
+
     Raises:
-        ConfigError: A value is impossible, or an actor's class is not there.
+        ConfigError: A value is impossible.
+        ActorRefused: An actor's class is not there, or is none.
     """
     ring = values.get("ring", "ring")
+    for name in {"command", ring}.intersection(named):
+        raise UsageError(f"an actor cannot be called {name}: that is the node's own")
     rfactor = values.get("rfactor", DEFAULT_WEIGHT)
     factors = checked_factors(rfactor, values.get("pfactor", DEFAULT_PFACTOR))
     return {
@@ -72,7 +81,7 @@ def create_options(values: Mapping[str, Any], output: Output) -> dict[str, Any]:
         "port": values.get("port", DEFAULT_PORT),
         "cookie": chosen_cookies(values, output.note),
         "ring": ring,
-        "actors": load_actors(values.get("actors", ())),
+        "actors": load_actors(named),
         "seeds": values.get("seeds", ()),
         "state": values.get("state") or default_state(ring, values["id"]),
         "advertise": values.get("advertise"),
@@ -93,38 +102,25 @@ def default_state(ring: str, name: str) -> Path:
     return folder / f"{name}.state"
 
 
-def load_actors(specs: Iterable[str]) -> dict[str, ActorFactory]:
-    """Return what builds each actor, from texts `name=module:Class`.
+def _in_our_words(
+    error: Exception, bind: Address, named: Mapping[str, str]
+) -> ClusterError | None:
+    """Return what is told of an error that the node did not start for.
 
-    Modules are looked for in the current folder first, as a script's are.
-
-    Raises:
-        UsageError: A text has another form, or two have one name.
-        ConfigError: There is no such module, or nothing of that name in it.
+    None for what nobody foresaw.
     """
-    if sys.path[0] not in {"", str(Path.cwd())}:
-        sys.path.insert(0, "")
-    found: dict[str, ActorFactory] = {}
-    for spec in specs:
-        name, equals, place = spec.partition("=")
-        module, colon, path = place.partition(":")
-        if not (equals and colon and module and path):
-            raise UsageError(f"{spec!r} is not name=module:Class")
-        if check_name(name, "actor name") in found:
-            raise UsageError(f"two actors are called {name}")
-        found[name] = _load(module, path)
-    return found
-
-
-def _load(module: str, path: str) -> ActorFactory:
-    try:
-        factory = reduce(getattr, path.split("."), import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"cannot load {module}:{path}: {error}") from error
-    if not callable(factory):
-        raise ConfigError(f"{module}:{path} is no class, and cannot be called")
-    made: ActorFactory = factory
-    return made
+    notes = getattr(error, "__notes__", ())
+    for name, place in named.items():
+        if not_started(name) in notes:
+            return actor_error(name, place, error)
+    if isinstance(error, OSError) and error.filename == str(bind):
+        taken = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        option = "--port" if taken else "--host"
+        reason = error.strerror or str(error)
+        return ClusterError(
+            f"cannot listen at {bind}: {reason}; choose another with {option}"
+        )
+    return None
 
 
 async def _serve(node: ClusterNode, ring: str, output: Output) -> None:

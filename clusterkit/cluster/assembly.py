@@ -94,7 +94,7 @@ class Assembly:
         saved = await self._file.open(plan.ring) if self._file is not None else None
         kernel = self._kernel()
         try:
-            bound = await kernel.listen(plan.bind, plan.advertise)
+            bound = await self._listen(kernel)
             self._make_node(kernel, saved)
             self.node.host, self.node.port = bound
             with collapsed_groups():
@@ -112,6 +112,13 @@ class Assembly:
             self._broadcast.close()
             if self._file is not None:
                 self._file.close()
+
+    async def _listen(self, kernel: Kernel) -> Address:
+        try:
+            return await kernel.listen(self._plan.bind, self._plan.advertise)
+        except OSError as error:
+            error.filename = str(self._plan.bind)  # what cannot be had, and shown
+            raise
 
     def _fail_calls(self, kernel: Kernel) -> None:
         """Tell who still waits for an answer that there will be none."""

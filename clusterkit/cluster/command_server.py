@@ -250,6 +250,7 @@ class CommandServer(GenServer):
                 "state": actor.state,
                 "mailbox": actor.mailbox,
                 "handled": actor.handled,
+                "dropped": actor.dropped,
                 "restarts": actor.restarts,
             }
             for actor in self._node.statistics().actors

@@ -159,6 +159,7 @@ class Command:
         data: What its result is as JSON, in words.
         view: How its result is shown to a person.
         beside: Queries whose results the picture for a person needs, too.
+        for_people: Fields of the rows of its result that its JSON leaves out.
         timed: Whether the node is told how long it may take.
         where: Who carries it out.
     """
@@ -173,6 +174,7 @@ class Command:
     data: str = "`null`"
     view: View = View.VALUE
     beside: tuple[str, ...] = ()
+    for_people: tuple[str, ...] = ()
     timed: bool = False
     where: Where = Where.NODE
 

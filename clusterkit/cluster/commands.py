@@ -239,6 +239,7 @@ OPERATING: Final = (
         data='a list of `{"name", "type", "state", "mailbox", "handled", "restarts"}`',
         example=("actors", "counter  Counter  running"),
         view=View.ACTORS,
+        for_people=("dropped",),
     ),
     Command(
         name="find",

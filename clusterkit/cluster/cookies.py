@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clusterkit.errors import ConfigError
+from clusterkit.net.disk import read_regular
 from clusterkit.wire.handshake import checked_cookie
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 COOKIE_FILE: Final = "~/.clusterkit.cookie"
 COOKIE_VARIABLE: Final = "CLUSTERKIT_COOKIE"
+
+MAX_COOKIE: Final = 4096
+"""Bytes of the largest cookie file; more is another file, given by mistake."""
 
 
 def cookies(
@@ -35,7 +39,13 @@ def cookies(
             others can read the file.
     """
     if cookie is None:
-        return [_from_surroundings(environ)]
+        found = surrounding_cookie(environ)
+        if found is None:
+            raise ConfigError(
+                f"no cookie: pass cookie=, set {COOKIE_VARIABLE}, or make "
+                f"{COOKIE_FILE} with `cluster-cli cookie new`"
+            )
+        return [found]
     several = [cookie] if isinstance(cookie, (str, bytes)) else cookie
     if not isinstance(several, Iterable):
         raise ConfigError("a cookie is text or bytes, or there is a list of them")
@@ -46,20 +56,19 @@ def read_cookie(path: str | Path) -> bytes:
     """Return the cookie in a file, without the white space around it.
 
     Raises:
-        ConfigError: There is no such file, it is empty, or its mode lets
-            others read it (the mode counts, also for root).
+        ConfigError: There is no such file, it is empty or none for a cookie, or
+            its mode lets others read it (the mode counts, also for root).
     """
     file = Path(path).expanduser()
     try:
-        mode = file.stat().st_mode
-        cookie = file.read_bytes().strip()
+        content, mode = read_regular(file, MAX_COOKIE)
     except OSError as error:
         raise ConfigError(
             f"cannot read the cookie file {file}: {error.strerror}"
         ) from error
     if mode & 0o077:
         raise ConfigError(f"others can read {file}; run: chmod 600 {file}")
-    return checked_cookie(cookie, f"the cookie file {file}")
+    return checked_cookie(content.strip(), f"the cookie file {file}")
 
 
 def new_cookie(path: str | Path, *, force: bool = False) -> Path:
@@ -104,12 +113,14 @@ def _as_bytes(cookie: object) -> bytes:
     raise ConfigError(f"a cookie is text or bytes, not of type {type(cookie).__name__}")
 
 
-def _from_surroundings(environ: Mapping[str, str]) -> bytes:
+def surrounding_cookie(environ: Mapping[str, str] = os.environ) -> bytes | None:
+    """Return the cookie of the environment, else of the home folder, if any.
+
+    Raises:
+        ConfigError: The file is not fit for a cookie.
+    """
     if environ.get(COOKIE_VARIABLE):
         return environ[COOKIE_VARIABLE].encode()
     if not Path(COOKIE_FILE).expanduser().exists():
-        raise ConfigError(
-            f"no cookie: pass cookie=, set {COOKIE_VARIABLE}, or make "
-            f"{COOKIE_FILE} with `cluster-cli cookie new`"
-        )
+        return None
     return read_cookie(COOKIE_FILE)

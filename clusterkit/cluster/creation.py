@@ -77,11 +77,13 @@ async def create_cluster(
     Raises:
         ConfigError: An option is missing or impossible; the text says which,
             and nothing has been bound yet.
-        OSError: The address is in use, or not of this machine.
         NameTaken: A live node elsewhere has this name, or two actors have one.
         StateError: The state file is unreadable, damaged, or another ring's.
         StateInUse: Another process has the state file.
-        Exception: What an actor's `init` raised.
+        OSError: The address is in use, or not of this machine; it is the
+            error's `filename`.
+        Exception: What an actor's constructor or `init` raised, with a note
+            that names the actor.
     """
     bind = Address(check_host(host), check_port(port, lowest=0))
     factors = options.checked_factors(rfactor, pfactor)
@@ -104,8 +106,21 @@ async def create_cluster(
     async with assembly.running():
         node = assembly.node
         for actor, factory in factories.items():
-            await node.start(actor, factory)
+            await _start(node, actor, factory)
         await assembly.start_ring()
         node.kernel.accept()
         node.gossip.seek(meetings)
         yield node
+
+
+def not_started(actor: str) -> str:
+    """Return the note on an error for which an actor could not be started."""
+    return f"actor {actor!r} could not be started"
+
+
+async def _start(node: ClusterNode, actor: str, factory: ActorFactory) -> None:
+    try:
+        await node.start(actor, factory)
+    except Exception as error:
+        error.add_note(not_started(actor))
+        raise

@@ -184,9 +184,18 @@ class Meetings:
         await self._work.caught_up()
 
     def _unpin(self, peer: str) -> None:
-        """Stop dialling a node that has not become a member."""
-        link = self._runtime.kernel.peers.get(peer)
-        if link is not None and not self._membership.lists(peer):
-            link.pinned = False
-            if link.connection is None:
-                self._runtime.kernel.drop(link, "not met")
+        """Let go of a node that has not become a member, and forget it.
+
+        A link that has something to carry stays, and so does what is known of
+        a seed: it will be tried again.
+        """
+        kernel = self._runtime.kernel
+        link = kernel.peers.get(peer)
+        if link is None or self._membership.lists(peer):
+            return
+        link.pinned = False
+        if link.connection is not None or link.wanted:
+            return
+        kernel.drop(link, "not met")
+        if all(seed.id != peer for seed in self.seeking):
+            kernel.forget(peer)

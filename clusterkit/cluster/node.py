@@ -15,6 +15,7 @@ import trio
 
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.command_server import NAME
+from clusterkit.cluster.draining import say_what_waits
 from clusterkit.cluster.reach import Reach
 from clusterkit.cluster.ring_post import ACTOR
 from clusterkit.errors import ClusterError, ConfigError
@@ -287,9 +288,11 @@ class ClusterNode(Reach):
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             task_status.started()
             await anext(signals)
+            seconds = self._runtime.config.drain_timeout
+            say_what_waits(self.kernel, seconds)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._force_on, signals)
-                await self.shutdown(timeout=self._runtime.config.drain_timeout)
+                await self.shutdown(timeout=seconds)
                 nursery.cancel_scope.cancel()
 
     async def shutdown(self, *, timeout: float = 10.0) -> None:

@@ -101,8 +101,8 @@ def refuse_unspecified(host: str) -> None:
     """
     if is_unspecified(host):
         raise ConfigError(
-            f"peers cannot dial {host}: pass advertise= with the host name or "
-            "address by which they reach this machine"
+            f"peers cannot dial {host}: give the host name or address by which they "
+            "reach this machine, with advertise= or --advertise"
         )
 
 

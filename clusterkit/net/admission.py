@@ -42,7 +42,7 @@ def name_objection(me: Identity, proved: Proved) -> Objection | None:
         return None
     if proved.hello.incarnation == me.incarnation:
         return Objection("name", f"{me.name} dialled its own address")
-    return Objection("name", f"{me.name} is the name of this node too")
+    return Objection("name", f"{me.name} is the name of both nodes; choose another")
 
 
 def link_objection(me: Identity, link: Link, proved: Proved) -> Objection | None:

@@ -6,10 +6,12 @@ time, so that two writes never meet in one temporary file.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 R = TypeVar("R")
+
+MAX_FILE: Final = 64 * 1024 * 1024
+"""Bytes of the largest file that is read: what a full ring's state needs, some
+times over, and no more than a node can take in."""
 
 
 class FileDisk:
@@ -73,9 +79,34 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
+def read_regular(path: Path, most: int) -> tuple[bytes, int]:
+    """Return the content of a plain file, and its mode.
+
+    A device may have no end, and a pipe may never have a beginning.
+
+    Args:
+        path: Where it is.
+        most: Bytes it may have.
+
+    Raises:
+        OSError: There is none, it is something else, or it is too large.
+    """
+    # Without blocking, or opening a pipe would wait for somebody to write.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most} bytes", str(path))
+    return data, mode
+
+
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_regular(path, MAX_FILE)[0]
     except FileNotFoundError:
         return None
 

@@ -272,20 +272,20 @@ class Link(Peer):
         while len(self.outbox) or self.talk.outgoing.unacked:
             if self.gone or self.given_up is not None:
                 return
-            if self.connection is None and not self._owes():
+            if self.connection is None and not self.owed():
                 return
             self.ensure_dialling()
             await trio.sleep(self._config.ack_delay)
         if self.connection is not None:
             await self.connection.finish()
 
-    def _owes(self) -> bool:
-        """Whether anything is left to send that is worth waiting for.
+    def owed(self) -> int:
+        """Return how many messages are left to send that are worth waiting for.
 
         Gossip is not: it says its news again; a peer that is away learns it
         when it is back, from whoever is there. Nor are calls that have ended.
         """
-        return any(
+        return sum(
             not str(entry.about).startswith("_")
             if entry.kind == m.CAST
             else entry.kind != m.CALL or self.interest > 0

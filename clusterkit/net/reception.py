@@ -137,9 +137,11 @@ class Reception:
         )
         if objection is None:
             objection = await self._name_in_use(proved)
+        if objection is not None:  # and no link is made for a node that may not come
+            return await self._refuse(stream, listener, proved, objection)
         # After that await everything may have changed, so look only now.
         link = kernel.link_to(proved.hello.name)
-        objection = objection or link_objection(kernel.me, link, proved)
+        objection = link_objection(kernel.me, link, proved)
         if objection is not None:
             return await self._refuse(stream, listener, proved, objection)
         return self._take_over(stream, listener, proved, link)
@@ -194,7 +196,11 @@ class Reception:
         if link.address == (proved.proof.host, proved.proof.port):
             return None
         if await connection.probe(PROBE) and link.connection is connection:
-            return Objection("name", f"{link.name} is alive at {link.address}")
+            return Objection(
+                "name",
+                f"another live node is called {link.name}, at {link.address}; "
+                "choose another name",
+            )
         return None
 
     def _welcome(self, listener: Listener, resume: Resume) -> bytes:

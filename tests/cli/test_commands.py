@@ -400,3 +400,8 @@ def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+async def test_after_two_dashes_nothing_asks_for_json(at_foo):
+    ran = await at_foo("call", "nobody", "e", "--", "--json", terminal=True)
+    assert (ran.status, ran.out) == (1, "")

@@ -218,7 +218,7 @@ def error_page() -> str:
         "`cluster-cli` ends with. What each says about whether a handler ran is in [delivery](../explanation/delivery.md).",
         table("class", "code", "exit", "is a", "cause and remedy", rows=rows),
         "`ConfigError` is a `ValueError` too, and `CallTimeout` a `TimeoutError`. Beside these, `create_cluster` raises `OSError` "
-        "when it cannot bind, and whatever an actor's `init` raised; a cancelled call raises `trio.Cancelled`.",
+        "when it cannot bind, with the address as its `filename`, and whatever an actor's `init` raised; a cancelled call raises `trio.Cancelled`.",
         "`cluster-cli` ends with 0 for success, with 2 for a mistake on its command line (code `usage`), and with 130 after Ctrl-C.",
     )
 

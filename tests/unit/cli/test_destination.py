@@ -84,3 +84,10 @@ def test_the_destination_is_what_the_options_say():
 def test_a_destination_does_not_show_its_cookie():
     request = parse_words("-a monster ping")
     assert "monster" not in repr(destination(request.options, lambda _: None))
+
+
+def test_what_is_missing_is_asked_for_in_words_of_the_command_line(home):
+    with pytest.raises(ConfigError) as caught:
+        chosen("ping")
+    assert "give --cookie-file, set CLUSTERKIT_COOKIE, or make" in str(caught.value)
+    assert "cookie=" not in str(caught.value)

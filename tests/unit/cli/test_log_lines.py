@@ -59,3 +59,8 @@ def test_a_traceback_follows_its_line(caplog):
     assert line.splitlines()[-1] == (
         "ValueError: invalid literal for int() with base 10: 'boom'"
     )
+
+
+def test_what_a_stranger_sends_cannot_move_the_cursor(caplog):
+    log(logging.getLogger("clusterkit.test"), logging.WARNING, "x", name="\x1b[2J")
+    assert caplog.messages == [r"x name='\x1b[2J'"]

@@ -122,10 +122,19 @@ def test_actors_show_their_numbers():
         "state": "running",
         "mailbox": 1,
         "handled": 22,
+        "dropped": 4,
         "restarts": 3,
     }
+    heading, line = shown(View.ACTORS, [actor]).splitlines()
+    assert columns(heading)[-3:] == ["HANDLED", "DROPPED", "RESTARTS"]
+    assert columns(line) == ["counter", "Counter", "running", "1", "22", "4", "3"]
+
+
+def test_an_older_node_does_not_say_what_it_dropped():
+    actor = dict.fromkeys(["name", "type", "state"], "x")
+    actor |= {"mailbox": 1, "handled": 2, "restarts": 3}
     _, line = shown(View.ACTORS, [actor]).splitlines()
-    assert columns(line) == ["counter", "Counter", "running", "1", "22", "3"]
+    assert columns(line)[-3:] == ["2", "-", "3"]
 
 
 def test_the_ring_is_drawn_with_each_share():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 
 from clusterkit.cli.output import Output
 from clusterkit.cli.parser import parse
 from clusterkit.cli.reading import UsageError
-from clusterkit.cli.run import create_options, load_actors
+from clusterkit.cli.run import create_options
+from clusterkit.cli.run_actors import load_actors, places
 from clusterkit.errors import ConfigError
 
 
@@ -23,7 +22,12 @@ def surroundings(tmp_path, monkeypatch):
 
 
 def options(line):
-    return create_options(parse(line.split()).values, Output())
+    values = parse(line.split()).values
+    return create_options(values, places(values.get("actors", ())), Output())
+
+
+def load(*specs):
+    return load_actors(places(specs))
 
 
 def test_defaults_are_those_of_the_reference(surroundings):
@@ -58,31 +62,23 @@ def test_an_impossible_factor_is_a_setting_to_correct(surroundings):
 def test_actors_are_found_in_the_current_folder(surroundings):
     code = "from clusterkit import GenServer\nclass Mine(GenServer): pass\n"
     (surroundings / "local_actors_for_this_test.py").write_text(code)
-    found = load_actors(["mine=local_actors_for_this_test:Mine"])
+    found = load("mine=local_actors_for_this_test:Mine")
     assert found["mine"]().__class__.__name__ == "Mine"
 
 
 def test_a_name_inside_a_class_can_be_given(surroundings):
-    assert load_actors(["p=functools:partial.mro"])["p"]() == partial.mro()
+    code = "from clusterkit import GenServer\nclass A:\n  class B(GenServer): pass\n"
+    (surroundings / "nested_actors_for_this_test.py").write_text(code)
+    found = load("b=nested_actors_for_this_test:A.B")
+    assert found["b"].__qualname__ == "A.B"
 
 
 @pytest.mark.parametrize("spec", ["x", "x=y", "x=:Y", "x=y:", "=y:Z:"])
 def test_an_actor_in_another_form_is_refused(surroundings, spec):
     with pytest.raises((UsageError, ConfigError)):
-        load_actors([spec])
+        load(spec)
 
 
 def test_two_actors_of_one_name_are_refused(surroundings):
     with pytest.raises(UsageError, match="two actors"):
-        load_actors(["a=functools:partial", "a=functools:partial"])
-
-
-@pytest.mark.parametrize("spec", ["a=no_such_module_here:A", "a=functools:nothing"])
-def test_a_class_that_is_not_there_is_a_setting_to_correct(surroundings, spec):
-    with pytest.raises(ConfigError, match="cannot load"):
-        load_actors([spec])
-
-
-def test_what_cannot_be_called_is_no_class(surroundings):
-    with pytest.raises(ConfigError, match="cannot be called"):
-        load_actors(["a=sys:path"])
+        load("a=functools:partial", "a=functools:partial")

@@ -1,10 +1,11 @@
 """Where the cookie comes from, and who may read it."""
 
+import os
 import stat
 
 import pytest
 
-from clusterkit.cluster.cookies import cookies, new_cookie, read_cookie
+from clusterkit.cluster.cookies import MAX_COOKIE, cookies, new_cookie, read_cookie
 from clusterkit.errors import ConfigError
 
 
@@ -95,3 +96,22 @@ def test_a_folder_that_is_none_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot write"):
         new_cookie(tmp_path / "file" / "cookie")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/"])
+def test_what_is_no_regular_file_is_not_read(path):
+    with pytest.raises(ConfigError, match=f"{path}: it is no regular file"):
+        read_cookie(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(ConfigError, match="it is no regular file"):
+        read_cookie(tmp_path / "pipe")
+
+
+def test_a_file_that_is_no_cookie_is_not_read_whole(tmp_path):
+    (tmp_path / "cookie").write_bytes(b"x" * (MAX_COOKIE + 1))
+    (tmp_path / "cookie").chmod(0o600)
+    with pytest.raises(ConfigError, match="it is larger than 4096 bytes"):
+        read_cookie(tmp_path / "cookie")

@@ -86,7 +86,7 @@ UNSPECIFIED = ["0.0.0.0", "0", "0x0", "0.0", "::", "::0", "0:0::0", "::ffff:0.0.
 @pytest.mark.parametrize("host", UNSPECIFIED)
 async def test_a_wildcard_needs_an_address_to_tell_peers_however_it_is_spelled(host):
     assert is_unspecified(host)
-    with pytest.raises(ConfigError, match=f"peers cannot dial {host}: pass advertise"):
+    with pytest.raises(ConfigError, match=f"peers cannot dial {host}: .* advertise= "):
         async with create_cluster("a", host, 0, cookie="monster"):
             pass
 

@@ -22,7 +22,7 @@ async def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path):
 
 
 async def test_a_folder_in_place_of_the_file_is_named(tmp_path):
-    with pytest.raises(StateError, match=r"cannot read .*: Is a directory"):
+    with pytest.raises(StateError, match=r"cannot read .*: it is no regular file"):
         await RingFile(FileDisk(), str(tmp_path)).open("ring")
 
 

@@ -1,0 +1,32 @@
+"""The real disk: which files it reads, and how much of them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from clusterkit.cluster.ring_file import RingFile
+from clusterkit.errors import StateError
+from clusterkit.net.disk import FileDisk
+
+
+async def test_what_was_written_is_read(tmp_path):
+    path = str(tmp_path / "file")
+    assert await FileDisk().read(path) is None
+    await FileDisk().replace_atomically(path, b"one")
+    assert await FileDisk().read(path) == b"one"
+
+
+async def test_what_is_no_regular_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", "/dev/full", tmp_path, tmp_path / "pipe"):
+        with pytest.raises(OSError, match="it is no regular file"):
+            await FileDisk().read(str(path))
+
+
+async def test_a_file_that_cannot_be_a_state_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("clusterkit.net.disk.MAX_FILE", 10)
+    (tmp_path / "state").write_bytes(b"x" * 11)
+    with pytest.raises(StateError, match="it is larger than 10 bytes; move the file"):
+        await RingFile(FileDisk(), str(tmp_path / "state")).open("ring")
