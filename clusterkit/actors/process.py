@@ -240,7 +240,7 @@ class Process(Loop):
             self.beginning = None
             beginning.done.set()
             if beginning.scope.cancel_called:  # nobody knows of it: end it again
-                self.ending = Ending()
+                self.begin_to_end()
                 self.exiting = "shutdown"
         return None
 

@@ -416,3 +416,26 @@ async def test_an_actor_may_end_its_own_node(event):
         await node.call("x", event)
     assert trio.current_time() - began < 0.1
     assert log == ["terminate shutdown"] * 2
+
+
+@virtual
+async def test_a_stop_during_an_init_that_nobody_waits_for_any_more_ends():
+    class Stubborn(GenServer):
+        async def init(self):
+            with trio.CancelScope(shield=True):
+                await trio.sleep(5)
+
+    starting = trio.CancelScope()
+
+    async def start(node):
+        with starting:
+            await node.start("x", Stubborn)
+
+    async with alone() as node, trio.open_nursery() as nursery:
+        nursery.start_soon(start, node)
+        await trio.sleep(1)
+        nursery.start_soon(node.stop, "x")
+        await trio.sleep(1)
+        starting.cancel()
+        await trio.sleep(5)
+        assert statistics_of(node, "x") is None
