@@ -64,7 +64,9 @@ class Ending:
             raise NodeDown("this node has ended", "unknown")
 
 
-async def end_each(actors: list[Process], until: float) -> None:
+async def end_each(
+    actors: list[Process], told: dict[Process, Ending], until: float
+) -> None:
     """Have actors end one after the other, none waiting for long for one that hangs.
 
     The next is told when the one before has ended, or has taken half of the
@@ -72,12 +74,13 @@ async def end_each(actors: list[Process], until: float) -> None:
 
     Args:
         actors: In the order in which they are told.
+        told: Gets those that have been told.
         until: When all have been told, and this returns.
     """
     for process in actors:
-        ending = process.begin_to_end()
+        ending = told[process] = process.begin_to_end()
         with trio.move_on_at((trio.current_time() + until) / 2):
             await ending.done.wait()
     with trio.move_on_at(until):
         for process in actors:
-            await process.begin_to_end().done.wait()
+            await told[process].done.wait()

@@ -170,7 +170,7 @@ class Loop:
             if since >= stride and queue:
                 self.handled += since
                 turn, since, now = turn + since, 0, trio.current_time()
-                stride = min(2 * stride, STRIDE) if now - looked < FAST else 1
+                stride = min(4 * stride, STRIDE) if now - looked < FAST else 1
                 if turn >= TURN_MESSAGES or now >= turn_began + TURN_SECONDS:
                     await trio.lowlevel.checkpoint()
                     turn, stride, turn_began = 0, 1, (now := trio.current_time())

@@ -125,7 +125,7 @@ class Process(Loop):
             NodeDown: The node has ended, and did not wait for the actor.
         """
         ending = self.begin_to_end()
-        if not self._runs(trio.lowlevel.current_task()):
+        if not self.runs(trio.lowlevel.current_task()):
             await ending.over()
 
     def begin_to_end(self) -> Ending:
@@ -152,7 +152,7 @@ class Process(Loop):
         self.runtime.fail_calls_to(self.name, "shutdown")
         self.runtime.monitors.ended(self.name, "shutdown")
 
-    def _runs(self, task: trio.lowlevel.Task | None) -> bool:
+    def runs(self, task: trio.lowlevel.Task | None) -> bool:
         """Say whether a task is the actor's, or began in one that is."""
         while task is not None and task is not self.task:
             nursery = task.parent_nursery
@@ -243,7 +243,7 @@ class Process(Loop):
             self.beginning = None
             beginning.done.set()
             if beginning.scope.cancel_called:  # nobody knows of it: end it again
-                self.ending = Ending()
+                self.begin_to_end()
                 self.exiting = "shutdown"
         return None
 
@@ -288,6 +288,7 @@ class Process(Loop):
     async def _hurry_in_time(self, scope: trio.CancelScope) -> None:
         with scope:
             await trio.sleep(self.runtime.config.drain_timeout)
+        if not scope.cancel_called:  # else this life has ended
             self.hurry()
 
     async def _terminate(self, reason: str) -> None:

@@ -18,7 +18,7 @@ from clusterkit.actors.delivery import Delivery
 from clusterkit.actors.dropped import DroppedCasts
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
-from clusterkit.actors.life import Beginning, end_each
+from clusterkit.actors.life import Beginning, Ending, end_each
 from clusterkit.actors.monitors import Monitors
 from clusterkit.actors.process import Process
 from clusterkit.actors.ref import ActorRef
@@ -177,24 +177,26 @@ class Runtime:
         One is told after the other; see `end_each`. After `PATIENCE` of the
         time, concurrent handlers and promised answers are cut, so that
         `terminate` has the rest of it. What has not ended at the deadline is
-        accounted for as if it had, and its task goes with the node.
+        accounted for as if it had, and its task goes with the node. If one of
+        them calls this, it is told, and not waited for.
 
         Args:
             deadline: When this returns at the latest.
         """
-        began = trio.current_time()
+        began, me = trio.current_time(), trio.lowlevel.current_task()
         patience = began + PATIENCE * (deadline - began)
-        told: dict[Process, None] = {}
+        told: dict[Process, Ending] = {}
         with trio.move_on_at(deadline):
             while fresh := [p for p in self._of_the_user() if p not in told]:
-                told |= dict.fromkeys(reversed(fresh))
-                await end_each(fresh[::-1], patience)
-                for process in fresh:
+                others = [p for p in reversed(fresh) if not p.runs(me)]
+                told |= {p: p.begin_to_end() for p in fresh if p.runs(me)}
+                await end_each(others, told, patience)
+                for process in others:
                     process.hurry()
-                for process in fresh:
-                    await process.begin_to_end().done.wait()
-        for process in told:
-            if not process.begin_to_end().done.is_set():
+                for process in others:
+                    await told[process].done.wait()
+        for process in list(self._of_the_user()):
+            if not process.runs(me):
                 process.give_up()
 
     def _of_the_user(self) -> Iterator[Process]:

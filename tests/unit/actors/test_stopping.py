@@ -393,3 +393,49 @@ async def test_a_call_on_a_node_that_has_ended_is_an_error():
         ref = await node.start("x", Working)
     with pytest.raises(NodeDown, match="this node has ended"):
         await ref.call(Working.ping)
+
+
+@pytest.mark.parametrize("event", ["end", "end_beside"])
+@virtual
+async def test_an_actor_may_end_its_own_node(event):
+    class Ending(Working):
+        @call
+        async def end(self):
+            await self.node.shutdown()
+
+        @call(concurrent=True)
+        async def end_beside(self):
+            await self.node.shutdown()
+
+    log = []
+    async with alone() as node:
+        await node.start("first", Working, log)
+        await node.start("x", Ending)
+        await node.start("last", Working, log)
+        began = trio.current_time()
+        await node.call("x", event)
+    assert trio.current_time() - began < 0.1
+    assert log == ["terminate shutdown"] * 2
+
+
+@virtual
+async def test_a_stop_during_an_init_that_nobody_waits_for_any_more_ends():
+    class Stubborn(GenServer):
+        async def init(self):
+            with trio.CancelScope(shield=True):
+                await trio.sleep(5)
+
+    starting = trio.CancelScope()
+
+    async def start(node):
+        with starting:
+            await node.start("x", Stubborn)
+
+    async with alone() as node, trio.open_nursery() as nursery:
+        nursery.start_soon(start, node)
+        await trio.sleep(1)
+        nursery.start_soon(node.stop, "x")
+        await trio.sleep(1)
+        starting.cancel()
+        await trio.sleep(5)
+        assert statistics_of(node, "x") is None
