@@ -39,7 +39,7 @@ LOCAL: Final = (
     Command(
         name="help",
         help="Show the commands, or one of them with its options.",
-        data="the command, or a list of all, as objects",
+        data="with --json only: the command, or a list of all, as objects",
         example=("help insert", "insert [-f|--force] …"),
         arguments=(
             Argument(
