@@ -16,7 +16,12 @@ import trio
 from clusterkit.actors.faults import describe, text_of
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
-from clusterkit.actors.server import Caller, GenServer, concurrent_caller
+from clusterkit.actors.server import (
+    MOST_TEXT,
+    Caller,
+    GenServer,
+    concurrent_caller,
+)
 from clusterkit.errors import (
     BadArguments,
     CallError,
@@ -236,7 +241,10 @@ class Loop:
         event, args, kwargs = record[m.EVENT], record[m.ARGS], record[m.KWARGS] or {}
         if handler is None:
             if event.startswith("_") or event in LIFECYCLE:
-                raise NoSuchHandler(f"{event!r} is not a handler")
+                raise NoSuchHandler(
+                    f"{event[:MOST_TEXT]!r} is the actor's own: private names cannot be "
+                    "reached from outside"
+                )
             return await self.server.handle_call(event, args, kwargs)
         if not handler.is_call:
             raise NoSuchHandler(f"{event!r} is a cast, not a call")

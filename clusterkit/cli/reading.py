@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from clusterkit.cluster.command_spec import Kind
 from clusterkit.errors import ClusterError, ConfigError
-from clusterkit.names import NodeInfo, check_host, check_name, check_port, split_target
+from clusterkit.names import (
+    NodeInfo,
+    check_actor_name,
+    check_host,
+    check_name,
+    check_port,
+    split_target,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -126,7 +133,12 @@ def _seconds(word: str) -> float:
 
 
 def _target(word: str) -> str:
-    split_target(word)
+    name, node = split_target(word)
+    check_actor_name(name)
+    if node is not None and "@" not in node:
+        check_name(node, "node id")
+    elif node is not None:
+        NodeInfo.parse(node)
     return word
 
 

@@ -6,6 +6,8 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import trio
+
 from clusterkit.cluster.assembly import Assembly, Plan
 from clusterkit.cluster.cookies import cookies
 from clusterkit.cluster.platform import Platform
@@ -89,9 +91,11 @@ async def create_cluster(
         StateInUse: Another process has the state file.
         OSError: The address is in use, or not of this machine; it is the
             error's `filename`.
+        RuntimeError: It is not run by trio.
         Exception: What an actor's constructor or `init` raised, with a note
             that names the actor.
     """
+    _check_surroundings(seeds, config)
     bind = Address(check_host(host), check_port(port, lowest=0))
     plan = Plan(
         name=check_name(name, "node name"),
@@ -118,6 +122,23 @@ async def create_cluster(
         node.kernel.accept()
         node.gossip.seek(meetings)
         yield node
+
+
+def _check_surroundings(seeds: object, config: object) -> None:
+    """Check what would otherwise go wrong later, and be told in riddles.
+
+    Raises:
+        RuntimeError: This is no trio task.
+        ConfigError: An option is of another type.
+    """
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        raise RuntimeError("clusterkit runs on trio: trio.run(main)") from None
+    if isinstance(seeds, str):
+        raise ConfigError(f"seeds is a list: [{seeds!r}]")
+    if not isinstance(config, Config | None):
+        raise ConfigError(f"config is a clusterkit.Config, not {config!r}")
 
 
 def not_started(actor: str) -> str:

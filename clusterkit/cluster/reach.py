@@ -8,7 +8,7 @@ from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.answers import Answer, gather
 from clusterkit.errors import ConfigError
-from clusterkit.names import NodeInfo, split_target
+from clusterkit.names import NodeInfo, check_actor_name, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,8 +51,9 @@ class Reach:
             at: Its node, as `name` or `name@host:port`; None for this one.
 
         Raises:
-            ConfigError: `at` is not valid.
+            ConfigError: The name or `at` is not valid.
         """
+        check_actor_name(name)
         return ActorRef(self._runtime, name, self._node_name(at))
 
     async def call(

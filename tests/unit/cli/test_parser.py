@@ -299,3 +299,18 @@ def test_the_prompt_takes_no_connection_options():
 def test_the_prompt_takes_json_and_a_timeout_for_one_command():
     found = parse_line(["ping", "--json", "--timeout", "2"]).options
     assert found == {"json": True, "timeout": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("a b@c", "actor name 'a b' is not valid"),
+        ("a@b d", "node id 'b d' is not valid"),
+        ("a@127.0.0.1:7023", "'a@127.0.0.1:7023' names no node"),
+        ("a@b@h", "'h' is not host:port"),
+    ],
+)
+def test_a_target_is_read_before_it_is_sent(target, told):
+    with pytest.raises(UsageError) as caught:
+        parse(["call", target, "e"])
+    assert str(caught.value).startswith(told)
