@@ -154,6 +154,9 @@ class Loop:
                     await self._answer(handlers, record, origin, deadline)
                 else:
                     await self._take_internal(record)
+            except SystemExit as error:
+                self._say_who_ends_the_node(error, record)
+                raise
             except Exception as error:  # noqa: BLE001 - the crash barrier
                 self.exiting = self.crashed(error, record, origin)
             turn += 1
@@ -167,6 +170,17 @@ class Loop:
                 turn, turn_ends = 0, trio.current_time() + TURN_SECONDS
         self.handled += turn
         return self.exiting
+
+    def _say_who_ends_the_node(self, error: SystemExit, record: list[Any]) -> None:
+        """Log which handler ends the process: its traceback is shown nowhere."""
+        log(
+            logger,
+            logging.ERROR,
+            "node_ended_by_handler",
+            actor=self.name,
+            handler=record[m.EVENT] if len(record) > 2 else "handle_info",
+            error=describe(error),
+        )
 
     async def _take_internal(self, record: list[Any]) -> None:
         """Take a record that never left the process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio  # noqa: TID251 - to see what is said there
+import sys
 
 import pytest
 
@@ -162,3 +163,21 @@ async def test_a_private_name_says_that_it_is_private():
         for event in ("_add", "__init__", "init"):
             with pytest.raises(NoSuchHandler, match="cannot be reached from outside"):
                 await node.call("counter", event)
+
+
+class Quitter(GenServer):
+    @call
+    async def quit(self):
+        sys.exit(3)
+
+
+@virtual
+async def test_a_handler_that_ends_the_process_is_named_in_the_log(caplog):
+    with pytest.raises(SystemExit) as caught:
+        async with alone(actors={"quitter": Quitter}) as node:
+            await node.call("quitter", "quit")
+    assert caught.value.code == 3
+    assert (
+        "node_ended_by_handler actor=quitter handler=quit error='SystemExit: 3'"
+        in caplog.messages
+    )

@@ -141,7 +141,7 @@ async def test_a_second_live_node_of_a_name_is_refused():
         await a.kernel.connect(b.address)
         await trio.sleep(1)
         async with on_network(network, "elsewhere", name_="b") as other:
-            with pytest.raises(NameTaken, match="b is alive"):
+            with pytest.raises(NameTaken, match="another live node is called b"):
                 await other.kernel.connect(a.address)
         assert a.kernel.links()[0].address == "b:7022"
         assert a.statistics().rejected == {"name": 1}
