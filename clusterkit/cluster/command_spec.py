@@ -76,6 +76,7 @@ class View(Enum):
     RING = "a picture of the ring, and a table of shares"
     EVENTS = "a line for each event"
     HELP = "a help page"
+    STORY = "a story, and then a prompt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,12 +142,12 @@ LOCAL: Final = (
     Command(
         name="demo",
         help="Start three nodes here and show what a cluster does, in a few seconds.",
+        data="none; the same text as on a terminal, whose last line is `demo: ok`",
         example=("demo", "demo: ok"),
         details="Three processes on loopback meet, call and cast to each other's "
         "actors; one is killed and comes back. On a terminal the cluster is yours "
         "afterwards, until you leave the prompt. Everything is gone at the end.",
-        changes="nothing",
-        view=View.WORD,
+        view=View.STORY,
         where=Where.SHELL,
     ),
     Command(

@@ -12,6 +12,7 @@ import importlib
 import inspect
 import re
 from dataclasses import dataclass, fields, is_dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +60,59 @@ BOUNDS = (
     ("cluster.watchdog", "BEAT", "s"),
 )
 
+# The rest of them, by floor. A test looks for any that are missing.
+MORE_BOUNDS = (
+    ("core.ring_index", "CACHED_NODES", ""),
+    ("core.ring_index", "CACHED_WEIGHT", ""),
+    ("core.ring_index", "REBUILD_SHARE", ""),
+    ("net.disk", "MAX_FILE", "bytes"),
+    ("net.tcp", "READ_BYTES", "bytes"),
+    ("net.tcp", "BACKLOG", ""),
+    ("actors.faults", "MAX_TEXT", ""),
+    ("actors.dropped", "SILENCE", "s"),
+    ("actors.dropped", "MOST_KINDS", ""),
+    ("actors.dropped", "MOST_TEXT", ""),
+    ("actors.server", "MOST_TEXT", ""),
+    ("actors.server", "MOST_SHOWN", ""),
+    ("actors.server", "MOST_COMPARED", ""),
+    ("cluster.cookies", "MAX_COOKIE", "bytes"),
+    ("cluster.draining", "MOST_NAMES", ""),
+    ("cluster.json_values", "MAX_DEPTH", ""),
+    ("cluster.meetings", "DIAL_AGAIN", "s"),
+    ("cluster.meetings", "SEED_SILENCE", "s"),
+    ("cluster.neighbourhood", "NEIGHBOURS", ""),
+    ("cluster.neighbourhood", "STRAY", "share"),
+    ("cluster.ring_work", "OFFER_AGAIN", "s"),
+    ("cluster.watchdog", "LATELY", ""),
+    ("cli.client", "POLL", "s"),
+    ("cli.client", "LATITUDE", "s"),
+    ("cli.repl", "REFRESH", "s"),
+)
+
+# Numbers of modules that are no bounds, and why.
+NO_BOUNDS = {
+    "wire.messages": "kinds of records and places in them: the protocol's page",
+    "wire.extensions": "codes of the protocol",
+    "wire.frame": "follows from the format of a frame",
+    "wire.seal": "the size of a SHA-256",
+    "wire.greetings NONCE_BYTES": "part of the format",
+    "actors.loop INFO": "kind of a record",
+    "actors.loop STOP": "kind of a record",
+    "actors.sending MOST_BUDGET": "as long as for ever",
+    "config": "units, for the defaults of `Config`",
+    "core.membership TOMBSTONE_TTL": "the default of `Config.tombstone_ttl`",
+    "core.registers U64": "the largest number of 64 bits",
+    "cluster.ring_file FORMAT": "the version of the file",
+    "cluster.ring_shares WHOLE": "the circle, in units of its own",
+    "cluster.local_commands": "defaults of options: the page of the command line",
+    "cli.loading": "an exit status",
+    "cli.output": "exit statuses",
+    "cli.pipe": "a file descriptor",
+    "cli.repl TERMINATED": "an exit status",
+    "cli.ring_picture": "the size of a picture",
+    "cli.demo": "the pace of a demonstration",
+}
+
 
 def quantity(value: object, unit: str = "") -> str:
     """How a default is written, here and in every other page."""
@@ -67,6 +121,8 @@ def quantity(value: object, unit: str = "") -> str:
             if value >= size and value % size == 0:
                 return f"{value // size:,} {name}"
         return f"{value:,} bytes"
+    if unit == "share":
+        return str(Fraction(value).limit_denominator(1000))
     if isinstance(value, float) or unit == "s":
         days = value / 86_400
         return f"{days:g} days" if days >= 2 else f"{value:g} s"
@@ -80,10 +136,18 @@ def unit_of(field: str) -> str:
 def defaults() -> dict[str, str]:
     """Every default and fixed bound by its name, as pages write it."""
     known = {f.name: quantity(f.default, unit_of(f.name)) for f in fields(Config)}
-    for module, name, unit in BOUNDS:
-        found = importlib.import_module(f"clusterkit.{module}")
-        known[name] = quantity(getattr(found, name), unit)
+    for bound in BOUNDS:
+        known[bound[1]] = bound_value(*bound)
     return known
+
+
+def bound_value(module: str, name: str, unit: str) -> str:
+    found = importlib.import_module(f"clusterkit.{module}")
+    return quantity(getattr(found, name), unit)
+
+
+def all_bounds() -> list[tuple[str, str, str]]:
+    return list(dict.fromkeys([*BOUNDS, *MORE_BOUNDS]))
 
 
 @cache
@@ -156,10 +220,10 @@ def configuration() -> str:
     bounds = [
         (
             f"`{module}.{name}`",
-            known[name],
+            bound_value(module, name, unit),
             value_docs(f"clusterkit.{module}").get(name, ""),
         )
-        for module, name, _ in BOUNDS
+        for module, name, unit in all_bounds()
     ]
     return page(
         "# Configuration",
