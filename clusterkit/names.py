@@ -42,6 +42,18 @@ def check_name(name: object, what: str = "name") -> str:
     )
 
 
+def check_actor_name(name: object) -> str:
+    """Return `name` if it is one of an actor; those of a node itself begin with _.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if isinstance(name, str) and name.startswith("_"):
+        check_name(name[1:], "actor name")
+        return name
+    return check_name(name, "actor name")
+
+
 def check_host(host: object) -> str:
     """Return `host` if it can be a host name or an IP address.
 
@@ -167,6 +179,8 @@ def node_info(node: NodeInfo | str) -> NodeInfo:
     """
     if isinstance(node, str):
         return NodeInfo.parse(node)
+    if not isinstance(node, NodeInfo):
+        raise ConfigError(f"{node!r} is no node: write id@host:port")
     return NodeInfo.from_json(node.to_json())
 
 
@@ -177,9 +191,20 @@ def split_target(target: str) -> tuple[str, str | None]:
         The actor's name and what follows the `@`, None without one.
 
     Raises:
-        ConfigError: Either half is empty.
+        ConfigError: Either half is empty, or the node has an address and no name.
     """
-    name, at, node = target.partition("@")
+    try:
+        name, at, node = target.partition("@")
+    except AttributeError:
+        raise ConfigError(
+            f"{target!r} is not the name of an actor: use name or name@node; "
+            "a reference has `call` and `cast` of its own"
+        ) from None
     if not name or (at and not node):
         raise ConfigError(f"{target!r} is not an actor: use name or name@node")
+    if ":" in node and "@" not in node:
+        raise ConfigError(
+            f"{target!r} names no node: an address needs its name before it, as in "
+            f"{name}@NAME@{node}"
+        )
     return name, node if at else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from inspect import isbuiltin
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from clusterkit.errors import (
 
 MAX_TEXT: Final = 4096
 """Characters of an error's text that travel."""
+
+MAX_TRACEBACK: Final = 32_768
+"""Characters of a crash's traceback that are logged."""
 
 
 def text_of(error: object, most: int = MAX_TEXT) -> str:
@@ -38,6 +42,11 @@ def describe(error: BaseException) -> str:
     """Return an error as logs and events show it."""
     text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return an error with its traceback, as logs show it: bounded, in UTF-8."""
+    return text_of("".join(traceback.format_exception(error)).rstrip(), MAX_TRACEBACK)
 
 
 def is_an_answer(error: Exception) -> bool:

@@ -304,6 +304,22 @@ def later() -> Never:
     return LATER  # type: ignore[misc]
 
 
+def no_handler(thing: object, mark: str) -> TypeError:
+    """Return the error for what a reference was given in place of a handler.
+
+    Args:
+        thing: What it was given.
+        mark: What a handler would have been marked with.
+    """
+    if isinstance(thing, str):
+        return TypeError(
+            f"a reference takes a handler, like Counter.add, not the name {thing!r}; "
+            "node.call(target, event, …) and node.cast take names"
+        )
+    name = getattr(thing, "__qualname__", repr(thing))
+    return TypeError(f"{name} is not marked {mark}")
+
+
 def event_name(event: str) -> str:
     """Return `event` if a handler may have that name.
 

@@ -7,16 +7,15 @@ actor and nothing else.
 from __future__ import annotations
 
 import logging
-import traceback
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.actors.faults import describe, is_an_answer, text_of
+from clusterkit.actors.faults import describe, is_an_answer, text_of, traceback_of
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
-from clusterkit.actors.server import Caller, GenServer
+from clusterkit.actors.server import MOST_TEXT, Caller, GenServer
 from clusterkit.errors import (
     ActorDown,
     CallError,
@@ -162,7 +161,7 @@ class Loop:
                     await self._answer(handlers, record, origin, deadline)
                 else:
                     await self._take_internal(record)
-            except Exception as error:  # noqa: BLE001 - the crash barrier
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the crash barrier
                 self.exiting = self.crashed(error, record, origin)
             since += 1
             if mailbox.waited_for and 2 * len(queue) <= mailbox.mark:
@@ -177,6 +176,19 @@ class Loop:
                 looked = now
         self.handled += since
         return self.exiting
+
+    def _say_who_ends_the_node(
+        self, error: SystemExit, record: list[Any] | None
+    ) -> None:
+        """Log which handler ends the process: its traceback is shown nowhere."""
+        log(
+            logger,
+            logging.ERROR,
+            "node_ended_by_handler",
+            actor=self.name,
+            handler=record[m.EVENT] if record and len(record) > 2 else "handle_info",
+            error=describe(error),
+        )
 
     async def _take_internal(self, record: list[Any]) -> None:
         """Take a record that never left the process."""
@@ -277,7 +289,10 @@ class Loop:
         event, args, kwargs = record[m.EVENT], record[m.ARGS], record[m.KWARGS] or {}
         if handler is None:
             if event.startswith("_") or event in LIFECYCLE:
-                raise NoSuchHandler(f"{event!r} is not a handler")
+                raise NoSuchHandler(
+                    f"{event[:MOST_TEXT]!r} is the actor's own: private names cannot be "
+                    "reached from outside"
+                )
             return await self.server.handle_call(event, args, kwargs)
         if not handler.is_call:
             raise NoSuchHandler(f"{event!r} is a cast, not a call")
@@ -312,9 +327,19 @@ class Loop:
             await handler.run(self.server, args, kwargs)
 
     def crashed(
-        self, error: Exception, record: list[Any] | None, origin: Any = None
+        self,
+        error: Exception | SystemExit,
+        record: list[Any] | None,
+        origin: Any = None,
     ) -> str:
-        """Tell the caller and the log; return the reason of the end."""
+        """Tell the caller and the log; return the reason of the end.
+
+        Raises:
+            SystemExit: The handler meant to end the process, not itself.
+        """
+        if isinstance(error, SystemExit):
+            self._say_who_ends_the_node(error, record)
+            raise error
         self.crash = error
         self.log_crash(error, record[m.EVENT] if record and len(record) > 2 else None)
         if record is not None and record[m.KIND] == m.CALL:
@@ -334,7 +359,7 @@ class Loop:
             event=event,
             error=describe(error),
         )
-        logger.error("".join(traceback.format_exception(error)).rstrip())
+        logger.error(traceback_of(error))
 
     def drop_cast(self, event: str, peer: str, error: CallError) -> None:
         """Count a cast that no handler takes, and say so."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from clusterkit.actors.handlers import no_handler
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -92,6 +94,7 @@ class ActorRef(Generic[S]):
             CallTimeout: No answer in time.
             EncodeError, MessageTooLarge: The arguments cannot travel.
             CallingSelf: A serial handler called its own actor.
+            TypeError: At once: it is no handler, or not marked `@call`.
 
         Guarantees:
             At most once; FIFO with everything else sent from this node to
@@ -103,8 +106,12 @@ class ActorRef(Generic[S]):
             call is taken back; a running handler is cancelled only if it is
             declared cancellable.
         """
+        try:
+            event = handler.event
+        except AttributeError:
+            raise no_handler(handler, "@call") from None
         return self._runtime.call(
-            self.node, self.name, handler.event, args, kwargs, self._timeout
+            self.node, self.name, event, args, kwargs, self._timeout
         )
 
     def cast(
@@ -129,7 +136,11 @@ class ActorRef(Generic[S]):
             Checked on every call; but it lets other tasks run only at every
             64th cast of a busy sender, or when it has to wait.
         """
-        return self._runtime.cast(self.node, self.name, handler.event, args, kwargs)
+        try:
+            event = handler.event
+        except AttributeError:
+            raise no_handler(handler, "@cast") from None
+        return self._runtime.cast(self.node, self.name, event, args, kwargs)
 
     def cast_nowait(
         self, handler: CastHandler[S, P], /, *args: P.args, **kwargs: P.kwargs
@@ -142,7 +153,11 @@ class ActorRef(Generic[S]):
             NodeDown: The link to the node was given up (`LinkGivenUp`).
             NodeUnknown, EncodeError, MessageTooLarge: Nothing was sent.
         """
-        self._runtime.cast_nowait(self.node, self.name, handler.event, args, kwargs)
+        try:
+            event = handler.event
+        except AttributeError:
+            raise no_handler(handler, "@cast") from None
+        self._runtime.cast_nowait(self.node, self.name, event, args, kwargs)
 
 
 def take_ref(value: object) -> list[Any] | None:

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast as typed
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast as typed
 
 from clusterkit.actors.handlers import (
     CallHandler,
@@ -37,6 +38,15 @@ if TYPE_CHECKING:
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.node import ClusterNode
+
+MOST_TEXT: Final = 128
+"""Characters of each name in the answer to a call that nothing handles."""
+
+MOST_SHOWN: Final = 10
+"""Handlers that such an answer names."""
+
+MOST_COMPARED: Final = 100
+"""Handlers among which it looks for one that may have been meant."""
 
 H = TypeVar("H", bound=Callable[..., Awaitable[object]])
 
@@ -86,6 +96,16 @@ class Caller:
             self._runtime.look_again(self._record[m.ACTOR])
 
 
+class _NotYet:
+    """Stands for an actor's process until there is one."""
+
+    def __get__(self, server: GenServer | None, owner: type) -> Any:
+        raise AttributeError(
+            f"{owner.__name__} has a node, a name and a caller when it runs, not in "
+            "__init__ yet; use it in init() or later"
+        )
+
+
 class GenServer:
     """An actor: private state, a mailbox, one handler at a time.
 
@@ -113,7 +133,8 @@ class GenServer:
     _handlers: ClassVar[dict[str, Handler]] = {}
     _has_concurrent: ClassVar[bool] = False
     _lingers: ClassVar[bool] = True  # whether its end waits for what it owes
-    _process: Process
+    # Set by whoever runs the actor; until then, whatever asks for it is told so.
+    _process: Process = typed("Process", _NotYet())
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -171,13 +192,13 @@ class GenServer:
         self, event: str, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
         """Answer a call for which there is no handler; refuse by default."""
-        raise NoSuchHandler(f"{type(self).__name__} has no @call handler {event!r}")
+        raise unknown_handler(self, event, is_call=True)
 
     async def handle_cast(
         self, event: str, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
         """Take a cast for which there is no handler; count and log it by default."""
-        error = NoSuchHandler(f"{type(self).__name__} has no @cast handler {event!r}")
+        error = unknown_handler(self, event, is_call=False)
         self._process.drop_cast(event, self.caller.node, error)
 
     async def handle_info(self, message: Any) -> None:
@@ -333,3 +354,38 @@ def _impossible(
     cls: type[GenServer], name: str, value: object, must: str
 ) -> ConfigError:
     return ConfigError(f"{cls.__qualname__}.{name} must be {must}, not {value!r}")
+
+
+def unknown_handler(server: GenServer, event: str, *, is_call: bool) -> NoSuchHandler:
+    """Return the error for an event that nothing handles; says what could.
+
+    Args:
+        server: The actor.
+        event: What was asked for.
+        is_call: Whether by a call.
+    """
+    event, mark = event[:MOST_TEXT], "call" if is_call else "cast"
+    names = [n for n, h in server._handlers.items() if h.is_call is is_call]  # noqa: SLF001
+    near = get_close_matches(event, names[:MOST_COMPARED], n=1)
+    text = f"{type(server).__name__} has no @{mark} handler {event!r}"
+    if near:
+        text += f"; did you mean {near[0]}?"
+    if names:
+        more = ", …" if len(names) > MOST_SHOWN else ""
+        shown = ", ".join(name[:MOST_TEXT] for name in names[:MOST_SHOWN])
+        text += f"{'' if near else '.'} It has: {shown}{more}"
+    return NoSuchHandler(text)
+
+
+def _reserved(name: str) -> Callable[[GenServer, object], None]:
+    def refuse(server: GenServer, _: object) -> None:
+        raise AttributeError(
+            f"{type(server).__name__}.{name} is the actor's own; call yours otherwise"
+        )
+
+    return refuse
+
+
+# Here and not in the class, where a type checker would take them for settable.
+for _own in ("node", "name", "ref", "caller"):
+    setattr(GenServer, _own, vars(GenServer)[_own].setter(_reserved(_own)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from clusterkit.cli.parser import PROGRAM
+from clusterkit.cli.parser import PROGRAM, usage
 from clusterkit.cluster.command_spec import Where
 from clusterkit.cluster.commands import COMMANDS
 from clusterkit.cluster.local_commands import CONNECTION_OPTIONS, OUTPUT_OPTIONS
@@ -46,9 +46,14 @@ def overview(*, at_prompt: bool = False) -> str:
     return "\n".join(lines)
 
 
-def page(command: Command) -> str:
-    """Return the page about one command."""
-    lines = [f"usage: {command.usage}", "", command.help]
+def page(command: Command, *, at_prompt: bool = False) -> str:
+    """Return the page about one command.
+
+    Args:
+        command: The row of the table.
+        at_prompt: Whether it is shown there, where nothing stands before it.
+    """
+    lines = [usage(command, "" if at_prompt else PROGRAM), "", command.help]
     if command.details:
         lines.append(command.details)
     if command.changes:

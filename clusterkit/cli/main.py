@@ -129,5 +129,7 @@ def _converse(request: Request, output: Output) -> int:
 def _make_cookie(request: Request, output: Output) -> None:
     path = request.values.get("path", COOKIE_FILE)
     file = new_cookie(path, force=request.values.get("force", False))
-    output.note(f"wrote {file}")
-    output.result(request, str(file))
+    if output.as_json:
+        output.result(request, str(file))
+    else:
+        output.text(f"wrote {file}")

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from clusterkit.cli.parser import PROGRAM
 from clusterkit.cli.reading import Explained
 from clusterkit.cli.render import Result, Style, render, render_event
+from clusterkit.cluster.command_spec import View
 from clusterkit.errors import ClusterError, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from clusterkit.cli.parser import Request
+    from clusterkit.cluster.command_spec import Command
 
 OK: Final = 0
 REFUSED: Final = 1
@@ -111,14 +113,17 @@ class Output:
             data: The result.
             beside: Results of the queries that its picture needs, by name.
         """
-        if self.as_json or request.command is None:
-            hidden = () if request.command is None else request.command.for_people
-            self.text(result_line(_without(hidden, data) if hidden else data))
+        command = request.command
+        if self.as_json or command is None:
+            self.text(result_line(data if command is None else _plain(command, data)))
+            return
+        if command.unchanged and data is False:
+            self.text(command.unchanged.format_map(request.values))
             return
         result = Result(
             data=data, beside=beside or {}, options=request.view, style=self._style
         )
-        self.text(render(request.command.view, result))
+        self.text(render(command.view, result))
 
     def event(self, data: dict[str, Any]) -> None:
         """Print one event of `watch`."""
@@ -156,8 +161,14 @@ class Output:
         tell(text)
 
 
-def _without(fields: Collection[str], rows: Any) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k not in fields} for row in rows]
+def _plain(command: Command, data: Any) -> Any:
+    """Return a result in the shape that the reference page has."""
+    if command.view is View.DONE:
+        return None
+    hidden = command.for_people
+    if not hidden:
+        return data
+    return [{k: v for k, v in row.items() if k not in hidden} for row in data]
 
 
 def tell(text: str) -> None:

@@ -8,6 +8,7 @@ arguments. Sub-parsers would break all three, so the command is found first.
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -21,7 +22,7 @@ from clusterkit.cluster.local_commands import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 PROGRAM: Final = "cluster-cli"
 _SHELL_OPTIONS = (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS)
@@ -32,6 +33,12 @@ _PROMPT_OPTIONS = (
 )
 _ARITIES = {"once": None, "perhaps": "?", "any": "*", "some": "+"}
 _HELP = frozenset({"-h", "--help"})
+_SEE_HELP = f"usage: {PROGRAM} [options] [command …]\nsee {PROGRAM} --help"
+_OTHER_WORDS = {"quit": "exit", "q": "exit", "bye": "exit", "?": "help", "h": "help"}
+"""What other programs call it."""
+
+_WIDTH: Final = 79
+"""Columns that a usage line may take: a terminal's usual ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +71,7 @@ def parse(words: Sequence[str]) -> Request:
         return Request(command=None, values={}, view={}, options={}, page="version")
     command = None if at is None else _look_up(words[at], COMMANDS)
     rest = [word for index, word in enumerate(words) if index != at]
-    return _parse(command, rest, _SHELL_OPTIONS)
+    return _parse(command, rest, _SHELL_OPTIONS, PROGRAM)
 
 
 def parse_line(words: Sequence[str]) -> Request:
@@ -74,14 +81,47 @@ def parse_line(words: Sequence[str]) -> Request:
         UsageError: As for `parse`.
     """
     known = {n: c for n, c in COMMANDS.items() if c.where is not Where.SHELL}
+    if words[0].startswith("-"):
+        flag = words[0].partition("=")[0]
+        leads = any(flag in option.flags for option in CONNECTION_OPTIONS)
+        where = f": leave the prompt and type {PROGRAM} {flag} …" if leads else ""
+        raise UsageError(
+            f"a command comes first, not {flag}{where}", command_list(known)
+        )
     if words[0] in COMMANDS and words[0] not in known:
         raise UsageError(f"{words[0]} is for the shell: {PROGRAM} {words[0]} …")
-    return _parse(_look_up(words[0], known), words[1:], _PROMPT_OPTIONS)
+    return _parse(_look_up(words[0], known), words[1:], _PROMPT_OPTIONS, "")
 
 
 def command_list(names: Iterable[str]) -> str:
     """Return all commands, for whoever typed something else."""
     return f"commands: {' '.join(names)}"
+
+
+def usage(command: Command, program: str = "") -> str:
+    """Return a command's usage, on as many lines as it needs.
+
+    Args:
+        command: The row of the table.
+        program: What comes before it; nothing at the prompt.
+    """
+    lines = [" ".join(["usage:", *([program] if program else [])])]
+    for part in command.usage_parts:
+        if len(lines[-1]) + 1 + len(part) > _WIDTH:
+            lines.append("      ")
+        lines[-1] += f" {part}"
+    return "\n".join(lines)
+
+
+def unknown_command(word: str, known: Collection[str]) -> UsageError:
+    """Return what is said of a word that is no command.
+
+    What changes the cluster is no guess to offer.
+    """
+    changing = {name for name in known if COMMANDS[name].changes}
+    other = _OTHER_WORDS.get(word)
+    near = f"; did you mean {other}?" if other else did_you_mean(word, known, changing)
+    return UsageError(f"unknown command {word!r}{near}", command_list(known))
 
 
 def _find_command(words: Sequence[str]) -> int | None:
@@ -110,20 +150,22 @@ def _unknown_option(flag: str, known: Iterable[str]) -> UsageError:
     near = did_you_mean(flag, known)
     options = [option for c in COMMANDS.values() for option in c.options]
     if not near and any(flag in option.flags for option in options):
-        return UsageError(f"option {flag} comes after its command")
-    return UsageError(f"unknown option {flag}{near}")
+        return UsageError(f"option {flag} comes after its command", _SEE_HELP)
+    return UsageError(f"unknown option {flag}{near}", _SEE_HELP)
 
 
 def _look_up(word: str, known: dict[str, Command]) -> Command:
     command = known.get(word)
     if command is None:
-        hint = did_you_mean(word, known)
-        raise UsageError(f"unknown command {word!r}{hint}", command_list(known))
+        raise unknown_command(word, known)
     return command
 
 
 def _parse(
-    command: Command | None, words: Sequence[str], common: tuple[Option, ...]
+    command: Command | None,
+    words: Sequence[str],
+    common: tuple[Option, ...],
+    program: str,
 ) -> Request:
     end = words.index("--") if "--" in words else len(words)
     if _HELP & set(words[:end]):
@@ -132,8 +174,8 @@ def _parse(
     arguments = () if command is None else command.arguments
     if command is not None and command.where is Where.SHELL:
         common = OUTPUT_OPTIONS
-    usage = "" if command is None else f"usage: {command.usage}"
-    parser = _Parser(usage)
+    hint = _SEE_HELP if command is None else usage(command, program)
+    parser = _Parser(hint)
     for option in (*common, *own):
         parser.add(option)
     for argument in arguments:
@@ -147,7 +189,7 @@ def _parse(
             options={o.name: _option_value(o, found, o.default) for o in common},
         )
     except UsageError as error:
-        raise UsageError(str(error), error.hint or usage) from error
+        raise UsageError(str(error), error.hint or hint) from error
 
 
 def _given(
@@ -175,9 +217,14 @@ def _option_value(option: Option, found: dict[str, Any], default: Any) -> Any:
         return value
     if value is None:
         return default
-    if option.repeats:
-        return [read(option.kind, word) for word in value]
-    return read(option.kind, value)
+    try:
+        if option.repeats:
+            return [read(option.kind, word) for word in value]
+        return read(option.kind, value)
+    except UsageError as error:
+        # The option says what the word is to be; its error need not, too.
+        told = re.sub(r"^[a-z ]+ (?=')", "", str(error))
+        raise UsageError(f"{option.flags[-1]}: {told}") from error
 
 
 def _argument_value(argument: Argument, value: Any) -> Any:

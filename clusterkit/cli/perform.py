@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clusterkit.cli.client import open_client
 from clusterkit.cli.help_pages import overview, overview_json, page, page_json
 from clusterkit.cli.output import OK, result_line
-from clusterkit.cli.reading import UsageError, did_you_mean
+from clusterkit.cli.parser import unknown_command
 from clusterkit.cluster.command_spec import View
 from clusterkit.cluster.commands import COMMANDS
 from clusterkit.errors import ClusterError
@@ -70,15 +70,18 @@ def perform_here(request: Request, output: Output, *, at_prompt: bool = False) -
         if not at_prompt:
             output.result(request, None)
         return
+    # Help is for people, also where they read it through a pager.
+    as_json = output.as_json if at_prompt else bool(request.options.get("json"))
     name = request.values.get("command")
     if name is None:
         data, text = overview_json(at_prompt=at_prompt), overview(at_prompt=at_prompt)
-        output.text(result_line(data) if output.as_json else text)
+        output.text(result_line(data) if as_json else text)
         return
     command = COMMANDS.get(name)
     if command is None:
-        raise UsageError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)}")
-    output.text(result_line(page_json(command)) if output.as_json else page(command))
+        raise unknown_command(name, COMMANDS)
+    text = page(command, at_prompt=at_prompt)
+    output.text(result_line(page_json(command)) if as_json else text)
 
 
 def _row(request: Request) -> Command:

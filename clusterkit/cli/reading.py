@@ -1,7 +1,6 @@
 """Words of a command line as values: one reader per kind.
 
-A word that cannot be what it stands for is a `UsageError`. What a number means
-to the ring is the ring's to judge: any number is read as one.
+A word that cannot be what it stands for is a `UsageError`.
 """
 
 from __future__ import annotations
@@ -13,10 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from clusterkit.cluster.command_spec import Kind
 from clusterkit.errors import ClusterError, ConfigError
-from clusterkit.names import NodeInfo, check_host, check_name, check_port, split_target
+from clusterkit.names import (
+    NodeInfo,
+    check_actor_name,
+    check_host,
+    check_name,
+    check_port,
+    split_target,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 _BEGINS_JSON: Final = '{["'
 
@@ -58,10 +64,32 @@ def read(kind: Kind, word: str) -> Any:
         raise UsageError(str(error)) from error
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint to add to an error message; "" when nothing is near."""
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def did_you_mean(word: str, known: Iterable[str], exactly: Collection[str] = ()) -> str:
+    """Return a hint to add to an error message; "" when nothing is near.
+
+    Args:
+        word: What was typed.
+        known: What could have been.
+        exactly: Those of them that are not guessed unless one slip of a finger
+            tells them from the word: what they do cannot be taken back.
+    """
+    for near in get_close_matches(word, list(known), n=3):
+        if near not in exactly or _one_slip(word, near):
+            return f"; did you mean {near}?"
+    return ""
+
+
+def _one_slip(typed: str, meant: str) -> bool:
+    """Say whether one letter is wrong, missing, too many, or has changed places."""
+    longer, shorter = sorted((typed, meant), key=len, reverse=True)
+    if len(longer) - len(shorter) == 1:
+        return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
+    wrong = [i for i, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b]
+    if len(longer) != len(shorter) or len(wrong) > 2:
+        return False
+    first, last = (wrong or [0])[0], (wrong or [0])[-1]
+    swapped = last - first == 1 and typed[first] == meant[last]
+    return len(wrong) < 2 or (swapped and typed[last] == meant[first])
 
 
 def _node(word: str) -> str:
@@ -82,13 +110,6 @@ def _port(word: str, lowest: int = 1) -> int:
 
 def _any_port(word: str) -> int:
     return _port(word, lowest=0)
-
-
-def _weight(word: str) -> int | float:
-    try:
-        return int(word) if _is_whole(word.removeprefix("-")) else float(word)
-    except ValueError:
-        raise ConfigError(f"weight {word!r} is not a number") from None
 
 
 def _count(word: str, lowest: int = 1) -> int:
@@ -112,7 +133,12 @@ def _seconds(word: str) -> float:
 
 
 def _target(word: str) -> str:
-    split_target(word)
+    name, node = split_target(word)
+    check_actor_name(name)
+    if node is not None and "@" not in node:
+        check_name(node, "node id")
+    elif node is not None:
+        NodeInfo.parse(node)
     return word
 
 
@@ -144,7 +170,7 @@ _READERS: Final[dict[Kind, Callable[[str], Any]]] = {
     Kind.HOST: _host,
     Kind.PORT: _port,
     Kind.ANY_PORT: _any_port,
-    Kind.WEIGHT: _weight,
+    Kind.WEIGHT: _count,
     Kind.COUNT: _count,
     Kind.WHOLE: _whole,
     Kind.SECONDS: _seconds,

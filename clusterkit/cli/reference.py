@@ -42,7 +42,8 @@ _OUTPUT: Final = """\
 
 Data is on stdout, everything else on stderr. On a terminal data is a table or a
 picture; anywhere else, and with `--json`, it is one line of JSON for each
-command, whatever the exit status (but not after Ctrl-C):
+command, whatever the exit status (but not after Ctrl-C). `run` and `demo` print
+text of their own, and so does `help` unless it is given `--json`.
 
 ```json
 {"ok": true, "data": …}

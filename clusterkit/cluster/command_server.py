@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import trio
 
+from clusterkit.actors.dropped import MOST_TEXT
+from clusterkit.actors.faults import text_of
 from clusterkit.actors.handlers import CallHandler
 from clusterkit.actors.here import Here
 from clusterkit.actors.server import GenServer
@@ -24,11 +26,11 @@ from clusterkit.cluster.json_values import event_json, json_value
 from clusterkit.cluster.ring_shares import shares
 from clusterkit.errors import ClusterError, NotInRing, Rejected, RingError
 from clusterkit.logs import log
-from clusterkit.names import NodeInfo
+from clusterkit.names import NodeInfo, split_target
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from clusterkit.cluster.broadcast import Events
     from clusterkit.cluster.node import ClusterNode
@@ -75,9 +77,9 @@ def _answers(
     @wraps(function)
     async def answer(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         tool = self.tool()
-        self.log_command(function.__name__, tool)
         try:
             COMMANDS[function.__name__].check(args, kwargs)
+            self.log_command(function.__name__, tool, kwargs)
             value = await function(self, *args, **kwargs)
             self.check_answer(value, tool)
         except (ClusterError, ValueError) as error:
@@ -211,18 +213,18 @@ class CommandServer(GenServer):
     @_answers
     async def remove(
         self, id: str, host: str, port: int, *, force: bool = False
-    ) -> None:
-        """Remove a member."""
+    ) -> bool:
+        """Remove a member; say whether it was one."""
         self._check_present([node := _checked(id, host, port)])
-        await self._node.gossip.remove(node.id, force=force is True)
+        return await self._node.gossip.remove(node.id, force=force is True)
 
     @_answers
-    async def mremove(self, nodes: list[Any], *, force: bool = False) -> None:
-        """Remove several members."""
+    async def mremove(self, nodes: list[Any], *, force: bool = False) -> bool:
+        """Remove several members; say whether there was any."""
         found = [_checked(name, host, port) for name, host, port in nodes]
         self._check_present(found)
         ids = [node.id for node in found]
-        await self._node.gossip.mremove(ids, force=force is True)
+        return await self._node.gossip.mremove(ids, force=force is True)
 
     @_answers
     async def links(self) -> list[dict[str, Any]]:
@@ -266,6 +268,11 @@ class CommandServer(GenServer):
         self, target: str, event: str, args: list[Any], timeout: float
     ) -> Any:
         """Call an actor, here or elsewhere, in this node's name."""
+        if split_target(target)[0] == NAME:
+            raise Forbidden(
+                f"commands are not called: type `{event}`, to a tool that is connected "
+                "to the node it is for"
+            )
         answer = await self._node.call(target, event, *args, timeout=timeout)
         return json_value(answer)
 
@@ -331,10 +338,20 @@ class CommandServer(GenServer):
         """
         self._node.kernel.codec.encode([m.REPLY, 0, value], tool.max_message)
 
-    def log_command(self, name: str, tool: Peer) -> None:
-        """Log who asks for a change; with which arguments stays unsaid."""
-        if COMMANDS[name].changes:
-            log(logger, logging.INFO, "command", command=name, client=tool.name)
+    def log_command(self, name: str, tool: Peer, values: Mapping[str, Any]) -> None:
+        """Log who asks for a change, and of whom; with which arguments stays unsaid."""
+        if not COMMANDS[name].changes:
+            return
+        told = {key: values[key] for key in ("target", "event") if key in values}
+        log(
+            logger,
+            logging.INFO,
+            "command",
+            command=name,
+            client=tool.name,
+            target=text_of(told["target"], MOST_TEXT) if told else None,
+            handler=text_of(told["event"], MOST_TEXT) if told else None,
+        )
 
     def _check_present(self, nodes: Iterable[NodeInfo]) -> None:
         """Refuse addresses that are not those of the members they name."""

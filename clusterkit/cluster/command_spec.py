@@ -76,6 +76,7 @@ class View(Enum):
     RING = "a picture of the ring, and a table of shares"
     EVENTS = "a line for each event"
     HELP = "a help page"
+    STORY = "a story, and then a prompt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,7 @@ class Command:
         view: How its result is shown to a person.
         beside: Queries whose results the picture for a person needs, too.
         for_people: Fields of the rows of its result that its JSON leaves out.
+        unchanged: What a person is told when the result is false; JSON has null.
         timed: Whether the node is told how long it may take.
         where: Who carries it out.
     """
@@ -175,6 +177,7 @@ class Command:
     view: View = View.VALUE
     beside: tuple[str, ...] = ()
     for_people: tuple[str, ...] = ()
+    unchanged: str = ""
     timed: bool = False
     where: Where = Where.NODE
 
@@ -205,9 +208,14 @@ class Command:
     @property
     def usage(self) -> str:
         """The usage line, without the program's name."""
+        return " ".join(self.usage_parts)
+
+    @property
+    def usage_parts(self) -> list[str]:
+        """What the usage line consists of, none of which is to be broken."""
         parts = [option.usage for option in self.options]
         parts += [argument.usage for argument in self.arguments]
-        return " ".join([self.name, *parts])
+        return [self.name, *parts]
 
 
 def _is_triple(value: object) -> bool:

@@ -210,6 +210,7 @@ CHANGING: Final = (
         options=(_FORCE_OUT,),
         details="The node spoken to has to `leave` instead. " + _PRESENT_ELSEWHERE,
         changes="the ring",
+        unchanged="{id} was no member",
         view=View.DONE,
     ),
     Command(
@@ -220,6 +221,7 @@ CHANGING: Final = (
         options=(_FORCE_OUT,),
         details="The node spoken to is skipped. " + _PRESENT_ELSEWHERE,
         changes="the ring",
+        unchanged="none of them was a member",
         view=View.DONE,
     ),
 )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from clusterkit.errors import ConfigError
+from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.net.disk import read_regular
 from clusterkit.wire.handshake import checked_cookie
 
@@ -79,7 +79,8 @@ def new_cookie(path: str | Path, *, force: bool = False) -> Path:
         force: Replace one that is there.
 
     Raises:
-        ConfigError: There is one already, or the file cannot be written.
+        ClusterError: There is one already.
+        ConfigError: The file cannot be written.
     """
     file = Path(path).expanduser()
     fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
@@ -94,7 +95,7 @@ def new_cookie(path: str | Path, *, force: bool = False) -> Path:
             fresh.unlink()
     except FileExistsError:
         fresh.unlink()
-        raise ConfigError(
+        raise ClusterError(
             f"{file} exists; nodes that use it would be cut off. "
             "Use --force to replace it"
         ) from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
+import trio
+
 from clusterkit.cluster import options
 from clusterkit.cluster.assembly import Assembly, Plan
 from clusterkit.cluster.cookies import cookies
@@ -82,9 +84,11 @@ async def create_cluster(
         StateInUse: Another process has the state file.
         OSError: The address is in use, or not of this machine; it is the
             error's `filename`.
+        RuntimeError: It is not run by trio.
         Exception: What an actor's constructor or `init` raised, with a note
             that names the actor.
     """
+    _require_trio()
     bind = Address(check_host(host), check_port(port, lowest=0))
     factors = options.checked_factors(rfactor, pfactor)
     plan = Plan(
@@ -111,6 +115,14 @@ async def create_cluster(
         node.kernel.accept()
         node.gossip.seek(meetings)
         yield node
+
+
+def _require_trio() -> None:
+    """Raise RuntimeError if this is no trio task: trio's own words are a riddle."""
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        raise RuntimeError("clusterkit runs on trio: trio.run(main)") from None
 
 
 def not_started(actor: str) -> str:

@@ -123,7 +123,7 @@ class GossipRing(Hearing):
             True; False if it is a member at this address already.
 
         Raises:
-            RingError: It is a member at another address.
+            RingError: It is a member at another address, or this node itself.
             NotInRing: This node belongs to no ring; `join` one.
             NodeDown: It was not reached.
             WrongCookie, WrongRing, WrongNode, VersionRefused, NameTaken: It

@@ -40,7 +40,7 @@ LOCAL: Final = (
     Command(
         name="help",
         help="Show the commands, or one of them with its options.",
-        data="the command, or a list of all, as objects",
+        data="with --json only: the command, or a list of all, as objects",
         example=("help insert", "insert [-f|--force] …"),
         arguments=(
             Argument(
@@ -143,12 +143,12 @@ LOCAL: Final = (
     Command(
         name="demo",
         help="Start three nodes here and show what a cluster does, in a few seconds.",
+        data="none; the same text as on a terminal, whose last line is `demo: ok`",
         example=("demo", "demo: ok"),
         details="Three processes on loopback meet, call and cast to each other's "
         "actors; one is killed and comes back. On a terminal the cluster is yours "
         "afterwards, until you leave the prompt. Everything is gone at the end.",
-        changes="nothing",
-        view=View.WORD,
+        view=View.STORY,
         where=Where.SHELL,
     ),
     Command(

@@ -7,6 +7,7 @@ invariant is that a node which was not met is not dialled any further.
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
@@ -14,7 +15,6 @@ import trio
 from clusterkit.errors import (
     CallTimeout,
     ClusterError,
-    ConfigError,
     NameTaken,
     NodeDown,
     RingError,
@@ -40,6 +40,10 @@ DIAL_AGAIN: Final = 0.1
 
 SEED_PAUSE: Final = 1.0
 """Seconds between two attempts to meet a seed."""
+
+SEED_SILENCE: Final = 60.0
+"""Seconds between two lines about a seed that is not met, at last; from the first
+line on they double. One that never will be, for its cookie, must not fill a log."""
 
 
 class Meetings:
@@ -113,13 +117,17 @@ class Meetings:
             NameTaken: The seed knows another live node of our name; this ends
                 the `create_cluster` block.
         """
+        silence, said_at = SEED_PAUSE, -inf
         while seed in self.seeking:
             try:
                 await self.meet(seed, 5.0)
             except NameTaken:
                 raise
             except ClusterError as error:
-                log(logger, logging.WARNING, "seed_not_met", seed=seed, error=error)
+                if trio.current_time() - said_at >= silence:
+                    log(logger, logging.WARNING, "seed_not_met", seed=seed, error=error)
+                    silence = min(2 * silence, SEED_SILENCE)
+                    said_at = trio.current_time()
                 if seed.id == self._membership.name:
                     del self.seeking[seed]  # our own, at an address we had once
                 await trio.sleep(SEED_PAUSE)
@@ -130,12 +138,12 @@ class Meetings:
         """Find out whether another live node bears our name.
 
         Raises:
-            ConfigError: The address is our own.
+            RingError: The address is our own.
             NameTaken: One does, at this address.
             NodeDown: Nobody does.
         """
         if node == self._membership.node:
-            raise ConfigError(f"{node} is this node itself")
+            raise RingError(f"{node} is this node itself")
         kernel, alive = self._runtime.kernel, False
         with trio.move_on_after(timeout):
             async with connect_as_client(

@@ -54,7 +54,9 @@ def checked_seeds(seeds: object) -> list[NodeInfo]:
     Raises:
         ConfigError: One is not `name@host:port`, or they are one text.
     """
-    if isinstance(seeds, (str, bytes)) or not isinstance(seeds, Iterable):
+    if isinstance(seeds, str):
+        raise ConfigError(f"seeds is a list: [{seeds!r:.100}]")
+    if not isinstance(seeds, Iterable):
         raise ConfigError(f"seeds is a list of name@host:port, not {seeds!r:.100}")
     found = list(seeds)
     for seed in found:

@@ -10,6 +10,7 @@ from clusterkit.actors.server import GenServer
 from clusterkit.actors.targets import node_name, parse_target
 from clusterkit.cluster.answers import Answer, gather
 from clusterkit.errors import NotAllReached
+from clusterkit.names import check_actor_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,8 +53,9 @@ class Reach:
             at: Its node, as `name` or `name@host:port`; None for this one.
 
         Raises:
-            ConfigError: `at` is not valid.
+            ConfigError: The name or `at` is not valid.
         """
+        check_actor_name(name)
         return ActorRef(self._runtime, name, self._node_name(at))
 
     async def call(

@@ -19,7 +19,12 @@ from clusterkit.names import Address
 from clusterkit.net.transport import StreamBroken
 
 READ_BYTES = 64 * 1024
+"""What one read takes at most: as much as a frame of many records holds."""
+
 BACKLOG = 1024
+"""Connections that wait to be accepted, also before the node accepts any; the
+system may allow fewer."""
+
 _CLOSED = {errno.EBADF, errno.ENOTSOCK, errno.EINVAL}
 _ACCEPT_PAUSE = 0.1
 STAGGER = 0.1

@@ -52,8 +52,9 @@ class FrameReader:
     def feed(self, data: bytes) -> Iterator[memoryview]:
         """Yield each whole frame, its length prefix included.
 
-        A view is valid until the next one is asked for. Exhaust the
-        iterator or drop the reader: what is left is kept only at its end.
+        A view is valid until the next one is asked for; views of it, for as
+        long as somebody holds them. Exhaust the iterator or drop the reader:
+        what is left is kept only at its end.
 
         Raises:
             ProtocolError: A length is over the limit (`reason="size"`).
@@ -79,12 +80,13 @@ class FrameReader:
                 with view[position:stop] as frame:
                     yield frame
                 position = stop
-        # A bytearray cannot shrink while a view of it lives, hence the
-        # nested `with` above.
-        if source is rest:
-            del rest[:position]
-        elif position < end:
+        # A bytearray of which a view lives cannot change its size, and a view
+        # may outlive its use: with its frame, in a traceback or a profiler. So
+        # from here on nothing is done to one that frames were cut from.
+        if source is not rest:
             rest += source[position:]
+        elif position:
+            self._rest = rest[position:]
 
     def take_rest(self) -> bytes:
         """Return and forget the bytes of an unfinished frame."""

@@ -166,8 +166,42 @@ async def test_update_leaves_the_weight_by_default(at_foo, foo):
 @pytest.mark.parametrize("weight", ["0", "-1", "NaN", "1.5", "1e300", str(10**30)])
 async def test_an_impossible_weight_is_refused_by_the_ring(at_foo, foo, weight):
     ran = await at_foo("insert", "x", "127.0.0.1", 1, "-w", weight)
-    assert ran.status == 1
+    assert ran.status == (1 if weight == str(10**30) else 2)
     assert not foo.ring.is_defined("x")
+
+
+async def test_a_weight_that_is_too_large_is_refused_by_the_ring(at_foo, foo):
+    ran = await at_foo("insert", "x", "127.0.0.1", 1, "-w", 1_000_000)
+    assert (ran.status, ran.code) == (1, "ring")
+
+
+async def test_the_node_itself_is_neither_met_nor_removed(at_foo, foo):
+    for command in ("meet", "remove"):
+        ran = await at_foo(command, *triple(foo))
+        assert (ran.status, ran.code) == (1, "ring")
+
+
+async def test_removing_what_is_no_member_says_so_to_people(at_foo):
+    words = ("remove", "nope", "127.0.0.1", 1)
+    assert (await at_foo(*words)).data is None
+    ran = await at_foo(*words, terminal=True)
+    assert (ran.status, ran.out) == (0, "nope was no member\n")
+    ran = await at_foo("mremove", "nope", "127.0.0.1", 1, terminal=True)
+    assert (ran.status, ran.out) == (0, "none of them was a member\n")
+
+
+async def test_commands_are_not_called(at_foo, bar):
+    for target in ("command", "command@bar"):
+        ran = await at_foo("call", target, "nodes")
+        assert (ran.status, ran.code) == (1, "forbidden")
+        assert "type `nodes`" in ran.err
+
+
+async def test_who_calls_whom_is_logged_without_the_arguments(at_foo, bar, caplog):
+    with caplog.at_level("INFO", "clusterkit.cluster"):
+        await at_foo("call", "account@bar", "add", "1234", "5678")
+    (line,) = [m for m in caplog.messages if m.startswith("command ")]
+    assert line.endswith(" target=account@bar handler=add")
 
 
 async def test_inserting_a_member_at_another_address_is_refused(at_foo, foo):
@@ -356,9 +390,16 @@ async def _speak_http(stream):
 
 
 async def test_help_about_a_command_needs_no_node(cli):
-    ran = await cli("help", "insert")
+    ran = await cli("help", "insert", "--json")
     assert ran.data["name"] == "insert"
-    assert (await cli("help", "inser")).status == 2
+    ran = await cli("help", "inser")
+    assert (ran.status, ran.code) == (2, "usage")
+    assert "commands: inspect nodes" in ran.err
+
+
+async def test_help_is_text_also_through_a_pager(cli):
+    assert (await cli("help")).out.startswith("usage: cluster-cli [options]")
+    assert (await cli("help", "get")).out.startswith("usage: cluster-cli get <id>")
 
 
 async def test_a_new_cookie_is_made_once(cli, home):
@@ -367,10 +408,12 @@ async def test_a_new_cookie_is_made_once(cli, home):
     assert (ran.status, ran.data) == (0, str(file))
     assert file.stat().st_mode & 0o777 == 0o600
     before = file.read_bytes()
-    assert (await cli("cookie", "new")).status == 2
+    assert (await cli("cookie", "new")).status == 1
     assert file.read_bytes() == before
     assert (await cli("cookie", "new", "--force")).status == 0
     assert file.read_bytes() != before
+    ran = await cli("cookie", "new", "--force", terminal=True)
+    assert (ran.out, ran.err) == (f"wrote {file}\n", "")
 
 
 async def test_on_a_terminal_nodes_are_a_table(at_foo, bar):

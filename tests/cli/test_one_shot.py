@@ -90,7 +90,7 @@ async def change_for_ever(node):
         await trio.sleep(0.02)
 
 
-async def test_output_that_nobody_reads_is_no_error(foo):
+async def test_output_that_nobody_reads_ends_it_without_a_word(foo):
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "clusterkit", "-p", str(foo.port), "nodes"]
@@ -98,7 +98,7 @@ async def test_output_that_nobody_reads_is_no_error(foo):
         command, stdout=writer, capture_stderr=True, check=False
     )
     os.close(writer)
-    assert done.stderr == b""
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 async def test_prompt_toolkit_is_loaded_for_a_prompt_only(foo):

@@ -146,7 +146,7 @@ def test_a_state_file_that_cannot_be_is_refused_by_its_name(run, home):
         (["foo", "--actor", "a=no_such_module_here:A"], "there is no module"),
         (["b@d"], "node id 'b@d' is not valid"),
         (["foo", "--host", "0.0.0.0"], "advertise"),
-        (["foo", "--ring", "b d"], "ring name 'b d' is not valid"),
+        (["foo", "--ring", "b d"], "--ring: 'b d' is not valid"),
     ],
 )
 def test_a_wrong_setting_is_status_2(run, words, said):

@@ -72,6 +72,75 @@ BOUNDS = (
     ("cluster.watchdog", "BEAT", "s"),
 )
 
+# The rest of them, by floor. A test looks for any that are missing.
+MORE_BOUNDS = (
+    ("core.ring_index", "CACHED_NODES", ""),
+    ("core.ring_index", "CACHED_WEIGHT", ""),
+    ("core.ring_index", "REBUILD_SHARE", ""),
+    ("core.registers", "MOST_JUMP", ""),
+    ("wire.session", "MANY", ""),
+    ("net.peer", "GATHER", ""),
+    ("net.disk", "MAX_FILE", "bytes"),
+    ("net.tcp", "READ_BYTES", "bytes"),
+    ("net.tcp", "BACKLOG", ""),
+    ("actors.calls", "MOST_QUEUES", ""),
+    ("actors.loop", "STRIDE", ""),
+    ("actors.loop", "FAST", "s"),
+    ("actors.runtime", "PATIENCE", "share"),
+    ("actors.faults", "MAX_TEXT", ""),
+    ("actors.faults", "MAX_TRACEBACK", ""),
+    ("actors.dropped", "SILENCE", "s"),
+    ("actors.dropped", "MOST_KINDS", ""),
+    ("actors.dropped", "MOST_TEXT", ""),
+    ("actors.server", "MOST_TEXT", ""),
+    ("actors.server", "MOST_SHOWN", ""),
+    ("actors.server", "MOST_COMPARED", ""),
+    ("cluster.cookies", "MAX_COOKIE", "bytes"),
+    ("cluster.draining", "MOST_NAMES", ""),
+    ("cluster.json_values", "MAX_DEPTH", ""),
+    ("cluster.meetings", "DIAL_AGAIN", "s"),
+    ("cluster.meetings", "SEED_SILENCE", "s"),
+    ("cluster.handing_over", "OFFER_AGAIN", "s"),
+    ("cluster.ring_post", "MOST_PARTS", ""),
+    ("cluster.watchdog", "LATELY", ""),
+    ("cli.client", "POLL", "s"),
+    ("cli.client", "LATITUDE", "s"),
+    ("cli.repl", "REFRESH", "s"),
+)
+
+# Numbers of modules that are no bounds, and why.
+NO_BOUNDS = {
+    "wire.messages": "kinds of records and places in them: the protocol's page",
+    "wire.extensions": "codes of the protocol",
+    "wire.frame": "follows from the format of a frame",
+    "wire.seal": "the size of a SHA-256",
+    "wire.greetings NONCE_BYTES": "part of the format",
+    "wire.greetings COUNTER_LIMIT": "the sign bit of a number in a greeting",
+    "actors.monitors NOT_SENT": "stands for none",
+    "actors.loop INFO": "kind of a record",
+    "actors.loop STOP": "kind of a record",
+    "actors.sending MOST_BUDGET": "as long as for ever",
+    "config KIB": "a unit",
+    "config MIB": "a unit",
+    "config DEFAULT_WEIGHT": "a default of the public functions: their page",
+    "config DEFAULT_PFACTOR": "a default of the public functions: their page",
+    "config TOMBSTONE_TTL": "the default of `Config.tombstone_ttl`",
+    "core.membership TOMBSTONE_TTL": "the default of `Config.tombstone_ttl`",
+    "core.registers U64": "the largest number of 64 bits",
+    "core.registers MOST_TIME": "half of the numbers of 64 bits",
+    "core.registers LATEST": "the sum of two others",
+    "cluster.ring_file FORMAT": "the version of the file",
+    "cluster.ring_post PART_ROOM": "follows from the format of a message",
+    "cluster.ring_shares WHOLE": "the circle, in units of its own",
+    "cluster.local_commands": "defaults of options: the page of the command line",
+    "cli.loading": "an exit status",
+    "cli.output": "exit statuses",
+    "cli.pipe": "a file descriptor",
+    "cli.repl TERMINATED": "an exit status",
+    "cli.ring_picture": "the size of a picture",
+    "cli.demo": "the pace of a demonstration",
+}
+
 
 def quantity(value: object, unit: str = "") -> str:
     """How a default is written, here and in every other page."""
@@ -95,10 +164,18 @@ def unit_of(field: str) -> str:
 def defaults() -> dict[str, str]:
     """Every default and fixed bound by its name, as pages write it."""
     known = {f.name: quantity(f.default, unit_of(f.name)) for f in fields(Config)}
-    for module, name, unit in BOUNDS:
-        found = importlib.import_module(f"clusterkit.{module}")
-        known[name] = quantity(getattr(found, name), unit)
+    for bound in BOUNDS:
+        known[bound[1]] = bound_value(*bound)
     return known
+
+
+def bound_value(module: str, name: str, unit: str) -> str:
+    found = importlib.import_module(f"clusterkit.{module}")
+    return quantity(getattr(found, name), unit)
+
+
+def all_bounds() -> list[tuple[str, str, str]]:
+    return list(dict.fromkeys([*BOUNDS, *MORE_BOUNDS]))
 
 
 @cache
@@ -171,10 +248,10 @@ def configuration() -> str:
     bounds = [
         (
             f"`{module}.{name}`",
-            known[name],
+            bound_value(module, name, unit),
             value_docs(f"clusterkit.{module}").get(name, ""),
         )
-        for module, name, _ in BOUNDS
+        for module, name, unit in all_bounds()
     ]
     return page(
         "# Configuration",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from dataclasses import fields
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ import clusterkit
 from clusterkit import events
 
 from . import reference_pages as pages
+
+ROOT = Path(clusterkit.__file__).parent
 
 # What a release promises, apart from the code, so that neither can lose a name
 # without somebody noticing.
@@ -104,6 +108,34 @@ def test_every_row_of_every_page_says_something():
     for file in pages.PAGES:
         text = (pages.FOLDER / file).read_text()
         assert re.findall(r"^.*\|\s*\|$", text, re.MULTILINE) == []
+
+
+def numbers(file):
+    """The public numbers that a module defines, by name."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    module = importlib.import_module(".".join(("clusterkit", *parts)))
+    for node in ast.parse(file.read_text()).body:
+        targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
+        for target in targets:
+            name = getattr(target, "id", "_")
+            if name[0] != "_" and type(vars(module).get(name)) in (int, float):
+                yield ".".join(parts), name
+
+
+def test_every_number_is_listed_or_said_to_be_no_bound():
+    found = {
+        number
+        for file in ROOT.rglob("*.py")
+        if not file.stem.startswith("__") and file.parent.name != "testing"
+        for number in numbers(file)
+    }
+    listed = {(module, name) for module, name, _ in pages.all_bounds()}
+    exempt = {
+        (module, name)
+        for module, name in found
+        if pages.NO_BOUNDS.keys() & {module, f"{module} {name}"}
+    }
+    assert found - exempt == listed
 
 
 def test_every_error_has_a_code_of_its_own():

@@ -5,7 +5,7 @@ import trio
 
 from clusterkit.cluster.creation import create_cluster
 from clusterkit.cluster.platform import Platform
-from clusterkit.errors import ConfigError, NameTaken, NodeDown
+from clusterkit.errors import NameTaken, NodeDown, RingError
 from clusterkit.testing import simulate
 
 
@@ -53,7 +53,7 @@ def test_a_seed_that_is_the_node_itself_is_passed_over():
     async def main(sim):
         foo = await sim.start("foo", seeds=["foo@foo:7022"])
         await trio.sleep(5)
-        with pytest.raises(ConfigError, match="itself"):
+        with pytest.raises(RingError, match="itself"):
             await foo.meet("foo@foo:7022")
 
     simulate(main)

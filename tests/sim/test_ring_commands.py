@@ -9,7 +9,6 @@ import trio
 
 from clusterkit.errors import (
     AlreadyInRing,
-    ConfigError,
     NotInRing,
     RingError,
 )
@@ -83,7 +82,7 @@ def test_meeting_a_member_at_another_address_is_refused():
 def test_a_node_does_not_meet_itself():
     async def main(sim):
         a = await sim.start("a")
-        with pytest.raises(ConfigError, match="itself"):
+        with pytest.raises(RingError, match="itself"):
             await a.meet(a.address)
 
     simulate(main)

@@ -39,7 +39,8 @@ async def test_a_misspelt_cast_is_said_once_for_all_of_a_minute(caplog):
         (line,) = said(caplog)
         assert line == (
             "cast_dropped actor=counter cast=rest peer=a "
-            "error=\"Counter has no @cast handler 'rest'\""
+            "error=\"Counter has no @cast handler 'rest'; did you mean reset? "
+            'It has: reset"'
         )
         await trio.sleep(SILENCE)
         await node.cast("counter", "rest")

@@ -18,7 +18,10 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_page_of_a_command_has_all_that_the_table_has(name):
     command, text = COMMANDS[name], page(COMMANDS[name])
-    assert text.startswith(f"usage: {command.usage}\n")
+    told, _, rest = text.partition("\n\n")
+    assert " ".join(told.split()) == f"usage: cluster-cli {command.usage}"
+    assert max(map(len, told.splitlines())) <= 79
+    assert rest.startswith(command.help)
     for row in (*command.arguments, *command.options):
         assert row.help in text
     assert command.example[0] in text
@@ -33,6 +36,10 @@ def test_the_overview_has_every_command(name):
 def test_the_prompt_shows_only_what_it_takes():
     assert "cookie" not in overview(at_prompt=True)
     assert "run" not in [row["name"] for row in overview_json(at_prompt=True)]
+
+
+def test_at_the_prompt_nothing_stands_before_a_command():
+    assert page(COMMANDS["get"], at_prompt=True).startswith("usage: get <id>\n")
 
 
 def test_the_page_for_a_program_has_the_flags():

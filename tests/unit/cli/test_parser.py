@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from clusterkit.cli.parser import parse, parse_line
@@ -79,17 +77,11 @@ def test_an_option_of_a_command_is_read_in_one_shot_mode_too():
     assert values("insert x h 1 -w 2")["weight"] == 2
 
 
-@pytest.mark.parametrize(("word", "weight"), [("0", 0), ("-1", -1), ("1.5", 1.5)])
-def test_any_number_is_a_weight_until_the_ring_has_seen_it(word, weight):
-    assert values(f"insert x h 1 -w {word}")["weight"] == weight
-
-
-def test_nan_is_a_weight_until_the_ring_has_seen_it():
-    assert math.isnan(values("update x h 1 NaN")["weight"])
-
-
-def test_a_weight_that_is_no_number_is_refused():
-    assert complaint("insert x h 1 -w heavy") == "weight 'heavy' is not a number"
+@pytest.mark.parametrize("word", ["0", "-1", "1.5", "NaN", "heavy"])
+def test_a_weight_is_a_whole_number_from_1(word):
+    told = f"--weight: {word!r} is not a whole number from 1"
+    assert complaint(f"insert x h 1 -w {word}") == told
+    assert complaint(f"update x h 1 -- {word}") == told.partition(": ")[2]
 
 
 @pytest.mark.parametrize("line", ["update a h 1 64", "update a h 1 -w 64"])
@@ -140,7 +132,7 @@ def test_too_many_words_are_refused():
 def test_a_wrong_command_line_shows_how_it_is_used():
     with pytest.raises(UsageError) as caught:
         parse(["get"])
-    assert caught.value.hint == "usage: get <id>"
+    assert caught.value.hint == "usage: cluster-cli get <id>"
 
 
 def test_an_unknown_command_shows_the_nearest_and_all():
@@ -187,6 +179,60 @@ def test_after_two_dashes_an_argument_may_begin_with_one():
 def test_a_count_begins_at_one():
     assert values("find key 3")["n"] == 3
     assert complaint("find key 0") == "'0' is not a whole number from 1"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--port abc nodes", "--port: 'abc' is not a number from 1 to 65535"),
+        ("-p abc nodes", "--port: 'abc' is not a number from 1 to 65535"),
+        ("-I b@d nodes", "--instance: 'b@d' is not valid: use "),
+        ("run foo --pfactor x", "--pfactor: 'x' is not a whole number from 0"),
+    ],
+)
+def test_a_bad_value_is_told_with_its_option(line, told):
+    assert complaint(line).startswith(told)
+
+
+@pytest.mark.parametrize("line", ["--foo nodes", "-f leave", "-p abc"])
+def test_what_is_wrong_before_a_command_points_to_help(line):
+    with pytest.raises(UsageError) as caught:
+        parse(line.split())
+    assert caught.value.hint.endswith("see cluster-cli --help")
+
+
+def test_a_long_usage_is_on_several_lines():
+    with pytest.raises(UsageError) as caught:
+        parse(["run"])
+    lines = caught.value.hint.splitlines()
+    assert lines[0].startswith("usage: cluster-cli run [-H|--host|--hostname <host>]")
+    assert len(lines) > 3
+    assert all(line.startswith("       [") for line in lines[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("clear", ""),  # not: leave
+        ("leav", "; did you mean leave?"),
+        ("laeve", "; did you mean leave?"),
+        ("reomve", "; did you mean remove?"),
+        ("nodse", "; did you mean nodes?"),
+        ("quit", "; did you mean exit?"),
+        ("?", "; did you mean help?"),
+    ],
+)
+def test_what_changes_the_cluster_is_no_guess(word, hint):
+    with pytest.raises(UsageError) as caught:
+        parse_line([word])
+    assert str(caught.value) == f"unknown command {word!r}{hint}"
+
+
+def test_the_prompt_says_where_options_of_a_connection_go():
+    with pytest.raises(UsageError, match="leave the prompt and type cluster-cli -p"):
+        parse_line(["-p", "7023", "nodes"])
+    with pytest.raises(UsageError, match=r"^a command comes first, not --json$"):
+        parse_line(["--json", "nodes"])
 
 
 def test_no_neighbours_at_all_is_a_choice():
@@ -253,3 +299,18 @@ def test_the_prompt_takes_no_connection_options():
 def test_the_prompt_takes_json_and_a_timeout_for_one_command():
     found = parse_line(["ping", "--json", "--timeout", "2"]).options
     assert found == {"json": True, "timeout": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("a b@c", "actor name 'a b' is not valid"),
+        ("a@b d", "node id 'b d' is not valid"),
+        ("a@127.0.0.1:7023", "'a@127.0.0.1:7023' names no node"),
+        ("a@b@h", "'h' is not host:port"),
+    ],
+)
+def test_a_target_is_read_before_it_is_sent(target, told):
+    with pytest.raises(UsageError) as caught:
+        parse(["call", target, "e"])
+    assert str(caught.value).startswith(told)

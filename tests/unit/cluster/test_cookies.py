@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from clusterkit.cluster.cookies import MAX_COOKIE, cookies, new_cookie, read_cookie
-from clusterkit.errors import ConfigError
+from clusterkit.errors import ClusterError, ConfigError
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_two_new_cookies_differ(tmp_path):
 def test_an_old_cookie_is_never_overwritten_unasked(tmp_path):
     path = new_cookie(tmp_path / "cookie")
     before = read_cookie(path)
-    with pytest.raises(ConfigError, match="--force"):
+    with pytest.raises(ClusterError, match="--force"):
         new_cookie(path)
     assert read_cookie(path) == before
     assert [p.name for p in tmp_path.iterdir()] == ["cookie"]

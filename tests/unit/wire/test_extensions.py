@@ -46,8 +46,8 @@ def code_of(value):
 
 VALUES = {
     ext.TUPLE: [(), (1, "a", None), ((1,), [(2,)]), (1,) * 100],
-    ext.SET: [set(), {1, "a", None}, {(1, 2), frozenset({3})}],
-    ext.FROZENSET: [frozenset(), frozenset({b"x", 1.5})],
+    ext.SET: [set(), {1, 2}, {None}, {(1, 2), frozenset({3})}],
+    ext.FROZENSET: [frozenset(), frozenset({b"x"})],
     ext.DATETIME: [
         dt.datetime(2024, 2, 29, 12, 30, 15, 123456),  # noqa: DTZ001
         dt.datetime(2024, 2, 29, 12, 30, tzinfo=dt.UTC),
@@ -259,7 +259,7 @@ def test_a_name_belongs_to_one_class():
         register(name="Order")(Sum)
 
 
-@pytest.mark.parametrize("what", [int, Order("tea"), "Order", lambda: None], ids=str)
+@pytest.mark.parametrize("what", [int, Order("tea"), "Order", len], ids=repr)
 def test_what_is_no_dataclass_cannot_be_registered(what):
     with pytest.raises(ConfigError, match="is not a dataclass"):
         register(what)

@@ -40,6 +40,14 @@ def test_a_frame_that_comes_byte_by_byte_is_one():
     assert read(reader, data[9:]) == [data]
 
 
+def test_a_view_that_outlives_its_frame_is_in_nobodys_way():
+    reader, held = FrameReader(100), []
+    for data in (b"\0\0\0\3ab", b"c\0\0\0\3d", b"ef", b"\0\0\0\1g"):
+        held += [frame[4:] for frame in reader.feed(data)]
+    assert held == [b"abc", b"def", b"g"]
+    assert reader.take_rest() == b""
+
+
 def test_a_frame_of_exactly_the_limit_is_read():
     assert read(FrameReader(LIMIT), frame(bytes(LIMIT))) == [frame(bytes(LIMIT))]
 
