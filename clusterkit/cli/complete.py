@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clusterkit.cli.command_table import COMMANDS
+from clusterkit.cli.local_commands import OUTPUT_OPTIONS, TIME_OPTIONS
 from clusterkit.cluster.command_spec import Argument, Command, Kind, Where
-from clusterkit.cluster.commands import COMMANDS
-from clusterkit.cluster.local_commands import OUTPUT_OPTIONS, TIME_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

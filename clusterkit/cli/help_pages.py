@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from clusterkit.cli.command_table import COMMANDS
+from clusterkit.cli.local_commands import CONNECTION_OPTIONS, OUTPUT_OPTIONS
 from clusterkit.cli.parser import PROGRAM, usage
 from clusterkit.cluster.command_spec import Where
-from clusterkit.cluster.commands import COMMANDS
-from clusterkit.cluster.local_commands import CONNECTION_OPTIONS, OUTPUT_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,14 +12,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from clusterkit.cli.reading import UsageError, did_you_mean, read
-from clusterkit.cluster.command_spec import Argument, Command, Kind, Option, Where
-from clusterkit.cluster.commands import COMMANDS
-from clusterkit.cluster.local_commands import (
+from clusterkit.cli.command_table import COMMANDS
+from clusterkit.cli.local_commands import (
     CONNECTION_OPTIONS,
     OUTPUT_OPTIONS,
     TIME_OPTIONS,
 )
+from clusterkit.cli.reading import UsageError, did_you_mean, read
+from clusterkit.cluster.command_spec import Argument, Command, Kind, Option, Where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterkit.cli.client import open_client
+from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.help_pages import overview, overview_json, page, page_json
 from clusterkit.cli.output import OK, result_line
 from clusterkit.cli.parser import unknown_command
 from clusterkit.cluster.command_spec import View
-from clusterkit.cluster.commands import COMMANDS
 from clusterkit.errors import ClusterError
 
 if TYPE_CHECKING:

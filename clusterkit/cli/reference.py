@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from clusterkit.cli.help_pages import STATUSES, option_row
+from clusterkit.cli.local_commands import CONNECTION_OPTIONS, LOCAL, OUTPUT_OPTIONS
 from clusterkit.cli.parser import PROGRAM
 from clusterkit.cluster.command_spec import Where
 from clusterkit.cluster.commands import CHANGING, OPERATING, READING
-from clusterkit.cluster.local_commands import CONNECTION_OPTIONS, LOCAL, OUTPUT_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,13 +9,13 @@ import trio
 
 from clusterkit.cli.destination import chosen_cookies
 from clusterkit.cli.history import state_folder
+from clusterkit.cli.local_commands import DEFAULT_HOST, DEFAULT_PORT
 from clusterkit.cli.log_lines import log_to_stderr
 from clusterkit.cli.output import OK
 from clusterkit.cli.reading import UsageError
 from clusterkit.cli.run_actors import actor_error, load_actors, places
 from clusterkit.cluster.creation import create_cluster, not_started
 from clusterkit.cluster.groups import collapsed_groups
-from clusterkit.cluster.local_commands import DEFAULT_HOST, DEFAULT_PORT
 from clusterkit.cluster.options import checked_factors
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.errors import ClusterError, ConfigError

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 
+from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.reading import UsageError
 from clusterkit.cluster.command_spec import Kind
-from clusterkit.cluster.commands import COMMANDS
 
 
 def split(line: str) -> list[str]:

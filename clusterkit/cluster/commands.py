@@ -1,8 +1,8 @@
-"""The command table: everything an operator can say, one row each.
+"""The command table: everything an operator can say to a node, one row each.
 
-The prompt, the one-shot command line, `--json`, help, completion and the
-reference page are all made from these rows, and the command server answers to
-their names. What a command does is never here.
+With the rows of `cli.local_commands`, the prompt, the one-shot command line,
+`--json`, help, completion and the reference page are all made from these, and
+the command server answers to their names. What a command does is never here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from clusterkit.cluster.command_spec import (
     Option,
     View,
 )
-from clusterkit.cluster.local_commands import LOCAL
 
 _ID = Argument(name="id", kind=Kind.NODE, help="The node's name.")
 _HOST = Argument(name="host", kind=Kind.HOST, help="Where it listens.")
@@ -298,6 +297,6 @@ OPERATING: Final = (
 )
 
 COMMANDS: Final = {
-    command.name: command for command in (*READING, *CHANGING, *OPERATING, *LOCAL)
+    command.name: command for command in (*READING, *CHANGING, *OPERATING)
 }
-"""The table: every command by its name, in the order help shows them."""
+"""The table: every command that a node carries out, by its name."""

@@ -9,7 +9,7 @@ import trio
 
 from clusterkit import GenServer, Rejected, call
 from clusterkit.cli.client import open_client
-from clusterkit.cluster.commands import COMMANDS
+from clusterkit.cli.command_table import COMMANDS
 from clusterkit.errors import NoSuchHandler, RingError
 
 

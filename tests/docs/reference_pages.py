@@ -132,7 +132,7 @@ NO_BOUNDS = {
     "cluster.ring_file FORMAT": "the version of the file",
     "cluster.ring_post PART_ROOM": "follows from the format of a message",
     "cluster.ring_shares WHOLE": "the circle, in units of its own",
-    "cluster.local_commands": "defaults of options: the page of the command line",
+    "cli.local_commands": "defaults of options: the page of the command line",
     "cli.loading": "an exit status",
     "cli.output": "exit statuses",
     "cli.pipe": "a file descriptor",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.parser import parse
-from clusterkit.cluster.commands import COMMANDS
 
 from .checkouts import ROOT
 from .follower import Follower, commands

@@ -10,7 +10,7 @@ import trio
 
 from clusterkit import GenServer, Rejected, call
 from clusterkit.cli.client import LATITUDE, Destination, open_client
-from clusterkit.cluster.commands import COMMANDS
+from clusterkit.cli.command_table import COMMANDS
 from clusterkit.errors import CallTimeout, NodeDown
 from clusterkit.names import Address
 from clusterkit.testing import MemoryNetwork

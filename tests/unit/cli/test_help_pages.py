@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.help_pages import STATUSES, overview, overview_json, page, page_json
 from clusterkit.cli.reading import UsageError
 from clusterkit.cli.reference import reference
-from clusterkit.cluster.commands import COMMANDS
 from clusterkit.errors import ClusterError, subclasses
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"

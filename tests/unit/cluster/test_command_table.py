@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from clusterkit.actors.handlers import LIFECYCLE
-from clusterkit.cluster.command_server import CommandServer
-from clusterkit.cluster.command_spec import Kind, Where
-from clusterkit.cluster.commands import CHANGING, COMMANDS, OPERATING, READING
-from clusterkit.cluster.local_commands import (
+from clusterkit.cli.command_table import COMMANDS
+from clusterkit.cli.local_commands import (
     CONNECTION_OPTIONS,
     LOCAL,
     OUTPUT_OPTIONS,
 )
+from clusterkit.cluster.command_server import CommandServer
+from clusterkit.cluster.command_spec import Kind, Where
+from clusterkit.cluster.commands import CHANGING, OPERATING, READING
 from clusterkit.errors import ConfigError
 
 ASKED = {name: c for name, c in COMMANDS.items() if c.where is Where.NODE}

@@ -1,6 +1,6 @@
 """The rows of the command table that need no node, and the options of all.
 
-They stand apart only for length; `commands` is the whole table.
+A node knows nothing of them; `command_table` has them with those it carries out.
 """
 
 from __future__ import annotations
