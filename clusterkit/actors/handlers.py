@@ -9,10 +9,12 @@ else of an actor can be reached from outside: no hook, no private name.
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
+    Final,
     Generic,
     Never,
     ParamSpec,
@@ -22,10 +24,9 @@ from typing import (
 )
 
 from clusterkit.errors import BadArguments, ConfigError
-from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Container, Coroutine
 
     from clusterkit.actors.server import GenServer
 
@@ -43,6 +44,9 @@ LIFECYCLE = frozenset(
 """Names a handler cannot have: they are the actor's own."""
 
 
+_NEVER: Final[frozenset[int]] = frozenset()
+
+
 class Handler:
     """One reachable function, with what the loop needs to run it.
 
@@ -53,23 +57,21 @@ class Handler:
         is_call: Whether it answers.
         concurrent: Whether it runs beside others, in the actor's nursery.
         cancellable: Whether a caller's Cancel ends it while it runs.
-        short: The kind of record that the loop may run without a second look, if
-            its positional arguments fit and it has no others; None if it may not.
-        least: How few positional arguments will do.
-        most: How many.
+        calls: With how many positional arguments, and no others, the loop may
+            answer a call by it without a second look. Empty: with none.
+        casts: The same for casts.
     """
 
     __slots__ = (
         "_signature",
         "bound",
+        "calls",
         "cancellable",
+        "casts",
         "concurrent",
         "event",
         "function",
         "is_call",
-        "least",
-        "most",
-        "short",
     )
 
     def __init__(
@@ -90,10 +92,10 @@ class Handler:
         self.concurrent = concurrent
         self.cancellable = cancellable or concurrent
         self.bound = bound
-        short = not self.cancellable and not bound
-        self.short = (m.CALL if is_call else m.CAST) if short else None
         self._signature = inspect.signature(function)
-        self.least, self.most = _positional_range(self._signature, int(not bound))
+        counts = _NEVER if self.cancellable or bound else _counts(self._signature)
+        self.calls: Container[int] = counts if is_call else _NEVER
+        self.casts: Container[int] = _NEVER if is_call else counts
 
     def __repr__(self) -> str:
         return f"<{'call' if self.is_call else 'cast'} {self.event}>"
@@ -119,20 +121,22 @@ class Handler:
             raise BadArguments(str(error)) from None
 
 
-def _positional_range(signature: inspect.Signature, skip: int) -> tuple[int, float]:
-    """Return how few and how many positional arguments will do, `self` aside.
+def _counts(signature: inspect.Signature) -> Container[int]:
+    """Return the numbers of positional arguments that will do, `self` aside.
 
-    When a keyword-only parameter has no default, none will: (1, 0).
+    When a keyword-only parameter has no default, none will. Mostly it is a set,
+    in which a number is found faster than in a range.
     """
-    parameters = list(signature.parameters.values())[skip:]
+    parameters = list(signature.parameters.values())[1:]
     if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
-        return 1, 0
+        return _NEVER
     plain = [
         p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
     least = sum(p.default is p.empty for p in plain)
-    endless = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return least, float("inf") if endless else len(plain)
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return range(least, sys.maxsize)
+    return frozenset(range(least, len(plain) + 1))
 
 
 class CallHandler(Generic[S_contra, P, R_co]):

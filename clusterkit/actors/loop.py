@@ -150,9 +150,8 @@ class Loop:
                     handler = handlers.get(record[2])
                     if (  # no call for it: this is the path of every cast
                         handler is not None
-                        and handler.short == m.CAST
+                        and len(args) in handler.casts
                         and not record[4]
-                        and handler.least <= len(args) <= handler.most
                     ):
                         await handler.function(server, *args)
                     else:
@@ -218,9 +217,8 @@ class Loop:
         try:
             if (
                 handler is not None
-                and handler.short == m.CALL
+                and len(args) in handler.calls
                 and not record[m.KWARGS]
-                and handler.least <= len(args) <= handler.most
             ):
                 value = await handler.function(self.server, *args)
             else:

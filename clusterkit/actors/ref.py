@@ -134,7 +134,7 @@ class ActorRef(Generic[S]):
 
         Cancellation:
             Checked on every call; but it lets other tasks run only at every
-            64th cast of a busy sender, or when it has to wait.
+            256th cast of a busy sender, or when it has to wait.
         """
         try:
             event = handler.event

@@ -88,7 +88,7 @@ class Link(Peer):
     def given_up(self, reason: str | None) -> None:
         # What a sender asks anyway is `at_ease`: it never is on such a link.
         self._given_up = reason
-        self._easy_bytes = self._usual_easy_bytes if reason is None else 0
+        self.easy_bytes = self._usual_easy_bytes if reason is None else 0
 
     @property
     def state(self) -> str:

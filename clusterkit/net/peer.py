@@ -110,6 +110,8 @@ class Peer:
         open_calls: Calls from it that are not answered yet, by id. Compared
             by identity: a restarted peer may use an id again.
         interest: Calls and monitors of ours that wait for something from it.
+        easy_bytes: From this many unsent bytes on, a cast may have to wait.
+        easy_messages: The same in messages.
     """
 
     role = "member"
@@ -126,8 +128,8 @@ class Peer:
         self.interest = 0
         self._config = config
         self._usual_easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
-        self._easy_bytes = self._usual_easy_bytes
-        self._easy_messages = min(UNSENT_MESSAGES, config.outbox_messages)
+        self.easy_bytes = self._usual_easy_bytes
+        self.easy_messages = min(UNSENT_MESSAGES, config.outbox_messages)
         # The least demanding of those who wait for room.
         self._low_bytes = self._low_messages = 0
         self._waiting = trio.lowlevel.ParkingLot()
@@ -170,8 +172,8 @@ class Peer:
         """Whether a cast may be queued without a second thought."""
         outbox = self.outbox
         return (
-            outbox.bytes < self._easy_bytes
-            and len(outbox.queue) < self._easy_messages
+            outbox.bytes < self.easy_bytes
+            and len(outbox.queue) < self.easy_messages
             and not self.choked
         )
 

@@ -10,6 +10,7 @@ bounds are on.
 
 from __future__ import annotations
 
+import gc
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,8 @@ async def server() -> None:
     """Be node B until the harness closes our standard input."""
     actors = {"srv": Server}
     async with create_cluster("b", "127.0.0.1", 0, cookie=COOKIE, actors=actors) as b:
+        gc.collect()
+        gc.freeze()  # as `cluster-cli run` does
         print("READY", b.port, flush=True)
         with measure.profiled("server"):
             await measure.until_closed()
