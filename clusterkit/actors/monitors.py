@@ -183,11 +183,7 @@ class Monitors:
 
     def held_by(self, peer: Any) -> bool:
         """Say whether a peer monitors an actor of this node."""
-        return any(
-            origin is peer
-            for watchers in self._theirs.values()
-            for origin, _ in watchers
-        )
+        return peer in self._of_origin
 
     def forget(self, peer: Any) -> None:
         """A peer has lost its own monitors: drop what it held here."""
