@@ -20,6 +20,7 @@ from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
 from clusterkit.actors.life import Beginning, Ending, end_each
 from clusterkit.actors.monitors import Monitors
+from clusterkit.actors.own_thread import OwnThread
 from clusterkit.actors.process import Process
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.registry import Registry
@@ -67,6 +68,7 @@ class Runtime:
     Attributes:
         kernel: The node's links; see `attach`.
         node: The `ClusterNode`, for the actors' `self.node`.
+        thread: The node's own.
         late_replies: Answers dropped because nobody waited any more.
         dropped: Says which casts nobody could handle.
     """
@@ -88,6 +90,7 @@ class Runtime:
         self.config = config
         self.notify = notify
         self.here = Here(name)
+        self.thread = OwnThread.here()
         self.registry = Registry()
         self.sending = Sending(self)
         self.delivery = Delivery(self)
@@ -152,6 +155,7 @@ class Runtime:
         **kwargs: Any,
     ) -> ActorRef[S]:
         """Start an actor; see `ClusterNode.start`."""
+        self.thread.require()
         if self._ended:
             raise NodeDown("this node has ended", "not sent")
         factory, restartable = _factory(server, args, kwargs)
@@ -167,6 +171,7 @@ class Runtime:
 
     async def stop(self, name: str) -> None:
         """Stop an actor; see `ClusterNode.stop`."""
+        self.thread.require()
         process = self.registry.get(name)
         if process is not None:
             await process.stop()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.actors.here import Here
+from clusterkit.actors.own_thread import elsewhere
 from clusterkit.errors import (
     CallingSelf,
     CallTimeout,
@@ -40,6 +41,7 @@ class Sending:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._thread = runtime.thread
         self._casts = 0
 
     async def call(
@@ -55,6 +57,8 @@ class Sending:
         runtime = self._runtime
         # Else one from a cancelled scope would be sent before it is withdrawn.
         await trio.lowlevel.checkpoint_if_cancelled()
+        if not self._thread.ours:
+            raise elsewhere()
         if timeout is None:
             timeout = runtime.config.call_timeout
         elif not timeout >= 0:
@@ -112,6 +116,8 @@ class Sending:
         kwargs: Mapping[str, Any],
     ) -> None:
         """Cast without waiting; see `ActorRef.cast_nowait`."""
+        if not self._thread.ours:
+            raise elsewhere()
         runtime = self._runtime
         record = [m.CAST, actor, event, list(args), kwargs or None]
         if node == runtime.name:

@@ -105,6 +105,7 @@ class GossipRing(Hearing):
             NameTaken: An actor of this node has the name.
             ConfigError: The name is not valid.
         """
+        self._runtime.thread.require()
         if self.name:
             raise AlreadyInRing(f"Node already belongs to ring '{self.name}'")
         check_name(ring, "ring name")
@@ -349,5 +350,6 @@ class GossipRing(Hearing):
         return saved([])
 
     def _check_in_ring(self) -> None:
+        self._runtime.thread.require()
         if not self.name:
             raise NotInRing("this node belongs to no ring; join one first")
