@@ -28,6 +28,7 @@ from clusterkit.actors.sending import Sending
 from clusterkit.actors.server import GenServer
 from clusterkit.errors import (
     ActorDown,
+    ConfigError,
     EncodeError,
     MessageTooLarge,
     NodeDown,
@@ -384,7 +385,13 @@ class Runtime:
 def _factory(
     server: Callable[..., S] | S, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Callable[[], S], bool]:
-    """Return what builds an instance, and whether it can do so again."""
+    """Return what builds an instance, and whether it can do so again.
+
+    Raises:
+        ConfigError: It builds nothing.
+    """
     if isinstance(server, GenServer):
         return (lambda: server), False
+    if not callable(server):
+        raise ConfigError(f"an actor is a GenServer class or instance, not {server!r}")
     return partial(server, *args, **kwargs) if args or kwargs else server, True

@@ -13,12 +13,12 @@ from clusterkit.errors import (
     CallingSelf,
     CallTimeout,
     ClusterError,
-    ConfigError,
     MailboxFull,
     NodeDown,
     NoSuchActor,
     OutboxFull,
 )
+from clusterkit.names import check_timeout
 from clusterkit.net.peer import GATHER, UNSENT_BYTES, UNSENT_MESSAGES
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import too_large
@@ -61,8 +61,8 @@ class Sending:
             raise elsewhere()
         if timeout is None:
             timeout = runtime.config.call_timeout
-        elif not timeout >= 0:
-            raise ConfigError(f"a timeout is a number of seconds, not {timeout!r}")
+        else:
+            check_timeout(timeout)
         if node == runtime.name:
             pending = self._open_local(actor, event, args, kwargs, timeout)
             return await runtime.calls.wait(pending)
