@@ -34,7 +34,7 @@ async def test_a_file_that_cannot_be_a_state_is_not_read_whole(tmp_path, monkeyp
         await RingFile(FileDisk(), str(tmp_path / "state")).open("ring")
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("other", path)])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("other")])
 async def test_what_is_in_the_way_of_writing_is_put_away(tmp_path, make):
     """A pipe would keep the thread for ever; a link leads to a stranger's file."""
     (tmp_path / "other").write_bytes(b"another's")
