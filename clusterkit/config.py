@@ -7,6 +7,7 @@ bytes, unless the name says otherwise.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
@@ -176,6 +177,8 @@ class Config:
 # By annotation, which is text here.
 _NUMBERS: Final = {"int": (int,), "float": (int, float)}
 
+_LONGEST: Final = sys.float_info.max
+
 
 def _check_number(name: str, value: object, kind: str) -> None:
     """Refuse what is no number of that kind above 0; NaN is not above it."""
@@ -184,3 +187,5 @@ def _check_number(name: str, value: object, kind: str) -> None:
         raise ConfigError(f"{name} must be {what}, not {value!r}")
     if not value > 0:
         raise ConfigError(f"{name} must be above 0, not {value!r}")
+    if kind == "float" and isinstance(value, int) and value > _LONGEST:
+        raise ConfigError(f"{name} is beyond all clocks; math.inf is for ever")

@@ -8,8 +8,10 @@ hosts stand in brackets. All maps key on the id.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from math import inf
 from typing import Any, NamedTuple
 
 from clusterkit.errors import ConfigError
@@ -17,6 +19,7 @@ from clusterkit.errors import ConfigError
 MAX_NAME = 128
 """Longest node, ring or actor name, in characters (all of them ASCII)."""
 
+_LONGEST = sys.float_info.max
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}")
 _HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,255}")
 _ADDRESS = re.compile(
@@ -74,6 +77,18 @@ def check_port(port: object, *, lowest: int = 1) -> int:
     if type(port) is int and lowest <= port <= 65535:
         return port
     raise ConfigError(f"port {port!r} is not a number from {lowest} to 65535")
+
+
+def check_timeout(timeout: object) -> None:
+    """Refuse what is no number of seconds to wait; infinity is one.
+
+    Raises:
+        ConfigError: It is something else, below 0, or NaN.
+    """
+    if not isinstance(timeout, (int, float)) or not timeout >= 0:
+        raise ConfigError(f"a timeout is a number of seconds, not {timeout!r}")
+    if inf > timeout > _LONGEST:
+        raise ConfigError("a timeout is beyond all clocks; math.inf is for ever")
 
 
 class Address(NamedTuple):
@@ -195,7 +210,7 @@ def split_target(target: str) -> tuple[str, str | None]:
     """
     try:
         name, at, node = target.partition("@")
-    except AttributeError:
+    except (AttributeError, TypeError):  # the latter: of bytes
         raise ConfigError(
             f"{target!r} is not the name of an actor: use name or name@node; "
             "a reference has `call` and `cast` of its own"

@@ -339,3 +339,17 @@ def event_name(event: str) -> str:
 
 def _event_of(function: Callable[..., Any]) -> str:
     return event_name(getattr(function, "__name__", ""))
+
+
+def no_event(thing: object) -> TypeError:
+    """Return the error for what was given in place of the name of an event.
+
+    Args:
+        thing: What was given.
+    """
+    if isinstance(thing, (CallHandler, CastHandler)):
+        return TypeError(
+            f"here an event is given by the name of its handler, {thing.event!r}; "
+            "references take the handler itself"
+        )
+    return TypeError(f"an event is given by the name of its handler, not {thing!r}")

@@ -126,11 +126,13 @@ class Mailbox:
 
     def wake(self) -> None:
         """Wake the actor if it is parked; make its queue if it has none."""
-        task, self.task = self.task, None
+        task = self.task
+        if task is not None and task is not _NOBODY:
+            # First, since it raises in another thread; then nothing has changed.
+            trio.lowlevel.reschedule(task)
+        self.task = None
         if self.queue is _NONE:
             self.queue = deque()
-        if task is not None and task is not _NOBODY:
-            trio.lowlevel.reschedule(task)
 
     def park(self, task: trio.lowlevel.Task) -> Awaitable[Any]:
         """Return what the actor awaits until `put` or `wake`.

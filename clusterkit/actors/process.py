@@ -104,10 +104,12 @@ class Process(Loop):
 
     def pause(self) -> None:
         """Handle nothing more for now; keep what comes."""
+        self.runtime.thread.require()
         self.paused = True
 
     def resume(self) -> None:
         """Go on after `pause`; without one, nothing happens."""
+        self.runtime.thread.require()
         self.paused = False
         self.mailbox.wake()
 
@@ -167,6 +169,7 @@ class Process(Loop):
         """Queue a message for `handle_info` later; return what takes it back."""
         if not seconds >= 0:
             raise ConfigError(f"a timer is set to seconds from now, not {seconds!r}")
+        self.runtime.thread.require()
         if self.timers is None:
             self.timers = {}
         scope = trio.CancelScope()

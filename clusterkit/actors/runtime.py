@@ -20,6 +20,7 @@ from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
 from clusterkit.actors.life import Beginning, Ending, end_each
 from clusterkit.actors.monitors import Monitors
+from clusterkit.actors.own_thread import OwnThread
 from clusterkit.actors.process import Process
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.registry import Registry
@@ -27,6 +28,7 @@ from clusterkit.actors.sending import Sending
 from clusterkit.actors.server import GenServer
 from clusterkit.errors import (
     ActorDown,
+    ConfigError,
     EncodeError,
     MessageTooLarge,
     NodeDown,
@@ -67,6 +69,7 @@ class Runtime:
     Attributes:
         kernel: The node's links; see `attach`.
         node: The `ClusterNode`, for the actors' `self.node`.
+        thread: The node's own.
         late_replies: Answers dropped because nobody waited any more.
         dropped: Says which casts nobody could handle.
     """
@@ -88,6 +91,7 @@ class Runtime:
         self.config = config
         self.notify = notify
         self.here = Here(name)
+        self.thread = OwnThread.here()
         self.registry = Registry()
         self.sending = Sending(self)
         self.delivery = Delivery(self)
@@ -152,6 +156,7 @@ class Runtime:
         **kwargs: Any,
     ) -> ActorRef[S]:
         """Start an actor; see `ClusterNode.start`."""
+        self.thread.require()
         if self._ended:
             raise NodeDown("this node has ended", "not sent")
         factory, restartable = _factory(server, args, kwargs)
@@ -167,6 +172,7 @@ class Runtime:
 
     async def stop(self, name: str) -> None:
         """Stop an actor; see `ClusterNode.stop`."""
+        self.thread.require()
         process = self.registry.get(name)
         if process is not None:
             await process.stop()
@@ -281,7 +287,9 @@ class Runtime:
         self._send_fault(origin, call_id, error)
 
     def refuse_call(self, peer: Peer, record: list[Any], error: BaseException) -> None:
-        """Answer a call that was never taken in."""
+        """Answer a call that was never taken in, if the peer reads answers."""
+        if peer.swamped:
+            return
         self._send_fault(peer, record[m.CALL_ID], error)
         peer.wake()
 
@@ -379,7 +387,13 @@ class Runtime:
 def _factory(
     server: Callable[..., S] | S, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Callable[[], S], bool]:
-    """Return what builds an instance, and whether it can do so again."""
+    """Return what builds an instance, and whether it can do so again.
+
+    Raises:
+        ConfigError: It builds nothing.
+    """
     if isinstance(server, GenServer):
         return (lambda: server), False
+    if not callable(server):
+        raise ConfigError(f"an actor is a GenServer class or instance, not {server!r}")
     return partial(server, *args, **kwargs) if args or kwargs else server, True

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.actors.here import Here
+from clusterkit.actors.own_thread import elsewhere
 from clusterkit.errors import (
     CallingSelf,
     CallTimeout,
     ClusterError,
-    ConfigError,
     MailboxFull,
     NodeDown,
     NoSuchActor,
     OutboxFull,
 )
+from clusterkit.names import check_timeout
 from clusterkit.net.peer import GATHER, UNSENT_BYTES, UNSENT_MESSAGES
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import too_large
@@ -41,6 +42,7 @@ class Sending:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._thread = runtime.thread
         self._casts = 0
 
     async def call(
@@ -56,10 +58,12 @@ class Sending:
         runtime = self._runtime
         # Else one from a cancelled scope would be sent before it is withdrawn.
         await trio.lowlevel.checkpoint_if_cancelled()
+        if not self._thread.ours:
+            raise elsewhere()
         if timeout is None:
             timeout = runtime.config.call_timeout
-        elif not timeout >= 0:
-            raise ConfigError(f"a timeout is a number of seconds, not {timeout!r}")
+        else:
+            check_timeout(timeout)
         if node == runtime.name:
             pending = self._open_local(actor, event, args, kwargs, timeout)
             return await runtime.calls.wait(pending)
@@ -120,6 +124,8 @@ class Sending:
         kwargs: Mapping[str, Any],
     ) -> None:
         """Cast without waiting; see `ActorRef.cast_nowait`."""
+        if not self._thread.ours:
+            raise elsewhere()
         runtime = self._runtime
         record = [m.CAST, actor, event, list(args), kwargs or None]
         if node == runtime.name:

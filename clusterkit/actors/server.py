@@ -75,7 +75,7 @@ class Caller:
         return f"<Caller on {self.node}{' answered' if self.answered else ''}>"
 
     def reply(self, value: object) -> None:
-        """Answer the call, from anywhere, once.
+        """Answer the call, from any task of the node's thread, once.
 
         A caller that has given up meanwhile gets nothing; that is counted.
 
@@ -88,6 +88,7 @@ class Caller:
             raise RuntimeError("a cast has no caller that waits for an answer")
         if self.answered:
             raise RuntimeError("this call has been answered already")
+        self._runtime.thread.require()
         self.answered = True
         try:
             self._runtime.reply(self.origin, self._record, value)
@@ -211,6 +212,7 @@ class GenServer:
         `drain_timeout`; meanwhile calls are refused. Answers promised with
         `later()` are not waited for: their callers get `ActorDown`.
         """
+        self._process.runtime.thread.require()
         self._process.exit()
 
     def send_after(self, seconds: float, message: Any) -> Callable[[], None]:

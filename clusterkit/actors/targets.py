@@ -38,6 +38,8 @@ def node_name(kernel: Kernel, node: str | None) -> str:
     """
     if node is None:
         return kernel.me.name
+    if not isinstance(node, str):
+        raise ConfigError(f"a node is named by text, not by {node!r}")
     if "@" not in node:
         return node
     info = NodeInfo.parse(node)

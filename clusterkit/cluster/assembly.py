@@ -103,15 +103,21 @@ class Assembly:
                     try:
                         yield
                     finally:
-                        with trio.CancelScope(shield=True):
-                            await self.node.shutdown(timeout=plan.config.drain_timeout)
-                        scope.cancel()
+                        await self._end(scope)
         finally:
             kernel.stop_accepting()
             self._fail_calls(kernel)
             self._broadcast.close()
             if self._file is not None:
                 self._file.close()
+
+    async def _end(self, parts: trio.CancelScope) -> None:
+        """Shut down, then end the parts, which nothing else can cancel."""
+        try:
+            with trio.CancelScope(shield=True):
+                await self.node.shutdown(timeout=self._plan.config.drain_timeout)
+        finally:  # also when Ctrl-C comes a second time, in the middle of it
+            parts.cancel()
 
     async def _listen(self, kernel: Kernel) -> Address:
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeGuard, TypeVar, overload
 
 import trio
 
+from clusterkit.errors import ConfigError
 from clusterkit.events import Event, EventsLost
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class Events(Generic[E_co]):
         self._lot.unpark_all()
 
 
+def _check_kind(kind: object) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Event)):
+        raise ConfigError(f"a kind of event is a class, not {kind!r:.100}")
+
+
 def _is_of(event: Event, kinds: tuple[type[E_co], ...]) -> TypeGuard[E_co]:
     return isinstance(event, kinds)
 
@@ -98,7 +104,14 @@ class Broadcast:
     @overload
     def events(self, *kinds: type[E]) -> Events[E]: ...
     def events(self, *kinds: type[Event]) -> Events[Event]:
-        """Return a subscription to events of `kinds`, all if none are given."""
+        """Return a subscription to events of `kinds`, all if none are given.
+
+        Raises:
+            ConfigError: One is no kind of event. Unchecked it would be found
+                out by whoever publishes, which ends the node.
+        """
+        for kind in kinds:
+            _check_kind(kind)
         return Events(self, kinds or (Event,), self._size)
 
     def publish(self, event: Event) -> None:

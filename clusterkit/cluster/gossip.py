@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from clusterkit.cluster.hearing import Hearing
+from clusterkit.cluster.options import checked_seeds
 from clusterkit.cluster.ring_job import saved
-from clusterkit.errors import AlreadyInRing, NotInRing
+from clusterkit.core.ring_input import check_number
+from clusterkit.errors import AlreadyInRing, ConfigError, NotInRing
 from clusterkit.events import LinkUp
-from clusterkit.names import check_name, node_info
+from clusterkit.names import check_name, check_timeout, node_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -105,6 +107,7 @@ class GossipRing(Hearing):
             NameTaken: An actor of this node has the name.
             ConfigError: The name is not valid.
         """
+        self._runtime.thread.require()
         if self.name:
             raise AlreadyInRing(f"Node already belongs to ring '{self.name}'")
         check_name(ring, "ring name")
@@ -129,16 +132,22 @@ class GossipRing(Hearing):
             WrongCookie, WrongRing, WrongNode, VersionRefused, NameTaken: It
                 refuses.
             CallTimeout: It was reached, but did not answer in time.
+            ConfigError: The address or the timeout is not valid.
         """
         self._check_in_ring()
+        check_timeout(timeout)
         return await self._meetings.meet(node_info(address), timeout)
 
-    def seek(self, seeds: Iterable[NodeInfo]) -> None:
+    def seek(self, seeds: Iterable[NodeInfo | str]) -> None:
         """Meet each of `seeds`, however long it takes.
 
         One that knows another live node of our name ends the node.
+
+        Raises:
+            ConfigError: One is not `name@host:port`; then none is sought.
         """
-        self._meetings.seek(seeds)
+        self._runtime.thread.require()
+        self._meetings.seek(checked_seeds(seeds))
 
     async def insert(
         self, node: NodeInfo | str, weight: int | None = None, *, force: bool = False
@@ -254,8 +263,7 @@ class GossipRing(Hearing):
         """
         ring = self.ring
         n = ring.pfactor + 1 if n is None else n
-        if n < 1:
-            raise ValueError(f"a key has at least one owner: n is not {n!r}")
+        check_number(n)
         owner = ring.find(key)
         return (owner, *ring.next(owner.id, n - 1)) if n > 1 else (owner,)
 
@@ -285,7 +293,12 @@ class GossipRing(Hearing):
         return self.ring.prev(id, n)
 
     def select_random(self, n: int = 1) -> tuple[str, ...]:
-        """Return the names of up to `n` other members, at random."""
+        """Return the names of up to `n` other members, at random.
+
+        Raises:
+            ValueError: `n` is not an integer of at least 1.
+        """
+        check_number(n)
         others = self._membership.others
         return tuple(self._platform.rng.sample(others, min(n, len(others))))
 
@@ -295,7 +308,12 @@ class GossipRing(Hearing):
         Mutations wait while it runs, unless forced or its own: those of its
         task and of tasks that it has started. One that it asks an actor for is
         the actor's, and would wait for the hook that waits for it.
+
+        Raises:
+            ConfigError: It is no function.
         """
+        if not callable(hook):
+            raise ConfigError(f"a hook is a function of two rings, not {hook!r:.100}")
         self._hooks.add(hook)
         return hook
 
@@ -349,5 +367,6 @@ class GossipRing(Hearing):
         return saved([])
 
     def _check_in_ring(self) -> None:
+        self._runtime.thread.require()
         if not self.name:
             raise NotInRing("this node belongs to no ring; join one first")

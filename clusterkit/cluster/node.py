@@ -21,7 +21,7 @@ from clusterkit.cluster.ring_post import ACTOR
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
 from clusterkit.logs import log
-from clusterkit.names import NodeInfo
+from clusterkit.names import NodeInfo, check_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,6 +251,9 @@ class ClusterNode(Reach):
         Returns:
             A context manager; events are kept from entering it on. The
             iteration ends when the node has ended.
+
+        Raises:
+            ConfigError: One is no kind of event.
         """
         return self._broadcast.events(*kinds)
 
@@ -313,10 +316,14 @@ class ClusterNode(Reach):
                 a member that does not answer leaves the actors time to
                 `terminate`, and an actor that hangs leaves time to send.
 
+        Raises:
+            ConfigError: The timeout is no number of seconds.
+
         Cancellation:
             Stops it where it is. The next call, or the end of the block, does
             the rest, in a time of its own.
         """
+        check_timeout(timeout)
         await self._ending.reach(partial(self._shut_down, timeout))
 
     async def _shut_down(self, timeout: float) -> None:

@@ -116,9 +116,10 @@ def checked_state(state: object) -> str | None:
     """
     if state is None:
         return None
-    if not isinstance(state, (str, os.PathLike)) or not os.fspath(state):
+    path = os.fspath(state) if isinstance(state, os.PathLike) else state
+    if not isinstance(path, str) or not path or "\0" in path:
         raise ConfigError(f"state is the path of a file, not {state!r:.100}")
-    return str(os.fspath(state))
+    return path
 
 
 def leaves(on_exit: object, state: object) -> bool:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from clusterkit.actors.faults import describe
+from clusterkit.actors.handlers import no_event
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.server import GenServer
 from clusterkit.actors.targets import node_name, parse_target
 from clusterkit.cluster.answers import Answer, gather
-from clusterkit.errors import NotAllReached
+from clusterkit.errors import ConfigError, NotAllReached
 from clusterkit.names import check_actor_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from clusterkit.actors.handlers import CallHandler
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.gossip import GossipRing
@@ -81,8 +81,10 @@ class Reach:
         Raises:
             ConfigError: The target is not valid, or its node is at another
                 address.
+            TypeError: The event is not given by name.
         """
         name, node = self._target(target)
+        _check_event(event)
         return await self._runtime.call(node, name, event, args, kwargs, timeout)
 
     async def cast(
@@ -93,8 +95,10 @@ class Reach:
         Raises:
             ConfigError: The target is not valid, or its node is at another
                 address.
+            TypeError: The event is not given by name.
         """
         name, node = self._target(target)
+        _check_event(event)
         await self._runtime.cast(node, name, event, args, kwargs)
 
     def cast_nowait(
@@ -105,8 +109,10 @@ class Reach:
         Raises:
             ConfigError: The target is not valid, or its node is at another
                 address.
+            TypeError: The event is not given by name.
         """
         name, node = self._target(target)
+        _check_event(event)
         self._runtime.cast_nowait(node, name, event, args, kwargs)
 
     @overload
@@ -162,7 +168,9 @@ class Reach:
         Cancellation:
             That of `ActorRef.call`, for each call that is not answered.
         """
-        event = handler if isinstance(handler, str) else handler.event
+        event: Any = getattr(handler, "event", handler)
+        _check_event(event)
+        check_actor_name(name)
 
         async def ask(node: str) -> Any:
             at = self._node_name(node)
@@ -199,6 +207,8 @@ class Reach:
         Cancellation:
             What waits for room then is not sent; all else has been.
         """
+        _check_event(event)
+        check_actor_name(name)
 
         async def tell(node: str) -> None:
             await self._runtime.cast(self._node_name(node), name, event, args, kwargs)
@@ -241,4 +251,11 @@ class Reach:
     def _members(self, nodes: Iterable[str] | None) -> list[str]:
         if nodes is None:
             return [node.id for node in self.gossip.ring.nodes()]
+        if isinstance(nodes, (str, bytes)) or not isinstance(nodes, Iterable):
+            raise ConfigError(f"nodes is a list of names, or None; not {nodes!r:.100}")
         return list(nodes)
+
+
+def _check_event(event: object) -> None:
+    if not isinstance(event, str):
+        raise no_event(event)

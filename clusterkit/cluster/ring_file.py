@@ -124,8 +124,10 @@ def decode(data: bytes, path: str) -> tuple[str, dict[str, Any]]:
         version, ring = content["clusterkit"], content["ring"]
         crc, plain = content["crc32"], content["saved"]
         saved = json.dumps(plain, separators=(",", ":"), sort_keys=True)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StateError(f"{path} is not a state file; {_REMEDY}") from error
+    if not isinstance(plain, dict):
+        raise StateError(f"{path} is not a state file; {_REMEDY}")
     if version != FORMAT:
         raise StateError(
             f"{path} has format {version!r}, this version reads {FORMAT}; {_REMEDY}"

@@ -77,7 +77,7 @@ class Watchdog:
 
     def _look(self) -> None:
         """Find out, from a thread, what holds a late loop."""
-        while not self._over.wait(self._held_after / 2):
+        while not self._over.wait(min(self._held_after / 2, threading.TIMEOUT_MAX)):
             late = time.monotonic() - self._beat - BEAT
             if late > self._held_after / 2:
                 frame = sys._current_frames().get(self._thread)  # noqa: SLF001

@@ -21,7 +21,7 @@ from clusterkit.core.meeting import (
     tell_rest,
     unite,
 )
-from clusterkit.core.registers import MAX_NAMES, Registers
+from clusterkit.core.registers import Registers
 from clusterkit.core.ring_effects import Conflict, HandedOver, RemovedFromRing
 from clusterkit.core.ring_state import Kind, Message, RingState
 
@@ -203,17 +203,10 @@ def receive(step: Step, sender: str, plain: object) -> None:
     message = replace(message, state=_without_expired(step, message.state))
     if message.kind is not Kind.ANSWER and standing.state.is_kin(message.state):
         standing.meeting.discard(sender)
-    if _has_room(standing.state, message.state, sender):
+    if standing.state.fits(message.state, sender):
         RULES[message.kind](step, sender, message)
     else:
         step.drop(sender, "full")
-
-
-def _has_room(mine: RingState, theirs: RingState, sender: str) -> bool:
-    if len(mine.entries) + len(theirs.entries) < MAX_NAMES:
-        return True
-    names = mine.entries.keys() | theirs.entries.keys() | {sender}
-    return len(names) <= MAX_NAMES
 
 
 def _without_expired(step: Step, theirs: RingState) -> RingState:

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any
 
 from clusterkit.core.ring_index import node_points, point_text
+from clusterkit.errors import ConfigError
 from clusterkit.names import NodeInfo, check_name
 
 MAX_WEIGHT = 65_536
@@ -54,8 +55,16 @@ def node_of(node: NodeInfo | str) -> NodeInfo:
 
 
 def id_of(node: NodeInfo | str) -> str:
-    """Return the id of a node to look for; text may be the bare id."""
-    return node.id if isinstance(node, NodeInfo) else node.partition("@")[0]
+    """Return the id of a node to look for; text may be the bare id.
+
+    Raises:
+        ConfigError: It is neither a node nor text.
+    """
+    if isinstance(node, str):
+        return node.partition("@")[0]
+    if not isinstance(node, NodeInfo):
+        raise ConfigError(f"a node is an id or a NodeInfo, not {node!r}")
+    return node.id
 
 
 def read_weights(tree: list[Any]) -> dict[NodeInfo, int]:

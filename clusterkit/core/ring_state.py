@@ -53,6 +53,23 @@ class RingState:
         """Whether both are states of one ring."""
         return not self.ring_ids.isdisjoint(other.ring_ids)
 
+    def fits(self, other: RingState, sender: str = "") -> bool:
+        """Whether the join with `other` can be told: names and ids are bounded.
+
+        A state beyond the bounds could be read by nobody, nor from its file.
+
+        Args:
+            other: Another state.
+            sender: One more name that it may bring.
+        """
+        ids, names = self.ring_ids, self.entries.keys()
+        if len(ids) + len(other.ring_ids) > MAX_NAMES:
+            ids = ids | other.ring_ids
+        if len(names) + len(other.entries) < MAX_NAMES:
+            return len(ids) <= MAX_NAMES
+        both = names | other.entries.keys() | ({sender} if sender else set())
+        return len(ids) <= MAX_NAMES and len(both) <= MAX_NAMES
+
     def merge(self, other: RingState) -> RingState:
         """Return the join of both states, whoever they belong to.
 

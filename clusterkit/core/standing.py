@@ -255,7 +255,7 @@ class Standing:
         """
         for ticket in [t for t, owed in self.owed.items() if owed.is_kin(state)]:
             owed = self.owed[ticket]
-            if len(state.entries.keys() | owed.entries.keys()) > MAX_NAMES:
+            if not state.fits(owed):
                 continue
             merged = state.merge(owed)
             member = merged.entries[self.name].member

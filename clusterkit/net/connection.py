@@ -130,9 +130,11 @@ class Connection:
 
     def wake(self) -> None:
         """Have the writer send what waits, with all that comes until it runs."""
-        task, self._parked = self._parked, None
+        task = self._parked
         if task is not None:
+            # First, since it raises in another thread; then nothing has changed.
             trio.lowlevel.reschedule(task)
+            self._parked = None
 
     def flush(self) -> None:
         """Write what waits from this task if the wire is free, else `wake`."""

@@ -113,8 +113,11 @@ def _read(path: Path) -> bytes | None:
 
 def _replace(path: Path, data: bytes) -> None:
     fresh = path.with_name(f"{path.name}.tmp")
-    with fresh.open("wb") as out:
-        os.fchmod(out.fileno(), 0o600)
+    # Made anew: a pipe of that name would keep this thread for ever, and a link
+    # would lead to another file.
+    fresh.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(fresh, flags, 0o600), "wb") as out:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())

@@ -269,7 +269,9 @@ async def test_three_nodes_talk_to_each_other():
         for one, other in ((a, b), (b, c), (c, a)):
             await one.kernel.connect(other.address)
         for node in (a, b, c):
-            answers = await node.multi_call("abc", "sink", Sink.add, node.name)
+            answers = await node.multi_call(
+                ["a", "b", "c"], "sink", Sink.add, node.name
+            )
             assert [answer.value for answer in answers] == [node.name] * 3
         for node in (a, b, c):
             assert got(node) == ["a", "b", "c"]

@@ -33,6 +33,12 @@ def test_a_time_is_a_number_above_0(name, value):
         Config(**{name: value})
 
 
+@pytest.mark.parametrize("name", TIMES)
+def test_a_time_is_no_number_beyond_all_clocks(name):
+    with pytest.raises(ConfigError, match=name):
+        Config(**{name: 10**400})
+
+
 def test_a_time_may_be_a_whole_number_or_endless():
     assert Config(call_timeout=3, idle_close=inf).call_timeout == 3
 

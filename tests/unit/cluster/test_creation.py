@@ -41,3 +41,15 @@ async def test_an_address_that_cannot_be_had_is_named():
                 pass
     assert caught.value.filename == "a:7022"
     assert "a:7022" in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+@virtual
+async def test_a_shutdown_that_is_interrupted_still_ends_the_node(error):
+    async def interrupted(*, timeout):
+        raise error
+
+    with pytest.raises(error):
+        async with alone() as node:
+            node.shutdown = interrupted
+    assert node.kernel.ended

@@ -37,7 +37,7 @@ WRONG = {
         ([5], "name@host:port"),
         (["foo"], "foo"),
     ],
-    "state": [(5, "path"), ("", "path")],
+    "state": [(5, "path"), ("", "path"), ("a\0b", "path"), (b"a", "path")],
     "advertise": [
         (5, "advertise"),
         ("", "host"),

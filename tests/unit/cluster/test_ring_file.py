@@ -9,7 +9,7 @@ import os
 import pytest
 
 from clusterkit import create_cluster
-from clusterkit.cluster.ring_file import RingFile
+from clusterkit.cluster.ring_file import RingFile, encode
 from clusterkit.errors import StateError
 from clusterkit.net.disk import FileDisk
 
@@ -46,3 +46,20 @@ async def test_a_node_with_such_a_file_does_not_start(tmp_path):
     with pytest.raises(StateError, match="cannot keep the ring in"):
         async with create_cluster("a", **options):
             pass
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 200_000,
+        b'{"saved":' * 200_000,
+        *(encode("ring", x) for x in (None, [], 7)),
+    ],
+    ids=["lists", "objects", "null", "list", "number"],
+)
+async def test_what_no_node_has_written_is_not_read(tmp_path, data):
+    path = tmp_path / "x.state"
+    path.write_bytes(data)
+    with pytest.raises(StateError, match="is not a state file; move the file away"):
+        await RingFile(FileDisk(), str(path)).open("ring")
+    assert path.read_bytes() == data

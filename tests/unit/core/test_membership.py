@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from clusterkit.core.registers import MAX_NAMES
 from clusterkit.core.ring_effects import (
     Changed,
     CloseLinks,
@@ -1000,3 +1001,36 @@ def test_join_by_one_that_does_not_list_itself_is_dropped():
     play = Playbook("ab")
     join = Message(Kind.JOIN, play.b.state, (1, 0)).to_plain()
     assert play.call("a", "receive", "x", join) == [Dropped("x", "invalid")]
+
+
+def lineage(state, first, count):
+    """What a peer says of the same ring, with `count` more ids."""
+    ids = state.ring_ids | set(range(first, first + count))
+    return Message(Kind.STATE, replace(state, ring_ids=ids)).to_plain()
+
+
+def test_a_lineage_never_grows_beyond_what_can_be_told():
+    """Else nobody could read this node's state, nor this node its own file."""
+    play = Playbook("ab").ring("a", "b")
+    state = play.a.state
+    for number in range(3):
+        play.call("a", "receive", "b", lineage(state, number * 10**6, 9_000))
+    assert len(play.a.state.ring_ids) <= MAX_NAMES
+    assert RingState.from_plain(play.a.state.to_plain())[0] == play.a.state
+    assert [e.what for e in play.seen["a"] if isinstance(e, Dropped)] == ["full"] * 2
+    play.insert("a", "c")
+    play.gossip()
+    assert play.views()["b"] == "abc"
+
+
+def test_what_is_owed_to_a_ring_of_too_long_a_lineage_stays_owed():
+    play = Playbook("abc").ring("a", "b")
+    play.call("a", "leave")
+    play.lose_all()
+    (ticket,) = play.a.owed
+    standing = play.a._standing
+    owed = standing.owed[ticket]
+    standing.owed[ticket] = replace(owed, ring_ids=owed.ring_ids | {MAX_NAMES})
+    many = owed.ring_ids | set(range(MAX_NAMES - 1))
+    standing.become(replace(standing.state, ring_ids=many))
+    assert play.a.owed == (ticket,)

@@ -213,7 +213,7 @@ async def test_three_nodes_talk_to_each_other():
         for one, other in ((a, b), (b, c), (c, a)):
             await one.kernel.connect(other.address)
         for node in (a, b, c):
-            await node.abcast("abc", "sink", "put", node.name)
+            await node.abcast(["a", "b", "c"], "sink", "put", node.name)
         await trio.sleep(1)
         for node in (a, b, c):
             assert sorted(await a.call(f"sink@{node.name}", "read")) == ["a", "b", "c"]
