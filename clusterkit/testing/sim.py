@@ -165,14 +165,17 @@ class ClusterSimulation(Simulation):
             port: Another one than before.
 
         Raises:
+            ConfigError: None has run there.
             Exception: As for `start`.
 
         Cancellation:
             As for `start`; the former life is over.
         """
+        before = self._lives.get(host)
+        if before is None:
+            raise ConfigError(f"no node has run on host {host}; start one")
         if host in self.nodes:
             await self.crash(host)
-        before = self._lives[host]
         port = port or before.port
         life = _Life(before.name, port, before.options, before.number + 1)
         return await self._begin(host, life)
