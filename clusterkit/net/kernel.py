@@ -39,6 +39,9 @@ logger = logging.getLogger("clusterkit.net")
 class Kernel:
     """All links of one node.
 
+    Of `node.kernel` programs use `connect`, `disconnect`, `is_connected` and
+    `links`; the rest is for the node itself, and may change.
+
     Args:
         me: Who this node is.
         cookies: The first one dials, all are accepted.
