@@ -142,8 +142,13 @@ class NodeInfo:
     """
 
     id: str
+    """The node's name, as in `ClusterNode.name`."""
+
     host: str
+    """A host name or an IP address, without brackets."""
+
     port: int
+    """The TCP port it listens on."""
 
     def __str__(self) -> str:
         return f"{self.id}@{self.address}"
@@ -156,6 +161,9 @@ class NodeInfo:
     @classmethod
     def parse(cls, text: str) -> NodeInfo:
         """Read `id@host:port`.
+
+        Args:
+            text: As `str(node)` writes it; IPv6 hosts stand in brackets.
 
         Raises:
             ConfigError: A part is missing or not valid.
@@ -173,6 +181,9 @@ class NodeInfo:
     @classmethod
     def from_json(cls, value: object) -> NodeInfo:
         """Read what `to_json` wrote; unknown fields are ignored.
+
+        Args:
+            value: As `json.loads` returns it.
 
         Raises:
             ConfigError: It is no object, or a field is missing or not valid.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from clusterkit.wire.outbox import Outbox
 
 if TYPE_CHECKING:
     from clusterkit.net.peer import Peer
+    from clusterkit.wire.greetings import Role
     from clusterkit.wire.messages import Record
 
 
@@ -28,7 +29,7 @@ class Here:
         outbox: Always empty.
     """
 
-    role = "member"
+    role: ClassVar[Role] = "member"
     down = False
 
     def __init__(self, name: str) -> None:

@@ -15,7 +15,8 @@ import trio
 from clusterkit.actors.faults import describe, is_an_answer, text_of, traceback_of
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
-from clusterkit.actors.server import MOST_TEXT, Caller, GenServer
+from clusterkit.actors.server import Caller, GenServer
+from clusterkit.actors.unhandled import MOST_TEXT
 from clusterkit.errors import (
     ActorDown,
     CallError,

@@ -16,7 +16,8 @@ from clusterkit.actors.beside import Beside
 from clusterkit.actors.faults import describe
 from clusterkit.actors.life import Ending
 from clusterkit.actors.loop import INFO, STOP, Loop
-from clusterkit.actors.server import GenServer, check_settings, concurrent_caller
+from clusterkit.actors.server import GenServer, concurrent_caller
+from clusterkit.actors.settings import check_settings
 from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.core.restarts import RestartWindow
 from clusterkit.errors import ConfigError, NodeDown

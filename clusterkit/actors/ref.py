@@ -122,6 +122,11 @@ class ActorRef(Generic[S]):
         Returns when the message is queued here. Waits while the actor's
         mailbox, or the outbox to its node, is full.
 
+        Args:
+            handler: The handler, as an attribute of its class.
+            args: Its arguments, as for `call`.
+            kwargs: Its keyword arguments.
+
         Raises:
             MailboxFull: The mailbox stayed full for `busy_wait` seconds.
             OutboxFull: The outbox did, or its policy is `raise`.

@@ -303,7 +303,7 @@ class Runtime:
             try:
                 self._send_details(origin, call_id, *to_fault(error, most=most))
             except (EncodeError, MessageTooLarge):
-                continue
+                continue  # with less of it
             return
         self._send_details(origin, call_id, RemoteFault.code, ["Unsendable", ""])
 

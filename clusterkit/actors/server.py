@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, cast as typed
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast as typed
 
 from clusterkit.actors.handlers import (
     CallHandler,
@@ -27,7 +26,8 @@ from clusterkit.actors.handlers import (
     Handler,
     event_name,
 )
-from clusterkit.errors import ConfigError, NoSuchHandler
+from clusterkit.actors.settings import check_settings
+from clusterkit.actors.unhandled import unknown_handler
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.node import ClusterNode
-
-MOST_TEXT: Final = 128
-"""Characters of each name in the answer to a call that nothing handles."""
-
-MOST_SHOWN: Final = 10
-"""Handlers that such an answer names."""
-
-MOST_COMPARED: Final = 100
-"""Handlers among which it looks for one that may have been meant."""
 
 H = TypeVar("H", bound=Callable[..., Awaitable[object]])
 
@@ -78,6 +69,9 @@ class Caller:
         """Answer the call, from any task of the node's thread, once.
 
         A caller that has given up meanwhile gets nothing; that is counted.
+
+        Args:
+            value: The answer.
 
         Raises:
             RuntimeError: It was answered already, or it was a cast.
@@ -171,7 +165,11 @@ class GenServer:
         return concurrent_caller.get() or self._process.caller()
 
     async def init(self) -> None:
-        """Prepare; `start` returns when this has. An error here is its error."""
+        """Prepare; `start` returns when this has. An error here is its error.
+
+        Cancellation:
+            Cancelled when `start` is, and when the node ends meanwhile.
+        """
 
     async def terminate(self, reason: str) -> None:
         """Clean up: after the last message, before the name is free.
@@ -192,18 +190,49 @@ class GenServer:
     async def handle_call(
         self, event: str, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
-        """Answer a call for which there is no handler; refuse by default."""
+        """Answer a call for which there is no handler; refuse by default.
+
+        Args:
+            event: What the caller named.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
+
+        Returns:
+            The answer, or `later()`.
+
+        Raises:
+            NoSuchHandler: By default. The caller gets it; the actor lives on.
+
+        Cancellation:
+            Like a serial handler it is not cancelled for its caller's sake.
+        """
         raise unknown_handler(self, event, is_call=True)
 
     async def handle_cast(
         self, event: str, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
-        """Take a cast for which there is no handler; count and log it by default."""
+        """Take a cast for which there is no handler; count and log it by default.
+
+        Args:
+            event: What the sender named.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
+
+        Cancellation:
+            As for `handle_call`.
+        """
         error = unknown_handler(self, event, is_call=False)
         self._process.drop_cast(event, self.caller.node, error)
 
     async def handle_info(self, message: Any) -> None:
-        """Take what is neither call nor cast: `Down`, timers, `info`."""
+        """Take what is neither call nor cast; do nothing with it by default.
+
+        Args:
+            message: A `Down`, or what `send_after` was given.
+
+        Cancellation:
+            As for `handle_call`.
+        """
 
     def exit(self) -> None:
         """End after this message, normally; a `permanent` actor begins anew.
@@ -328,55 +357,6 @@ class GenServer:
         if "_handlers" not in vars(self):
             self._handlers = dict(self._handlers)  # type: ignore[misc]
         return self._handlers
-
-
-def check_settings(actor: Any, cls: type[GenServer]) -> None:
-    """Check the class attributes of an actor, which an instance may have set anew.
-
-    Args:
-        actor: The class, or an instance of it.
-        cls: The class, for the message.
-
-    Raises:
-        ConfigError: One of them is not of its form; names it.
-    """
-    if actor.restart not in ("permanent", "transient", "temporary"):
-        must = "'permanent', 'transient' or 'temporary'"
-        raise _impossible(cls, "restart", actor.restart, must)
-    if not isinstance(actor.mailbox, int) or actor.mailbox < 1:
-        raise _impossible(cls, "mailbox", actor.mailbox, "a number of messages")
-    match actor.intensity:
-        case (int(most), int() | float() as seconds) if most >= 0 and seconds > 0:
-            return
-    must = "(restarts, seconds), as in (3, 5.0)"
-    raise _impossible(cls, "intensity", actor.intensity, must)
-
-
-def _impossible(
-    cls: type[GenServer], name: str, value: object, must: str
-) -> ConfigError:
-    return ConfigError(f"{cls.__qualname__}.{name} must be {must}, not {value!r}")
-
-
-def unknown_handler(server: GenServer, event: str, *, is_call: bool) -> NoSuchHandler:
-    """Return the error for an event that nothing handles; says what could.
-
-    Args:
-        server: The actor.
-        event: What was asked for.
-        is_call: Whether by a call.
-    """
-    event, mark = event[:MOST_TEXT], "call" if is_call else "cast"
-    names = [n for n, h in server._handlers.items() if h.is_call is is_call]  # noqa: SLF001
-    near = get_close_matches(event, names[:MOST_COMPARED], n=1)
-    text = f"{type(server).__name__} has no @{mark} handler {event!r}"
-    if near:
-        text += f"; did you mean {near[0]}?"
-    if names:
-        more = ", …" if len(names) > MOST_SHOWN else ""
-        shown = ", ".join(name[:MOST_TEXT] for name in names[:MOST_SHOWN])
-        text += f"{'' if near else '.'} It has: {shown}{more}"
-    return NoSuchHandler(text)
 
 
 def _reserved(name: str) -> Callable[[GenServer, object], None]:

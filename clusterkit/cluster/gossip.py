@@ -102,6 +102,9 @@ class GossipRing(Hearing):
     async def join(self, ring: str) -> bool:
         """Belong to a ring of this name, alone for now; then `meet` a member.
 
+        Args:
+            ring: Its name.
+
         Raises:
             AlreadyInRing: This node belongs to one.
             NameTaken: An actor of this node has the name.

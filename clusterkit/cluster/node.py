@@ -198,6 +198,9 @@ class ClusterNode(Reach):
         When this returns the name is free. From one of the actor's own
         handlers it returns at once. Unknown names are ignored.
 
+        Args:
+            name: Its name on this node.
+
         Raises:
             ConfigError: It is one of the node's own: `gossip.leave()` leaves the
                 ring, `shutdown` ends the node.
@@ -212,6 +215,9 @@ class ClusterNode(Reach):
     def pause(self, name: str) -> None:
         """Have an actor handle nothing for now; messages are kept.
 
+        Args:
+            name: Its name on this node.
+
         Raises:
             NoSuchActor: There is none of that name here.
             ConfigError: It is one of the node's own.
@@ -221,6 +227,9 @@ class ClusterNode(Reach):
 
     def resume(self, name: str) -> None:
         """Go on after `pause`; does nothing to a running actor.
+
+        Args:
+            name: Its name on this node.
 
         Raises:
             NoSuchActor: There is none of that name here.
@@ -281,6 +290,9 @@ class ClusterNode(Reach):
         """Run until SIGTERM or SIGINT, then shut down; main thread only.
 
         A second signal ends the process at once, with status 1.
+
+        Args:
+            task_status: For `nursery.start`: it returns when signals are heard.
 
         Raises:
             SystemExit: A second signal came.

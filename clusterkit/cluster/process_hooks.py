@@ -87,8 +87,7 @@ class ProcessHooks:
             result = hook(old, new)
             if inspect.isawaitable(result):
                 await result
-        except Exception:
-            # The application's code: its failure must not stop the ring.
+        except Exception:  # the application's code must not stop the ring
             log(logger, logging.ERROR, "process_hook_failed", hook=hook)
             logger.exception("the hook raised")
         finally:

@@ -246,7 +246,7 @@ class RingWork:
         """Log and count what an effect raises: it must not end the node."""
         try:
             yield
-        except Exception:
+        except Exception:  # logged below; whatever it is, the node must live on
             self.dropped["failed"] += 1
             kind = type(effect).__name__
             log(logger, logging.ERROR, "ring_effect_failed", effect=kind)

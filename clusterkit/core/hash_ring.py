@@ -1,35 +1,26 @@
 """Consistent hashing: which nodes own a key.
 
-`HashRing` lives here. Membership never will: who may join, what a conflict is
-and which of two records is newer are the gossip ring's to decide; this is the
-value it hands out. The invariant is that a ring is a map of ids to one record
+`HashRing` lives here, as a value made from values; where its keys lie is in
+`ring_placement`. Membership never will: who may join, what a conflict is and
+which of two records is newer are the gossip ring's to decide; this is the value
+it hands out. The invariant is that a ring is a map of ids to one record
 and one weight each, from which every position follows.
 """
 
 from __future__ import annotations
 
-from binascii import b2a_base64
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from typing import Any, TypeVar, overload
 
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
-from clusterkit.core.ring_index import EMPTY, RingIndex, point_of, point_text
-from clusterkit.core.ring_input import (
-    check_number,
-    check_weight,
-    id_of,
-    node_of,
-    read_weights,
-)
-from clusterkit.errors import RingError
+from clusterkit.core.ring_input import check_weight, id_of, node_of, read_weights
+from clusterkit.core.ring_placement import Placement
 from clusterkit.names import NodeInfo
 
 Default = TypeVar("Default")
 
 
-class HashRing:
+class HashRing(Placement):
     """An immutable ring of nodes, and the owners of every key.
 
     Each node has as many positions on a circle as its weight; a key belongs to
@@ -75,22 +66,7 @@ class HashRing:
         removing a node moves its own keys only.
     """
 
-    __slots__ = ("_base", "_index", "_members", "_pfactor", "_rfactor")
-
-    _members: Mapping[str, tuple[NodeInfo, int]]
-    _index: RingIndex | None
-    _base: RingIndex
-
-    def __init__(
-        self, rfactor: int = DEFAULT_WEIGHT, pfactor: int = DEFAULT_PFACTOR
-    ) -> None:
-        self._rfactor = check_weight(rfactor, "rfactor")
-        if type(pfactor) is not int or pfactor < 0:
-            raise ValueError(f"pfactor is an integer of at least 0, not {pfactor!r}")
-        self._pfactor = pfactor
-        self._members = {}
-        self._index = None
-        self._base = EMPTY
+    __slots__ = ()
 
     @classmethod
     def of(
@@ -121,16 +97,6 @@ class HashRing:
             info = node_of(node)
             members.setdefault(info.id, (info, check_weight(weight)))
         return ring._with(members)
-
-    @property
-    def rfactor(self) -> int:
-        """Positions of a node that is inserted without a weight."""
-        return self._rfactor
-
-    @property
-    def pfactor(self) -> int:
-        """Neighbours that hold a copy of what a node owns."""
-        return self._pfactor
 
     def insert(self, node: NodeInfo | str, weight: int | None = None) -> HashRing:
         """Add a node; the same ring if its id is present, even elsewhere.
@@ -170,14 +136,14 @@ class HashRing:
         return self._with({**self._members, info.id: member})
 
     def remove(self, node: NodeInfo | str) -> HashRing:
-        """Take a node out by its id; the same ring if it is absent."""
+        """Take `node` out by its id; the same ring if it is absent."""
         gone = id_of(node)
         if gone not in self._members:
             return self
         return self._with({n: m for n, m in self._members.items() if n != gone})
 
     def merge(self, other: HashRing) -> HashRing:
-        """Return the union of the positions; this ring's records win.
+        """Return the union with the positions of `other`; our records win.
 
         A node in both has the greater of its two weights, and this ring's
         record at every position. So a merge neither lowers a weight nor keeps
@@ -210,103 +176,21 @@ class HashRing:
                 members[name] = theirs[0], min(ours[1], theirs[1])
         return self if members == self._members else self._with(members)
 
-    def find(self, key: str | bytes) -> NodeInfo:
-        """Return the node that owns `key`.
-
-        Args:
-            key: Any bytes; text counts as UTF-8.
-
-        Raises:
-            RingError: The ring is empty.
-        """
-        if isinstance(key, str):
-            key = key.encode()
-        index = self._index or self._sort()
-        # `point_of` written out: a call would be a twentieth of the whole.
-        point = b2a_base64(sha256(key).digest())
-        try:
-            return index.owners[bisect_right(index.points, point)]
-        except IndexError:
-            raise RingError("the ring is empty: insert a node first") from None
-
-    def range_next(
-        self, key: str | bytes, n: int | None = None
-    ) -> tuple[NodeInfo, ...]:
-        """Return the nodes that own `key`, most preferred first.
-
-        Walk clockwise from the key and collect the first `n` *distinct* nodes,
-        so that one node's many positions count once.
-
-        Args:
-            key: Any bytes; text counts as UTF-8.
-            n: How many nodes; None for `pfactor` + 1.
-
-        Returns:
-            `n` nodes, or all if the ring has fewer; `find(key)` is the first.
-
-        Raises:
-            ValueError: `n` is not an integer of at least 1.
-        """
-        wanted = self._pfactor + 1 if n is None else check_number(n)
-        index = self._index or self._sort()
-        start = bisect_right(index.points, point_of(key))
-        return index.walk(start, 1, min(wanted, len(self._members)))
-
-    def range_prev(
-        self, key: str | bytes, n: int | None = None
-    ) -> tuple[NodeInfo, ...]:
-        """Return the nodes before `key`, nearest first: `range_next` mirrored.
-
-        The walk is anticlockwise and begins at the first position strictly
-        before the key's.
-
-        Raises:
-            ValueError: `n` is not an integer of at least 1.
-        """
-        wanted = self._pfactor + 1 if n is None else check_number(n)
-        index = self._index or self._sort()
-        start = bisect_left(index.points, point_of(key)) - 1
-        return index.walk(start, -1, min(wanted, len(self._members)))
-
-    def next(self, id: NodeInfo | str, n: int | None = None) -> tuple[NodeInfo, ...]:
-        """Return the neighbours of a node, clockwise from its position 1.
-
-        Args:
-            id: The node.
-            n: How many nodes; None for `pfactor`.
-
-        Returns:
-            `n` distinct other nodes, or all others if there are fewer; none
-            if the id is not in the ring.
-
-        Raises:
-            ValueError: `n` is not an integer of at least 1.
-        """
-        return self._neighbours(id_of(id), n, 1)
-
-    def prev(self, id: NodeInfo | str, n: int | None = None) -> tuple[NodeInfo, ...]:
-        """Return the neighbours of a node anticlockwise: `next` mirrored.
-
-        Raises:
-            ValueError: `n` is not an integer of at least 1.
-        """
-        return self._neighbours(id_of(id), n, -1)
-
     @overload
     def get(self, id: NodeInfo | str, default: None = None) -> NodeInfo | None: ...
     @overload
     def get(self, id: NodeInfo | str, default: Default) -> NodeInfo | Default: ...
     def get(self, id: NodeInfo | str, default: object = None) -> object:
-        """Return the node of that id as the ring has it, or `default`."""
+        """Return the node `id` as the ring has it, or `default`."""
         member = self._members.get(id_of(id))
         return default if member is None else member[0]
 
     def is_defined(self, id: NodeInfo | str) -> bool:
-        """Whether a node of that id is in the ring; also `in`."""
+        """Whether the node `id` is in the ring; also `in`."""
         return id_of(id) in self._members
 
     def weight(self, id: NodeInfo | str) -> int | None:
-        """Return how many positions a node has, None if it is absent."""
+        """Return how many positions the node `id` has, None if it is absent."""
         member = self._members.get(id_of(id))
         return None if member is None else member[1]
 
@@ -326,15 +210,6 @@ class HashRing:
         """Return the number of nodes."""
         return len(self._members)
 
-    def positions(self) -> tuple[tuple[str, NodeInfo], ...]:
-        """Return every position with its node, in ascending order.
-
-        >>> HashRing(rfactor=1).insert("foo@127.0.0.1:7022").positions()[0][0]
-        'kzMt7C+SJZbxNQmrL3vhpfJ+a0RgPiGlRhrxwS57RWI='
-        """
-        index = self._index or self._sort()
-        return tuple(zip(map(point_text, index.points), index.owners, strict=False))
-
     def to_json(self) -> dict[str, Any]:
         """Return `{"rfactor": …, "pfactor": …, "tree": [{"key", "value"}, …]}`.
 
@@ -346,6 +221,9 @@ class HashRing:
     @classmethod
     def from_json(cls, value: object) -> HashRing:
         """Read what `to_json` wrote, in any order; other fields are ignored.
+
+        Args:
+            value: As `json.loads` returns it.
 
         Raises:
             ValueError: A field is missing or of the wrong kind, or a node is
@@ -383,17 +261,3 @@ class HashRing:
         ring._members = members
         ring._base = self._index or self._base
         return ring
-
-    def _sort(self) -> RingIndex:
-        self._index = index = self._base.derive(self._members)
-        self._base = EMPTY
-        return index
-
-    def _neighbours(self, id: str, n: int | None, step: int) -> tuple[NodeInfo, ...]:
-        wanted = self._pfactor if n is None else check_number(n)
-        if id not in self._members:
-            return ()
-        index = self._index or self._sort()
-        first = bisect_left(index.points, point_of(f"{id}_1"))
-        others = len(self._members) - 1
-        return index.walk(first, step, min(wanted, others), without=id)

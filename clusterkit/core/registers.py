@@ -324,7 +324,7 @@ class Registers(Mapping[str, Entry]):
             try:
                 name, entry = _read_entry(item, now, latest)
             except ValueError:
-                continue
+                continue  # the caller is told how many were
             entries[name] = entry
         return cls(entries), len(value) - len(entries)
 

@@ -36,6 +36,9 @@ class Entry:
     def from_json(cls, value: object) -> Entry:
         """Read what `to_json` wrote; a field that is absent is 0.
 
+        Args:
+            value: As `json.loads` returns it.
+
         Raises:
             ValueError: It is no object, or a field is no integer, or the count
                 is below 0.
@@ -95,6 +98,10 @@ class VectorClock:
     def insert(self, actor: str, *, now: int = 0) -> VectorClock:
         """Add `actor` with count 0; the same clock if it is present.
 
+        Args:
+            actor: Who.
+            now: The entry's `time` and `insert`.
+
         Raises:
             ValueError: `now` is not an integer.
         """
@@ -122,6 +129,10 @@ class VectorClock:
     def increment(self, actor: str, *, now: int = 0) -> VectorClock:
         """Add one to the count of `actor`, from 0 if it is absent.
 
+        Args:
+            actor: Whose count.
+            now: As for `update`.
+
         Raises:
             ValueError: `now` is not an integer.
         """
@@ -135,7 +146,7 @@ class VectorClock:
         return self._of({a: e for a, e in self._entries.items() if a != actor})
 
     def merge(self, other: VectorClock) -> VectorClock:
-        """Return the join of two clocks: each actor's greater entry, whole.
+        """Return the join with `other`: each actor's greater entry, whole.
 
         The greater entry is the one with the higher count; at equal counts the
         one with the later `time`; at equal times this clock's own is kept.
@@ -170,7 +181,7 @@ class VectorClock:
         return True
 
     def concurrent(self, other: VectorClock) -> bool:
-        """Whether neither clock descends the other."""
+        """Whether neither this clock nor `other` descends the other."""
         return not self.descends(other) and not other.descends(self)
 
     def trim(
@@ -255,6 +266,9 @@ class VectorClock:
         """Read what `to_json` wrote.
 
         A field that is absent is 0; unknown fields are ignored.
+
+        Args:
+            value: As `json.loads` returns it.
 
         Raises:
             ValueError: It is no object of objects, or a field is no integer,

@@ -13,7 +13,7 @@ import trio
 
 from clusterkit.errors import NodeDown, ProtocolError, WrongCookie, WrongNode
 from clusterkit.net.connection import Connection
-from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.greeter import ask, open_session
 from clusterkit.net.peer import Peer
 from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
@@ -147,22 +147,20 @@ async def _shake(
     config: Config,
     rng: Random,
 ) -> tuple[ServingNode, Session] | Refused:
-    await send_all(stream, dialer.hello())
-    event = await next_event(stream, dialer)
-    if isinstance(event, Refused):
-        return event
-    challenged = expect(event, Challenged)
+    challenged = await ask(stream, dialer, dialer.hello(), Challenged)
+    if isinstance(challenged, Refused):
+        return challenged
     if dialer.expected not in (None, challenged.name):
         raise WrongNode(
             f"{challenged.name} answers at {address}, not {dialer.expected}"
         )
     node = ServingNode(challenged.name, config)
     offer = node.talk.offer(rng.getrandbits(64) or 1)
-    await send_all(stream, dialer.prove("", "", 0, config.max_message, offer))
-    event = await next_event(stream, dialer)
-    if isinstance(event, Refused):
-        return event
-    welcome = expect(event, Welcomed).welcome
+    proof = dialer.prove("", "", 0, config.max_message, offer)
+    welcomed = await ask(stream, dialer, proof, Welcomed)
+    if isinstance(welcomed, Refused):
+        return welcomed
+    welcome = welcomed.welcome
     node.talk.conclude(welcome, challenged.incarnation)
     node.ring = welcome.ring
     node.max_message = min(config.max_message, welcome.max_message)

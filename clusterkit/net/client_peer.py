@@ -6,7 +6,7 @@ what it asked for dies with its connection, and two of the same name coexist.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
@@ -16,6 +16,7 @@ from clusterkit.net.peer import Peer
 if TYPE_CHECKING:
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.transport import Stream
+    from clusterkit.wire.greetings import Role
     from clusterkit.wire.messages import Record
     from clusterkit.wire.session import Session
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class ClientPeer(Peer):
     """One connected tool."""
 
-    role = "client"
+    role: ClassVar[Role] = "client"
 
     def __init__(self, name: str, kernel: Kernel) -> None:
         super().__init__(name, kernel.config)

@@ -15,7 +15,7 @@ from clusterkit.errors import (
     WrongNode,
 )
 from clusterkit.net.admission import session_number
-from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.greeter import ask, open_session
 from clusterkit.net.refusals import log_refusal, refusal_error
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
@@ -96,11 +96,9 @@ class Dial:
     async def _shake(self, stream: Stream, cookie: bytes) -> Refused | None:
         kernel, link = self._kernel, self._link
         dialer = Dialer(kernel.me, cookie, kernel.nonce(), link.name)
-        await send_all(stream, dialer.hello(link.sessions))
-        event = await next_event(stream, dialer)
-        if isinstance(event, Refused):
-            return event
-        challenged = expect(event, Challenged)
+        challenged = await ask(stream, dialer, dialer.hello(link.sessions), Challenged)
+        if isinstance(challenged, Refused):
+            return challenged
         self._check_current()
         self._check_name(challenged)
         number = session_number(link.sessions, challenged.sessions)
@@ -113,12 +111,11 @@ class Dial:
             kernel.config.max_message,
             link.talk.offer(kernel.fresh_id()),
         )
-        await send_all(stream, proof)
-        event = await next_event(stream, dialer)
-        if isinstance(event, Refused):
-            return event
+        welcomed = await ask(stream, dialer, proof, Welcomed)
+        if isinstance(welcomed, Refused):
+            return welcomed
         self._check_current()
-        self._attach(stream, dialer, challenged, expect(event, Welcomed), number)
+        self._attach(stream, dialer, challenged, welcomed, number)
         return None
 
     def _check_current(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clusterkit.errors import ProtocolError
 from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.handshake import Refused
 from clusterkit.wire.session import Limits, Session
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from clusterkit.net.transport import Stream
     from clusterkit.wire.codec import Codec
     from clusterkit.wire.conversation import Conversations
-    from clusterkit.wire.handshake import Event, Handshake
+    from clusterkit.wire.handshake import Dialer, Event, Handshake
 
 E = TypeVar("E")
 
@@ -58,6 +59,24 @@ def expect(event: Event, kind: type[E]) -> E:
     if isinstance(event, kind):
         return event
     raise ProtocolError(f"{type(event).__name__} where {kind.__name__} was due")
+
+
+async def ask(stream: Stream, dialer: Dialer, said: bytes, due: type[E]) -> E | Refused:
+    """Say one of the dialer's greetings; return what the listener answers.
+
+    Args:
+        stream: The connection.
+        dialer: The handshake.
+        said: The greeting.
+        due: What answers it, unless the listener refuses.
+
+    Raises:
+        StreamBroken: The connection ended first.
+        ProtocolError: The answer is another one, or none.
+    """
+    await send_all(stream, said)
+    event = await next_event(stream, dialer)
+    return event if isinstance(event, Refused) else expect(event, due)
 
 
 def open_session(

@@ -44,6 +44,9 @@ a node may send again, because its ack was lost, it is told is undelivered."""
 class Kernel:
     """All links of one node.
 
+    Of `node.kernel` programs use `connect`, `disconnect`, `is_connected` and
+    `links`; the rest is for the node itself, and may change.
+
     Args:
         me: Who this node is.
         cookies: The first one dials, all are accepted.
@@ -227,6 +230,9 @@ class Kernel:
             VersionRefused: No common protocol version.
             NameTaken: It knows another live node of our name.
             ConfigError: The address is not valid, or our own.
+
+        Cancellation:
+            Ends the wait, and the dialling with it, unless others need it.
         """
         node = node_info(address)
         if node.id == self.me.name:
@@ -250,6 +256,9 @@ class Kernel:
             name: The node.
             force: Drop what is queued instead of sending it first. Otherwise
                 this waits up to `drain_timeout`.
+
+        Cancellation:
+            Ends the wait; the link is kept no more, but not closed yet.
         """
         link = self.peers.get(name)
         if link is None:
@@ -283,7 +292,11 @@ class Kernel:
         yield from list(self.clients)
 
     def is_connected(self, name: str) -> bool:
-        """Say whether there is a live session with a node, or it is this one."""
+        """Say whether there is a live session with a node, or it is this one.
+
+        Args:
+            name: The node's; an unknown one is not connected.
+        """
         link = self.peers.get(name)
         return name == self.me.name or bool(link and link.connection)
 

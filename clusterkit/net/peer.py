@@ -9,7 +9,7 @@ kinds. The floor above speaks to both alike: `post` a record, then `flush` or
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import trio
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clusterkit.config import Config
     from clusterkit.events import Event
     from clusterkit.net.connection import Connection
+    from clusterkit.wire.greetings import Role
     from clusterkit.wire.messages import Record
 
 
@@ -123,7 +124,7 @@ class Peer:
             leads to fewer answers.
     """
 
-    role = "member"
+    role: ClassVar[Role] = "member"
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name

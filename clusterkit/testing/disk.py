@@ -91,7 +91,7 @@ class MemoryDisk:
     def fail_next(
         self, error: OSError, operation: Literal["read", "write"] = "write"
     ) -> None:
-        """Let the next operation of this kind raise `error`.
+        """Let the next `operation` raise `error`.
 
         Several add up, first in, first out. An append that fails leaves a
         seeded beginning of its data; a replacement leaves the old file.
@@ -123,6 +123,10 @@ class MemoryDisk:
 
         Raises:
             StateInUse: It is taken, by this process or another.
+            OSError: The process has crashed.
+
+        Cancellation:
+            Nothing is taken.
         """
         await trio.lowlevel.checkpoint()
         self._check_alive()
@@ -131,15 +135,18 @@ class MemoryDisk:
         self._platter.locks[path] = self
 
     def unlock(self, path: str) -> None:
-        """Give back what `lock` took; unknown paths are ignored."""
+        """Give back the lock of `path`, if this process has it."""
         if self._platter.locks.get(path) is self:
             del self._platter.locks[path]
 
     async def read(self, path: str) -> bytes | None:
-        """Return the content, None when there is no such file.
+        """Return the content of `path`, None when there is no such file.
 
         Raises:
             OSError: Ordered by `fail_next`, or the process has crashed.
+
+        Cancellation:
+            Nothing is read, and no ordered failure is used up.
         """
         await trio.lowlevel.checkpoint()
         self._check_alive()
@@ -147,7 +154,7 @@ class MemoryDisk:
         return self.files.get(path)
 
     async def replace_atomically(self, path: str, data: bytes) -> None:
-        """Write `data` so that a crash leaves the old or the new, synced.
+        """Write `data` to `path` so that a crash leaves the old or the new, synced.
 
         Raises:
             OSError: Full, ordered by `fail_next`, or the process has crashed.
@@ -158,7 +165,7 @@ class MemoryDisk:
         await self._write(_Write(path, bytes(data), appends=False))
 
     async def append_synced(self, path: str, data: bytes) -> None:
-        """Append `data` and sync it.
+        """Append `data` to the file at `path` and sync it.
 
         Raises:
             OSError: Full, ordered by `fail_next`, or the process has crashed;

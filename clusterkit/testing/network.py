@@ -143,6 +143,11 @@ class MemoryNetwork:
         """Set delay and loss of all pairs, those to come as well.
 
         What `delay` and `loss` said of single pairs before is replaced.
+
+        Args:
+            delay: The least seconds a segment travels, one way.
+            spread: Up to this many seconds more.
+            loss: The chance that a try to send is lost, as for `loss`.
         """
         _check("a delay", delay, spread)
         _check_probability(loss)

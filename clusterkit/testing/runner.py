@@ -104,7 +104,7 @@ class Simulation:
         return random.Random(f"{self.seed}/{purpose}")  # noqa: S311 - no secret
 
     def trace(self, text: str) -> None:
-        """Add a line to the trace, with the time."""
+        """Add `text` to the trace, as a line with the time."""
         self._lines.append(f"{self.now:.6f} {text}")
 
     def disk(self, name: str) -> MemoryDisk:

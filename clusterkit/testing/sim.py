@@ -106,6 +106,9 @@ class ClusterSimulation(Simulation):
         Raises:
             ConfigError: A node runs on that host.
             Exception: What `create_cluster` raised.
+
+        Cancellation:
+            The node is ended again.
         """
         host = host or name
         if host in self.nodes:
@@ -116,7 +119,17 @@ class ClusterSimulation(Simulation):
         return await self._begin(host, _Life(name, port, options, 1))
 
     async def stop(self, host: str) -> None:
-        """End a node in good order, as SIGTERM does; wait for it."""
+        """End a node in good order, as SIGTERM does; wait for it.
+
+        Args:
+            host: Where it runs.
+
+        Raises:
+            ConfigError: No node runs there.
+
+        Cancellation:
+            Ends the wait only.
+        """
         life = self._life(host)
         life.scope.cancel()
         await life.over.wait()
@@ -129,6 +142,12 @@ class ClusterSimulation(Simulation):
             host: Where it runs.
             silent: Whether its machine is gone too, so that peers hear no
                 reset, only silence.
+
+        Raises:
+            ConfigError: No node runs there.
+
+        Cancellation:
+            Ends the wait for its tasks only: the node is dead at once.
         """
         life = self._life(host)
         self.trace(f"{host} crashed")
@@ -144,10 +163,19 @@ class ClusterSimulation(Simulation):
         Args:
             host: Where.
             port: Another one than before.
+
+        Raises:
+            ConfigError: None has run there.
+            Exception: As for `start`.
+
+        Cancellation:
+            As for `start`; the former life is over.
         """
+        before = self._lives.get(host)
+        if before is None:
+            raise ConfigError(f"no node has run on host {host}; start one")
         if host in self.nodes:
             await self.crash(host)
-        before = self._lives[host]
         port = port or before.port
         life = _Life(before.name, port, before.options, before.number + 1)
         return await self._begin(host, life)
@@ -163,6 +191,9 @@ class ClusterSimulation(Simulation):
 
         Raises:
             trio.TooSlowError: They did not; the text has their rings.
+
+        Cancellation:
+            Ends the wait; nothing has been changed.
         """
         with trio.move_on_after(timeout):
             # Agreement is of all nodes at once: there is no one event for it.

@@ -354,7 +354,7 @@ def _text_of(error: Exception) -> str:
     """
     try:
         text = f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 - the error's own `__str__` may raise anything
         text = type(error).__name__
     return text.encode(errors="replace")[:MAX_REASON].decode(errors="ignore")
 

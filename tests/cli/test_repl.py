@@ -11,6 +11,7 @@ import trio.testing
 from clusterkit.cli.output import Output
 from clusterkit.cli.repl import TERMINATED, Repl
 from clusterkit.errors import NodeDown
+from tests.waiting import until
 
 
 class Typist:
@@ -42,12 +43,6 @@ class Typist:
         asked = self.asked
         await self.send.send(line)
         await until(lambda: self.asked > asked)
-
-
-async def until(true):
-    with trio.fail_after(20):
-        while not true():
-            await trio.sleep(0.001)
 
 
 class Session:

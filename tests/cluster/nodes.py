@@ -10,9 +10,6 @@ import trio
 
 from clusterkit import Config, GenServer, call, cast, create_cluster
 
-PATIENCE = 20.0
-"""Seconds that a condition may take on a busy machine."""
-
 
 class Sink(GenServer):
     """Keeps what it gets, in order."""
@@ -59,14 +56,6 @@ async def linked(*, config=None, **options):
     ):
         await a.kernel.connect(b.address)
         yield a, b
-
-
-async def until(condition, seconds=PATIENCE):
-    """Look again and again until `condition()` is true; return what it is."""
-    with trio.fail_after(seconds):
-        while not (found := condition()):
-            await trio.sleep(0.002)
-    return found
 
 
 def got(node):
@@ -205,3 +194,29 @@ async def wired(*, config=None, connected=True, **options):
             yield a, b, (to_a, to_b)
             for wire in (to_a, to_b):
                 wire.fuse, wire.frozen = None, False
+
+
+@asynccontextmanager
+async def stranger(node):
+    """A connection to a node, by somebody who may say anything."""
+    stream = await trio.open_tcp_stream("127.0.0.1", node.port)
+    try:
+        yield stream
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+async def say(stream, data):
+    """Send, unless the node has closed the connection before all of it came."""
+    with suppress(trio.BrokenResourceError):
+        await stream.send_all(data)
+
+
+async def is_closed(stream):
+    """Read until the node closes the connection; return what it said."""
+    said = b""
+    with trio.fail_after(10):
+        with suppress(trio.BrokenResourceError):
+            while data := await stream.receive_some():
+                said += data
+    return said

@@ -15,8 +15,9 @@ from clusterkit.net.client import connect_as_client
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import Codec
+from tests.waiting import until
 
-from .nodes import Sink, running, until
+from .nodes import Sink, running
 
 
 class Tool:

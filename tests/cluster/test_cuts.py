@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from clusterkit.errors import NodeDown
+from tests.waiting import until
 
-from .nodes import got, until, wired
+from .nodes import got, wired
 
 FAST = {
     "ping_after": 0.1,

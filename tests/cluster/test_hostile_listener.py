@@ -16,8 +16,9 @@ import trio.lowlevel
 
 from clusterkit.errors import NodeDown, WrongNode
 from clusterkit.wire.handshake import Dialer, Identity, Resume
+from tests.waiting import until
 
-from .nodes import linked, running, until
+from .nodes import is_closed, linked, running, say, stranger
 
 QUICK = {"handshake_timeout": 0.2}
 
@@ -27,31 +28,6 @@ def hello(name="stranger", cookie=b"wrong"):
     me = Identity(name=name, incarnation=1)
     dialler = Dialer(me, cookie, os.urandom(32))
     return dialler.hello(), dialler
-
-
-@asynccontextmanager
-async def stranger(node):
-    stream = await trio.open_tcp_stream("127.0.0.1", node.port)
-    try:
-        yield stream
-    finally:
-        await trio.aclose_forcefully(stream)
-
-
-async def say(stream, data):
-    """Send, unless the node has closed the connection before all of it came."""
-    with suppress(trio.BrokenResourceError):
-        await stream.send_all(data)
-
-
-async def is_closed(stream):
-    """Read until the node closes the connection; return what it said."""
-    said = b""
-    with trio.fail_after(10):
-        with suppress(trio.BrokenResourceError):
-            while data := await stream.receive_some():
-                said += data
-    return said
 
 
 async def is_well(node):

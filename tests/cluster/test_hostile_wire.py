@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import struct
-from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import trio
 import trio.lowlevel
 
 from clusterkit.events import LinkDown
+from tests.waiting import until
 
-from .nodes import got, running, until, wired
-
-
-@asynccontextmanager
-async def stranger(node):
-    stream = await trio.open_tcp_stream("127.0.0.1", node.port)
-    try:
-        yield stream
-    finally:
-        await trio.aclose_forcefully(stream)
-
-
-async def say(stream, data):
-    """Send, unless the node has closed the connection before all of it came."""
-    with suppress(trio.BrokenResourceError):
-        await stream.send_all(data)
-
-
-async def is_closed(stream):
-    """Read until the node closes the connection; return what it said."""
-    said = b""
-    with trio.fail_after(10):
-        with suppress(trio.BrokenResourceError):
-            while data := await stream.receive_some():
-                said += data
-    return said
+from .nodes import got, is_closed, running, say, stranger, wired
 
 
 async def test_a_frame_sent_twice_on_its_connection_is_delivered_once():

@@ -16,8 +16,9 @@ import clusterkit
 from clusterkit.errors import NodeDown
 from clusterkit.events import LinkDown, Undelivered
 from clusterkit.names import NodeInfo
+from tests.waiting import until
 
-from .nodes import running, until
+from .nodes import running
 
 PROGRAM = Path(__file__).with_name("program.py")
 FAST = {"ping_after": 0.1, "dead_after": 0.3, "down_after": 0.3}

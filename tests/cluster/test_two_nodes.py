@@ -21,8 +21,9 @@ from clusterkit.errors import (
     WrongRing,
 )
 from clusterkit.events import LinkUp
+from tests.waiting import until
 
-from .nodes import Sink, got, linked, running, until, wired
+from .nodes import Sink, got, linked, running, wired
 
 
 async def test_calls_and_casts_go_both_ways():

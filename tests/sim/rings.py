@@ -8,6 +8,7 @@ import trio
 
 from clusterkit import GenServer, call, cast
 from clusterkit.testing.sim import PORT
+from tests import waiting
 
 SOON = 3.0
 """Virtual seconds within which every member has heard of a change: it is told
@@ -51,11 +52,9 @@ async def form(sim, names, **options):
     return nodes
 
 
-async def until(true, timeout=10.0):
-    """Wait until `true()`; fail after that many virtual seconds."""
-    with trio.fail_after(timeout):
-        while not true():
-            await trio.sleep(0.01)
+async def until(condition, seconds=10.0):
+    """Wait as `waiting.until` does, but not for so long: a ring is quick."""
+    return await waiting.until(condition, seconds)
 
 
 async def quiet(sim):

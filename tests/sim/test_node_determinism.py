@@ -12,7 +12,7 @@ import trio
 
 import clusterkit
 from clusterkit import GenServer, call, cast
-from clusterkit.errors import ClusterError
+from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.testing.sim import PORT, simulate
 
 NAMES = ("anna", "bert", "cleo")
@@ -137,3 +137,11 @@ def test_nodes_do_something_else_for_another_seed():
 
 if __name__ == "__main__":
     sys.stdout.write("\n".join(simulate(everything, seed=int(sys.argv[1])).lines))
+
+
+def test_a_node_that_never_ran_cannot_be_restarted():
+    async def main(sim):
+        with pytest.raises(ConfigError, match="no node has run on host nowhere"):
+            await sim.restart("nowhere")
+
+    simulate(main)

@@ -300,6 +300,42 @@ def test_mutations_at_once_are_one_after_the_other(sim_seed):
     simulate(main, seed=sim_seed)
 
 
+COMMANDS = {
+    "insert": lambda ring: ring.insert(at("z"), 3),
+    "minsert": lambda ring: ring.minsert([at("y"), at("z")]),
+    "update": lambda ring: ring.update(at("x"), 5),
+    "remove": lambda ring: ring.remove("x"),
+    "mremove": lambda ring: ring.mremove(["w", "x"]),
+    "leave": lambda ring: ring.leave(),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_waits_for_a_hook_that_runs(command):
+    async def main(sim):
+        a = await sim.start("a")
+        await a.gossip.minsert([at("w"), at("x")])
+        hook_ends = trio.Event()
+
+        @a.gossip.on_process
+        async def move_data(old, new):
+            await hook_ends.wait()
+
+        await a.gossip.insert(at("v"))
+        before = a.gossip.name, a.ring.weights(), a.gossip.clock
+        async with trio.open_nursery() as nursery, listening(a, RingChanged) as heard:
+            nursery.start_soon(COMMANDS[command], a.gossip)
+            await trio.sleep(100)
+            assert (a.gossip.name, a.ring.weights(), a.gossip.clock) == before
+            assert heard == []
+            hook_ends.set()
+            await until(lambda: len(heard) == 1)
+            assert heard[0].cause == command.removeprefix("m")
+        assert (a.gossip.name, a.ring.weights()) != before[:2]
+
+    simulate(main)
+
+
 def test_a_forced_mutation_does_not_wait_for_a_hook(sim_seed):
     async def main(sim):
         a = await sim.start("a")

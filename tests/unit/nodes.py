@@ -94,12 +94,11 @@ async def pair(*, connected=True, **options):
         yield a, b
 
 
-async def until(condition, seconds=60.0):
-    """Wait until `condition()` is true, and return what it is."""
-    with trio.fail_after(seconds):
-        while not (found := condition()):
-            await trio.sleep(0.005)
-    return found
+async def cut_off(a):
+    """Cut `a` of a `pair` off from `b`, and wait until both have noticed."""
+    a.network.partition({"a"}, {"b"})
+    a.network.cut("a", "b")
+    await trio.sleep(0.1)
 
 
 @asynccontextmanager
@@ -122,3 +121,9 @@ def statistics_of(node, name):
     """The statistics of one actor, None once there is none of the name."""
     found = [a for a in node.statistics().actors if a.name == name]
     return found[0] if found else None
+
+
+def link_of(node):
+    """The statistics of the one link that a node has."""
+    (link,) = node.kernel.links()
+    return link

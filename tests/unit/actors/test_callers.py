@@ -10,7 +10,8 @@ from clusterkit.errors import (
     CallTimeout,
     RemoteFault,
 )
-from tests.unit.nodes import alone, pair, statistics_of, until, virtual
+from tests.unit.nodes import alone, pair, statistics_of, virtual
+from tests.waiting import until
 
 
 class Deferring(GenServer):

@@ -13,50 +13,14 @@ from clusterkit.errors import (
     MailboxFull,
 )
 from clusterkit.events import Refused
-from tests.unit.nodes import (
-    hearing,
-    pair,
-    statistics_of,
-    until,
-    virtual,
-)
-
-
-class Sink(GenServer):
-    mailbox = 8
-
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @cast
-    async def slow(self, value):
-        await trio.sleep(0.9)
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
-
-    @call
-    async def echo(self, value):
-        return value
-
-    @call
-    async def size(self, data):
-        return len(data)
-
-
-class Wide(Sink):
-    mailbox = 8192
+from tests.unit.nodes import hearing, pair, statistics_of, virtual
+from tests.unit.servers import Sink, SmallSink
+from tests.waiting import until
 
 
 @virtual
 async def test_a_paused_actor_chokes_its_senders_and_loses_nothing():
-    async with pair(actors={"sink": Wide}) as (a, b):
+    async with pair(actors={"sink": Sink}) as (a, b):
         b.pause("sink")
         sent = []
 
@@ -106,7 +70,7 @@ async def test_casts_as_small_as_can_be_are_choked_in_time_too():
 
 @virtual
 async def test_a_choked_actor_refuses_what_cannot_wait():
-    async with pair(actors={"sink": Sink}) as (a, b):
+    async with pair(actors={"sink": SmallSink}) as (a, b):
         b.pause("sink")
         for i in range(9):
             a.cast_nowait("sink@b", "put", i)
@@ -126,7 +90,7 @@ async def test_a_choked_actor_refuses_what_cannot_wait():
 
 @virtual
 async def test_other_actors_of_a_node_are_not_choked_with_one():
-    async with pair(actors={"sink": Sink, "other": Sink}) as (a, b):
+    async with pair(actors={"sink": SmallSink, "other": SmallSink}) as (a, b):
         b.pause("sink")
         for i in range(9):
             a.cast_nowait("sink@b", "put", i)
@@ -138,7 +102,7 @@ async def test_other_actors_of_a_node_are_not_choked_with_one():
 
 @virtual
 async def test_a_call_at_twice_the_mark_is_answered_busy():
-    async with pair(actors={"sink": Sink}) as (a, b):
+    async with pair(actors={"sink": SmallSink}) as (a, b):
         b.pause("sink")
         async with trio.open_nursery() as nursery:
 
@@ -159,7 +123,7 @@ async def test_a_call_at_twice_the_mark_is_answered_busy():
 
 @virtual
 async def test_casts_at_twice_the_mark_are_refused_counted_and_told():
-    async with pair(actors={"sink": Sink}) as (a, b):
+    async with pair(actors={"sink": SmallSink}) as (a, b):
         b.pause("sink")
         async with hearing(a, Refused) as heard:
             for i in range(20):
@@ -176,7 +140,7 @@ async def test_casts_at_twice_the_mark_are_refused_counted_and_told():
 @virtual
 async def test_a_mailbox_counts_bytes_too():
     config = {"mailbox_bytes": 10_000}
-    async with pair(actors={"sink": Wide}, config=config) as (a, b):
+    async with pair(actors={"sink": Sink}, config=config) as (a, b):
         b.pause("sink")
         for _ in range(12):
             a.cast_nowait("sink@b", "put", b"x" * 1000)
@@ -189,7 +153,7 @@ async def test_a_mailbox_counts_bytes_too():
 
 @virtual
 async def test_a_choke_does_not_outlive_the_conversation_it_was_said_in():
-    async with pair(actors={"sink": Sink}) as (a, b):
+    async with pair(actors={"sink": SmallSink}) as (a, b):
         b.pause("sink")
         for i in range(9):
             a.cast_nowait("sink@b", "put", i)

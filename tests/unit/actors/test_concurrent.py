@@ -7,7 +7,8 @@ import trio
 
 from clusterkit import GenServer, call, cast
 from clusterkit.errors import MailboxFull, RemoteFault
-from tests.unit.nodes import alone, pair, statistics_of, until, virtual
+from tests.unit.nodes import alone, pair, statistics_of, virtual
+from tests.waiting import until
 
 
 class Slow(GenServer):

@@ -8,7 +8,8 @@ import trio
 
 from clusterkit import GenServer, call, cast
 from clusterkit.actors.dropped import MOST_KINDS, SILENCE, DroppedCasts
-from tests.unit.nodes import alone, pair, until, virtual
+from tests.unit.nodes import alone, pair, virtual
+from tests.waiting import until
 
 
 class Counter(GenServer):

@@ -15,7 +15,8 @@ from clusterkit.events import LinkGivenUp, Refused
 from clusterkit.names import MAX_NAME
 from clusterkit.net.peer import Peer
 from clusterkit.wire import messages as m
-from tests.unit.nodes import hearing, pair, until, virtual
+from tests.unit.nodes import hearing, pair, virtual
+from tests.waiting import until
 
 FEW = {"outbox_messages": 50, "inbound_calls": 10}
 

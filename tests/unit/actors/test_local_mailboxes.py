@@ -15,59 +15,28 @@ from tests.unit.nodes import (
     alone,
     virtual,
 )
-
-
-class Sink(GenServer):
-    mailbox = 8
-
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @cast
-    async def slow(self, value):
-        await trio.sleep(0.9)
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
-
-    @call
-    async def echo(self, value):
-        return value
-
-    @call
-    async def size(self, data):
-        return len(data)
-
-
-class Wide(Sink):
-    mailbox = 8192
+from tests.unit.servers import Sink, SmallSink
 
 
 @virtual
 async def test_a_cast_to_a_full_mailbox_waits_until_half_of_it_is_handled():
     async with alone() as node:
-        ref = await node.start("sink", Sink)
+        ref = await node.start("sink", SmallSink)
         for i in range(8):
-            await ref.cast(Sink.slow, i)
+            await ref.cast(SmallSink.slow, i)
         began = trio.current_time()
         await trio.testing.wait_all_tasks_blocked()
-        await ref.cast(Sink.slow, 8)
-        await ref.cast(Sink.slow, 9)
+        await ref.cast(SmallSink.slow, 8)
+        await ref.cast(SmallSink.slow, 9)
         waited = trio.current_time() - began
         assert 3 < waited < 5
         await trio.sleep(20)
-        assert await ref.call(Sink.read) == list(range(10))
+        assert await ref.call(SmallSink.read) == list(range(10))
 
 
 @virtual
 async def test_a_slow_actor_lets_senders_go_on_before_its_mailbox_is_empty():
-    class Slower(Sink):
+    class Slower(SmallSink):
         @cast
         async def put(self, value):
             await trio.sleep(0.9)
@@ -81,13 +50,13 @@ async def test_a_slow_actor_lets_senders_go_on_before_its_mailbox_is_empty():
 @virtual
 async def test_a_cast_that_waits_too_long_says_that_the_mailbox_is_full():
     async with alone() as node:
-        ref = await node.start("sink", Sink)
+        ref = await node.start("sink", SmallSink)
         node.pause("sink")
         for i in range(8):
-            await ref.cast(Sink.put, i)
+            await ref.cast(SmallSink.put, i)
         began = trio.current_time()
         with pytest.raises(MailboxFull) as caught:
-            await ref.cast(Sink.put, 8)
+            await ref.cast(SmallSink.put, 8)
         assert trio.current_time() - began == pytest.approx(5)
         assert caught.value.event == "put"
 
@@ -95,42 +64,42 @@ async def test_a_cast_that_waits_too_long_says_that_the_mailbox_is_full():
 @virtual
 async def test_a_cancelled_cast_was_not_sent():
     async with alone() as node:
-        ref = await node.start("sink", Sink)
+        ref = await node.start("sink", SmallSink)
         node.pause("sink")
         for i in range(8):
-            await ref.cast(Sink.put, i)
+            await ref.cast(SmallSink.put, i)
         with trio.move_on_after(1):
-            await ref.cast(Sink.put, "cancelled")
+            await ref.cast(SmallSink.put, "cancelled")
         node.resume("sink")
         await trio.sleep(0.1)
-        assert await ref.call(Sink.read) == list(range(8))
+        assert await ref.call(SmallSink.read) == list(range(8))
 
 
 @virtual
 async def test_cast_nowait_and_call_refuse_a_full_mailbox_at_once():
     async with alone() as node:
-        ref = await node.start("sink", Sink)
+        ref = await node.start("sink", SmallSink)
         node.pause("sink")
         for i in range(8):
-            ref.cast_nowait(Sink.put, i)
+            ref.cast_nowait(SmallSink.put, i)
         with pytest.raises(MailboxFull):
-            ref.cast_nowait(Sink.put, 8)
+            ref.cast_nowait(SmallSink.put, 8)
         with pytest.raises(MailboxFull):
-            await ref.call(Sink.read)
+            await ref.call(SmallSink.read)
 
 
 @virtual
 async def test_queued_calls_whose_callers_gave_up_make_room():
     async with alone() as node:
-        ref = await node.start("sink", Sink)
+        ref = await node.start("sink", SmallSink)
         node.pause("sink")
         for _ in range(8):
             with pytest.raises(CallTimeout):
-                await ref.within(0.1).call(Sink.read)
+                await ref.within(0.1).call(SmallSink.read)
         with pytest.raises(CallTimeout):
-            await ref.within(0.1).call(Sink.read)
+            await ref.within(0.1).call(SmallSink.read)
         node.resume("sink")
-        assert await ref.call(Sink.read) == []
+        assert await ref.call(SmallSink.read) == []
 
 
 @virtual
@@ -154,7 +123,7 @@ async def test_an_actor_that_casts_to_its_own_full_mailbox_is_told_so():
 @virtual
 async def test_a_sender_of_casts_lets_others_run():
     async with alone() as node:
-        ref = await node.start("sink", Wide)
+        ref = await node.start("sink", Sink)
         turns = []
 
         async def other():
@@ -165,7 +134,7 @@ async def test_a_sender_of_casts_lets_others_run():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(other)
             for i in range(20 * YIELD_EVERY):
-                await ref.cast(Wide.put, i)
+                await ref.cast(Sink.put, i)
             nursery.cancel_scope.cancel()
         assert len(turns) >= 19
 
@@ -173,8 +142,8 @@ async def test_a_sender_of_casts_lets_others_run():
 @virtual
 async def test_every_cast_checks_for_cancellation():
     async with alone() as node:
-        ref = await node.start("sink", Wide)
+        ref = await node.start("sink", Sink)
         with trio.CancelScope() as scope:
             scope.cancel()
-            await ref.cast(Wide.put, 1)
-        assert await ref.call(Wide.read) == []
+            await ref.cast(Sink.put, 1)
+        assert await ref.call(Sink.read) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from clusterkit import GenServer, call, cast
+from clusterkit import GenServer, call
 from clusterkit.errors import (
     CallTimeout,
     ConfigError,
@@ -13,48 +13,17 @@ from clusterkit.errors import (
     NodeUnknown,
     NotAllReached,
 )
-from tests.unit.nodes import (
-    alone,
-    pair,
-    until,
-    virtual,
-)
-
-
-class Sink(GenServer):
-    mailbox = 8
-
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @cast
-    async def slow(self, value):
-        await trio.sleep(0.9)
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
-
-    @call
-    async def echo(self, value):
-        return value
-
-    @call
-    async def size(self, data):
-        return len(data)
+from tests.unit.nodes import alone, pair, virtual
+from tests.unit.servers import SmallSink
+from tests.waiting import until
 
 
 @virtual
 async def test_multi_call_answers_in_the_order_of_the_nodes_and_keeps_failures():
-    async with pair(actors={"sink": Sink}) as (a, b):
-        await a.start("sink", Sink)
+    async with pair(actors={"sink": SmallSink}) as (a, b):
+        await a.start("sink", SmallSink)
         answers = await a.multi_call(
-            ["b", "a", "nowhere", "b"], "sink", Sink.echo, 7, timeout=1
+            ["b", "a", "nowhere", "b"], "sink", SmallSink.echo, 7, timeout=1
         )
         assert [(answer.node, answer.ok, answer.value) for answer in answers] == [
             ("b", True, 7),
@@ -87,8 +56,8 @@ async def test_multi_call_waits_for_all_at_once():
 
 @virtual
 async def test_multi_call_without_nodes_asks_the_members_of_the_ring():
-    async with pair(actors={"sink": Sink}) as (a, b):
-        await a.start("sink", Sink)
+    async with pair(actors={"sink": SmallSink}) as (a, b):
+        await a.start("sink", SmallSink)
         await a.meet(b.address)
         answers = await a.multi_call(None, "sink", "echo", 1)
         assert sorted(answer.node for answer in answers) == ["a", "b"]
@@ -96,8 +65,8 @@ async def test_multi_call_without_nodes_asks_the_members_of_the_ring():
 
 @virtual
 async def test_abcast_delivers_once_to_each():
-    async with pair(actors={"sink": Sink}) as (a, _b):
-        await a.start("sink", Sink)
+    async with pair(actors={"sink": SmallSink}) as (a, _b):
+        await a.start("sink", SmallSink)
         await a.abcast(["a", "b"], "sink", "put", 1)
         assert await a.call("sink", "read") == [1]
         assert await a.call("sink@b", "read") == [1]
@@ -105,8 +74,8 @@ async def test_abcast_delivers_once_to_each():
 
 @virtual
 async def test_abcast_reaches_all_that_can_be_reached_and_names_the_others():
-    async with pair(actors={"sink": Sink}) as (a, b):
-        await a.start("sink", Sink)
+    async with pair(actors={"sink": SmallSink}) as (a, b):
+        await a.start("sink", SmallSink)
         b.pause("sink")
         for i in range(8):
             await a.cast("sink@b", "put", i)
@@ -130,8 +99,11 @@ async def test_abcast_reaches_all_that_can_be_reached_and_names_the_others():
 
 @virtual
 async def test_a_choked_node_delays_no_other_of_an_abcast():
-    async with pair(actors={"sink": Sink}) as (a, b), trio.open_nursery() as nursery:
-        await a.start("sink", Sink)
+    async with (
+        pair(actors={"sink": SmallSink}) as (a, b),
+        trio.open_nursery() as nursery,
+    ):
+        await a.start("sink", SmallSink)
         b.pause("sink")
         for i in range(9):
             a.cast_nowait("sink@b", "put", i)
@@ -146,11 +118,11 @@ async def test_a_choked_node_delays_no_other_of_an_abcast():
 
 @virtual
 async def test_two_abcasts_arrive_everywhere_in_order():
-    class Wide(Sink):
+    class Sink(SmallSink):
         mailbox = 8192
 
-    async with pair(actors={"sink": Wide}) as (a, _b):
-        await a.start("sink", Wide)
+    async with pair(actors={"sink": Sink}) as (a, _b):
+        await a.start("sink", Sink)
         for i in range(100):
             await a.abcast(["a", "b"], "sink", "put", i)
         for target in ("sink", "sink@b"):

@@ -11,15 +11,8 @@ from clusterkit import Down, GenServer, call, cast
 from clusterkit.errors import ConfigError, NodeDown, RemoteFault
 from clusterkit.testing import MemoryNetwork
 from clusterkit.wire import messages as m
-from tests.unit.nodes import (
-    abandon,
-    alone,
-    on_network,
-    pair,
-    statistics_of,
-    until,
-    virtual,
-)
+from tests.unit.nodes import abandon, alone, on_network, pair, statistics_of, virtual
+from tests.waiting import until
 
 
 class Watcher(GenServer):

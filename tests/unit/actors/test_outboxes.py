@@ -5,60 +5,21 @@ from __future__ import annotations
 import pytest
 import trio
 
-from clusterkit import GenServer, call, cast, later
+from clusterkit import GenServer, call, later
 from clusterkit.errors import (
     CallTimeout,
     MailboxFull,
     NodeDown,
     OutboxFull,
 )
-from tests.unit.nodes import (
-    pair,
-    statistics_of,
-    until,
-    virtual,
-)
-
-
-class Sink(GenServer):
-    mailbox = 8
-
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @cast
-    async def slow(self, value):
-        await trio.sleep(0.9)
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
-
-    @call
-    async def echo(self, value):
-        return value
-
-    @call
-    async def size(self, data):
-        return len(data)
-
-    @call
-    async def mint(self, size):
-        return b"x" * size
-
-
-class Wide(Sink):
-    mailbox = 8192
+from tests.unit.nodes import cut_off, pair, statistics_of, virtual
+from tests.unit.servers import Sink, SmallSink
+from tests.waiting import until
 
 
 @virtual
 async def test_casts_to_a_node_that_is_away_wait_for_it():
-    async with pair(actors={"sink": Wide}) as (a, b):
+    async with pair(actors={"sink": Sink}) as (a, b):
         a.network.partition({"a"}, {"b"})
         a.network.cut("a", "b")
         await trio.sleep(20)
@@ -71,7 +32,7 @@ async def test_casts_to_a_node_that_is_away_wait_for_it():
 
 @virtual
 async def test_a_call_to_a_node_that_is_down_fails_at_once():
-    async with pair(actors={"sink": Sink}) as (a, _):
+    async with pair(actors={"sink": SmallSink}) as (a, _):
         a.network.partition({"a"}, {"b"})
         a.network.cut("a", "b")
         await until(lambda: a.kernel.links()[0].state == "down")
@@ -83,18 +44,12 @@ async def test_a_call_to_a_node_that_is_down_fails_at_once():
         a.network.heal()
 
 
-async def cut_off(a):
-    a.network.partition({"a"}, {"b"})
-    a.network.cut("a", "b")
-    await trio.sleep(0.1)
-
-
 FEW = {"outbox_messages": 10}
 
 
 @virtual
 async def test_a_full_outbox_makes_a_cast_wait_and_then_refuses_it():
-    async with pair(actors={"sink": Wide}, config=FEW) as (a, _):
+    async with pair(actors={"sink": Sink}, config=FEW) as (a, _):
         await cut_off(a)
         for i in range(10):
             await a.cast("sink@b", "put", i)
@@ -109,7 +64,7 @@ async def test_a_full_outbox_makes_a_cast_wait_and_then_refuses_it():
 
 @virtual
 async def test_a_cast_that_waits_for_an_outbox_goes_on_when_it_has_room():
-    async with pair(actors={"sink": Wide}, config=FEW) as (a, b):
+    async with pair(actors={"sink": Sink}, config=FEW) as (a, b):
         await cut_off(a)
         async with trio.open_nursery() as nursery:
 
@@ -127,7 +82,7 @@ async def test_a_cast_that_waits_for_an_outbox_goes_on_when_it_has_room():
 @virtual
 async def test_a_full_outbox_counts_bytes_too():
     config = {"outbox_bytes": 10_000}
-    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+    async with pair(actors={"sink": Sink}, config=config) as (a, _):
         await cut_off(a)
         for _ in range(10):
             await a.cast("sink@b", "put", b"x" * 1000)
@@ -139,7 +94,7 @@ async def test_a_full_outbox_counts_bytes_too():
 @virtual
 async def test_the_policy_raise_refuses_at_once():
     config = {**FEW, "outbox_policy": "raise"}
-    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+    async with pair(actors={"sink": Sink}, config=config) as (a, _):
         await cut_off(a)
         for i in range(10):
             await a.cast("sink@b", "put", i)
@@ -155,7 +110,7 @@ async def test_the_policy_raise_refuses_at_once():
 @virtual
 async def test_the_policy_drop_oldest_keeps_the_newest_and_counts_the_others():
     config = {"outbox_messages": 1024, "outbox_policy": "drop_oldest"}
-    async with pair(actors={"sink": Wide}, config=config) as (a, b):
+    async with pair(actors={"sink": Sink}, config=config) as (a, b):
         await cut_off(a)
         for i in range(1031):
             await a.cast("sink@b", "put", i)
@@ -169,7 +124,7 @@ async def test_the_policy_drop_oldest_keeps_the_newest_and_counts_the_others():
 @virtual
 async def test_the_policy_drop_oldest_never_drops_a_call():
     config = {"outbox_messages": 4, "outbox_policy": "drop_oldest"}
-    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+    async with pair(actors={"sink": Sink}, config=config) as (a, _):
         await cut_off(a)
         async with trio.open_nursery() as nursery:
 
@@ -188,7 +143,7 @@ async def test_the_policy_drop_oldest_never_drops_a_call():
 @virtual
 async def test_a_call_waits_for_a_full_outbox_no_longer_than_it_would_for_an_answer():
     config = {"outbox_messages": 2, "down_after": 100.0}
-    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+    async with pair(actors={"sink": Sink}, config=config) as (a, _):
         await cut_off(a)
         for i in range(2):
             await a.cast("sink@b", "put", i)
@@ -201,7 +156,7 @@ async def test_a_call_waits_for_a_full_outbox_no_longer_than_it_would_for_an_ans
 
 @virtual
 async def test_the_wait_for_room_counts_towards_the_patience_of_a_call():
-    class Sleepy(Wide):
+    class Sleepy(Sink):
         @call
         async def doze(self):
             await trio.sleep(100)
@@ -226,7 +181,7 @@ async def test_the_wait_for_room_counts_towards_the_patience_of_a_call():
 
 @virtual
 async def test_a_call_at_the_full_outbox_of_a_node_that_is_down_fails_at_once():
-    async with pair(actors={"sink": Wide}, config=FEW) as (a, _):
+    async with pair(actors={"sink": Sink}, config=FEW) as (a, _):
         await cut_off(a)
         for i in range(10):
             await a.cast("sink@b", "put", i)
@@ -241,7 +196,7 @@ async def test_a_call_at_the_full_outbox_of_a_node_that_is_down_fails_at_once():
 @virtual
 async def test_a_sender_that_waited_on_a_busy_wire_queues_when_it_is_cut():
     """Only a live wire is a reason to wait with so little in the outbox."""
-    async with pair(actors={"sink": Wide}) as (a, b):
+    async with pair(actors={"sink": Sink}) as (a, b):
         a.network.partition({"a"}, {"b"})
         sent = []
 
@@ -262,7 +217,7 @@ async def test_a_sender_that_waited_on_a_busy_wire_queues_when_it_is_cut():
 
 @virtual
 async def test_a_cast_that_waits_when_its_link_is_dropped_uses_the_next_one():
-    async with pair(actors={"sink": Wide}, config=FEW) as (a, b):
+    async with pair(actors={"sink": Sink}, config=FEW) as (a, b):
         await cut_off(a)
         for i in range(10):
             await a.cast("sink@b", "put", i)
@@ -280,7 +235,7 @@ async def test_a_cast_that_waits_when_its_link_is_dropped_uses_the_next_one():
 @virtual
 async def test_a_call_that_waits_when_its_link_is_dropped_uses_the_next_one():
     config = {"outbox_messages": 2, "down_after": 100.0}
-    async with pair(actors={"sink": Wide}, config=config) as (a, _):
+    async with pair(actors={"sink": Sink}, config=config) as (a, _):
         await cut_off(a)
         for i in range(2):
             await a.cast("sink@b", "put", i)
@@ -329,7 +284,7 @@ async def test_a_dropped_link_never_dials_again():
 @virtual
 async def test_a_peer_that_does_not_take_its_answers_is_told_busy():
     config = {"outbox_bytes": 50_000, "window_bytes": 10_000, "inbound_calls": 10}
-    async with pair(actors={"sink": Sink}, config=config) as (a, b):
+    async with pair(actors={"sink": SmallSink}, config=config) as (a, b):
         a.network.delay("a", "b", 0.2)
         outcomes, waiting = [], []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from clusterkit import GenServer, call, cast
+from clusterkit import GenServer, call
 from clusterkit.errors import (
     ActorDown,
     ConfigError,
@@ -13,35 +13,9 @@ from clusterkit.errors import (
     RemoteFault,
 )
 from clusterkit.events import ActorGaveUp, ActorRestarted
-from tests.unit.nodes import alone, hearing, pair, statistics_of, until, virtual
-
-
-class Fragile(GenServer):
-    """Crashes on demand, and notes its lives."""
-
-    def __init__(self, start=0):
-        self.value = start
-
-    @call
-    async def add(self, n=1):
-        self.value += n
-        return self.value
-
-    @call
-    async def crash(self, error=ValueError):
-        raise error("broken")
-
-    @cast
-    async def break_down(self):
-        raise ValueError("broken")
-
-    @call
-    async def leave(self):
-        self.exit()
-
-    @call
-    async def sleep(self, seconds):
-        await trio.sleep(seconds)
+from tests.unit.nodes import alone, hearing, pair, statistics_of, virtual
+from tests.unit.servers import Fragile, Lives, crashed
+from tests.waiting import until
 
 
 class Transient(Fragile):
@@ -50,39 +24,6 @@ class Transient(Fragile):
 
 class Temporary(Fragile):
     restart = "temporary"
-
-
-class Lives(GenServer):
-    """Writes down what happens to it, in a list that outlives it."""
-
-    def __init__(self, log, *, failing=()):
-        self.log = log
-        self.failing = failing
-        self.log.append("__init__")
-
-    async def init(self):
-        self.log.append("init")
-        if "init" in self.failing:
-            raise ValueError("no init")
-
-    async def terminate(self, reason):
-        self.log.append(f"terminate {reason}")
-        if "terminate" in self.failing:
-            raise ValueError("no end")
-
-    @call
-    async def crash(self):
-        raise KeyError("gone")
-
-    @call
-    async def ping(self):
-        return "pong"
-
-
-async def crashed(ref, times=1):
-    for _ in range(times):
-        with pytest.raises((RemoteFault, ActorDown)):
-            await ref.call(Fragile.crash)
 
 
 @virtual

@@ -9,7 +9,8 @@ from clusterkit.errors import (
     CallError,
     RemoteFault,
 )
-from tests.unit.nodes import pair, statistics_of, until, virtual
+from tests.unit.nodes import pair, statistics_of, virtual
+from tests.waiting import until
 
 
 class Overdrawn(Rejected):

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 import trio
 
-from clusterkit import ActorRef, GenServer, call, cast, register
+from clusterkit import ActorRef, GenServer, call, register
 from clusterkit.errors import (
     BadArguments,
     ConfigError,
@@ -22,47 +22,17 @@ from clusterkit.testing import MemoryNetwork
 from clusterkit.wire import extensions, messages as m
 from tests.unit.nodes import (
     alone,
+    cut_off,
     hearing,
     on_network,
     pair,
     statistics_of,
     virtual,
 )
+from tests.unit.servers import Sink, SmallSink
 
 
-class Sink(GenServer):
-    mailbox = 8
-
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @cast
-    async def slow(self, value):
-        await trio.sleep(0.9)
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
-
-    @call
-    async def echo(self, value):
-        return value
-
-    @call
-    async def size(self, data):
-        return len(data)
-
-
-class Wide(Sink):
-    mailbox = 8192
-
-
-class Minting(Sink):
+class Minting(SmallSink):
     @call
     async def mint(self, what):
         return {"object": object(), "huge": b"x" * 2_000_000, "bits": 2**70}[what]
@@ -75,23 +45,23 @@ class Minting(Sink):
 @virtual
 async def test_arguments_are_passed_by_reference_locally():
     async with alone() as node:
-        ref = await node.start("sink", Sink)
+        ref = await node.start("sink", SmallSink)
         value = object()
-        assert await ref.call(Sink.echo, value) is value
+        assert await ref.call(SmallSink.echo, value) is value
 
 
 @virtual
 async def test_a_test_may_ask_that_local_messages_travel_too():
     async with alone(copy_local=True) as node:
-        ref = await node.start("sink", Sink)
+        ref = await node.start("sink", SmallSink)
         value = [1, [2]]
-        answer = await ref.call(Sink.echo, value)
+        answer = await ref.call(SmallSink.echo, value)
         assert answer == value
         assert answer is not value
         with pytest.raises(EncodeError):
-            await ref.call(Sink.echo, object())
+            await ref.call(SmallSink.echo, object())
         with pytest.raises(EncodeError):
-            await ref.cast(Sink.put, object())
+            await ref.cast(SmallSink.put, object())
         assert node.statistics().pending_calls == 0
 
 
@@ -101,10 +71,10 @@ async def test_a_reference_travels_and_works_where_it_arrives():
         @call
         async def ask(self, ref, value):
             assert isinstance(ref, ActorRef)
-            return [await ref.call(Sink.echo, value), ref]
+            return [await ref.call(SmallSink.echo, value), ref]
 
     async with pair(actors={"book": Book}) as (a, _):
-        sink = await a.start("sink", Sink)
+        sink = await a.start("sink", SmallSink)
         assert await a.call("book@b", "ask", sink, 5) == [5, sink]
 
 
@@ -121,14 +91,14 @@ async def test_a_reference_travels_and_works_where_it_arrives():
 async def test_what_cannot_travel_is_named_by_its_path_before_anything_is_sent(
     value, path
 ):
-    async with pair(actors={"sink": Sink}) as (a, b):
-        sink = a.ref(Sink, "sink", at="b")
+    async with pair(actors={"sink": SmallSink}) as (a, b):
+        sink = a.ref(SmallSink, "sink", at="b")
         with pytest.raises(EncodeError, match=path):
-            await sink.call(Sink.echo, value)
+            await sink.call(SmallSink.echo, value)
         with pytest.raises(EncodeError, match=path):
-            await sink.cast(Sink.put, value)
+            await sink.cast(SmallSink.put, value)
         with pytest.raises(EncodeError, match=path):
-            sink.cast_nowait(Sink.put, value)
+            sink.cast_nowait(SmallSink.put, value)
         assert a.statistics().pending_calls == 0
         assert a.kernel.peers["b"].interest == 0
         await trio.sleep(1)
@@ -137,14 +107,14 @@ async def test_what_cannot_travel_is_named_by_its_path_before_anything_is_sent(
 
 @virtual
 async def test_a_keyword_that_cannot_travel_is_named_too():
-    async with pair(actors={"sink": Sink}) as (a, _):
+    async with pair(actors={"sink": SmallSink}) as (a, _):
         with pytest.raises(EncodeError, match=r"kwargs.*value"):
             await a.call("sink@b", "echo", value=object())
 
 
 @virtual
 async def test_one_bad_argument_does_not_spoil_the_next_message():
-    async with pair(actors={"sink": Sink}) as (a, _):
+    async with pair(actors={"sink": SmallSink}) as (a, _):
         with pytest.raises(EncodeError):
             await a.cast("sink@b", "put", ["good", object()])
         await a.cast("sink@b", "put", "next")
@@ -153,13 +123,16 @@ async def test_one_bad_argument_does_not_spoil_the_next_message():
 
 @virtual
 async def test_a_message_over_the_limit_is_refused_where_it_is_sent():
-    async with pair(actors={"sink": Sink}, config={"max_message": 100_000}) as (a, _):
-        sink = a.ref(Sink, "sink", at="b")
+    async with pair(actors={"sink": SmallSink}, config={"max_message": 100_000}) as (
+        a,
+        _,
+    ):
+        sink = a.ref(SmallSink, "sink", at="b")
         with pytest.raises(MessageTooLarge, match="100000"):
-            await sink.call(Sink.size, b"x" * 100_000)
+            await sink.call(SmallSink.size, b"x" * 100_000)
         with pytest.raises(MessageTooLarge):
-            await sink.cast(Sink.put, b"x" * 100_000)
-        assert await sink.call(Sink.size, b"x" * 99_000) == 99_000
+            await sink.cast(SmallSink.put, b"x" * 100_000)
+        assert await sink.call(SmallSink.size, b"x" * 99_000) == 99_000
 
 
 @virtual
@@ -167,8 +140,8 @@ async def test_the_limit_is_the_one_the_peer_announced():
     network = MemoryNetwork(Random(0))
     small = {"max_message": 50_000}
     async with (
-        on_network(network, "b", actors={"sink": Sink}, config=small) as b,
-        on_network(network, "a", actors={"sink": Sink}) as a,
+        on_network(network, "b", actors={"sink": SmallSink}, config=small) as b,
+        on_network(network, "a", actors={"sink": SmallSink}) as a,
     ):
         await a.kernel.connect(b.address)
         with pytest.raises(MessageTooLarge, match="50000"):
@@ -217,7 +190,7 @@ def of_an_unknown_class(codec, kind, number=0):
 
 @virtual
 async def test_a_call_with_a_value_that_cannot_be_built_there_is_answered():
-    async with pair(actors={"sink": Sink}) as (a, b):
+    async with pair(actors={"sink": SmallSink}) as (a, b):
         link, calls = a.kernel.peers["b"], a._runtime.calls
         pending = calls.open(77, link, "sink", "echo", 5.0, trio.current_time())
         link.post(of_an_unknown_class(a.kernel.codec, m.CALL, pending.id), m.CALL, 0)
@@ -231,18 +204,12 @@ async def test_a_call_with_a_value_that_cannot_be_built_there_is_answered():
 
 @virtual
 async def test_a_cast_with_a_value_that_cannot_be_built_there_is_dropped():
-    async with pair(actors={"sink": Sink}) as (a, b):
+    async with pair(actors={"sink": SmallSink}) as (a, b):
         link = a.kernel.peers["b"]
         link.post(of_an_unknown_class(a.kernel.codec, m.CAST), m.CAST, "sink")
         await a.cast("sink@b", "put", "next")
         assert await a.call("sink@b", "read") == ["next"]
         assert b.kernel.links()[0].reconnects == 0
-
-
-async def cut_off(a):
-    a.network.partition({"a"}, {"b"})
-    a.network.cut("a", "b")
-    await trio.sleep(0.1)
 
 
 @virtual
@@ -264,7 +231,7 @@ async def test_a_cast_to_an_unknown_actor_is_lost_quietly():
 
 @virtual
 async def test_an_address_in_a_target_is_learned():
-    async with pair(actors={"sink": Sink}, connected=False) as (a, _b):
+    async with pair(actors={"sink": SmallSink}, connected=False) as (a, _b):
         a.kernel.forget("b")
         with pytest.raises(NodeUnknown):
             await a.call("sink@b", "read")
@@ -276,7 +243,7 @@ async def test_an_address_in_a_target_is_learned():
 
 @virtual
 async def test_undelivered_casts_are_counted_per_actor():
-    async with pair(actors={"sink": Wide}) as (a, _b):
+    async with pair(actors={"sink": Sink}) as (a, _b):
         await cut_off(a)
         for i in range(3):
             await a.cast("sink@b", "put", i)
@@ -295,7 +262,7 @@ async def test_undelivered_casts_are_counted_per_actor():
 async def test_an_error_whose_very_name_cannot_travel_is_told_all_the_same():
     name = "Long" * 1_100
 
-    class Odd(Sink):
+    class Odd(SmallSink):
         @call
         async def fail(self):
             raise type(name, (Exception,), {})

@@ -13,47 +13,9 @@ from clusterkit.errors import (
     ConfigError,
     NoSuchHandler,
 )
-from tests.unit.nodes import alone, pair, statistics_of, until, virtual
-
-
-class Slow(GenServer):
-    """Notes when each handler begins and ends."""
-
-    def __init__(self):
-        self.log = []
-
-    @call
-    async def work(self, name, seconds=1.0):
-        self.log.append(f"{name} begins")
-        await trio.sleep(seconds)
-        self.log.append(f"{name} ends")
-        return name
-
-    @call(concurrent=True)
-    async def beside(self, name, seconds=1.0):
-        self.log.append(f"{name} begins")
-        await trio.sleep(seconds)
-        self.log.append(f"{name} ends")
-        return name
-
-    @call(cancellable=True)
-    async def cancellable(self, name, seconds=1.0):
-        self.log.append(f"{name} begins")
-        try:
-            await trio.sleep(seconds)
-        except trio.Cancelled:
-            self.log.append(f"{name} cancelled")
-            raise
-        self.log.append(f"{name} ends")
-        return name
-
-    @cast
-    async def note(self, name):
-        self.log.append(name)
-
-    @call
-    async def read(self):
-        return list(self.log)
+from tests.unit.nodes import alone, pair, statistics_of, virtual
+from tests.unit.servers import Slow
+from tests.waiting import until
 
 
 @virtual

@@ -12,62 +12,9 @@ from clusterkit.errors import (
     NameTaken,
     NoSuchActor,
 )
-from tests.unit.nodes import alone, statistics_of, until, virtual
-
-
-class Fragile(GenServer):
-    """Crashes on demand, and notes its lives."""
-
-    def __init__(self, start=0):
-        self.value = start
-
-    @call
-    async def add(self, n=1):
-        self.value += n
-        return self.value
-
-    @call
-    async def crash(self, error=ValueError):
-        raise error("broken")
-
-    @cast
-    async def break_down(self):
-        raise ValueError("broken")
-
-    @call
-    async def leave(self):
-        self.exit()
-
-    @call
-    async def sleep(self, seconds):
-        await trio.sleep(seconds)
-
-
-class Lives(GenServer):
-    """Writes down what happens to it, in a list that outlives it."""
-
-    def __init__(self, log, *, failing=()):
-        self.log = log
-        self.failing = failing
-        self.log.append("__init__")
-
-    async def init(self):
-        self.log.append("init")
-        if "init" in self.failing:
-            raise ValueError("no init")
-
-    async def terminate(self, reason):
-        self.log.append(f"terminate {reason}")
-        if "terminate" in self.failing:
-            raise ValueError("no end")
-
-    @call
-    async def crash(self):
-        raise KeyError("gone")
-
-    @call
-    async def ping(self):
-        return "pong"
+from tests.unit.nodes import alone, statistics_of, virtual
+from tests.unit.servers import Fragile, Lives
+from tests.waiting import until
 
 
 @virtual

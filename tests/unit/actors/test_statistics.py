@@ -3,50 +3,12 @@
 from __future__ import annotations
 
 import msgpack
-import pytest
 import trio
 
-from clusterkit import GenServer, call, cast
-from clusterkit.errors import (
-    ActorDown,
-    RemoteFault,
-)
 from clusterkit.wire import messages as m
-from tests.unit.nodes import alone, pair, statistics_of, until, virtual
-
-
-class Fragile(GenServer):
-    """Crashes on demand, and notes its lives."""
-
-    def __init__(self, start=0):
-        self.value = start
-
-    @call
-    async def add(self, n=1):
-        self.value += n
-        return self.value
-
-    @call
-    async def crash(self, error=ValueError):
-        raise error("broken")
-
-    @cast
-    async def break_down(self):
-        raise ValueError("broken")
-
-    @call
-    async def leave(self):
-        self.exit()
-
-    @call
-    async def sleep(self, seconds):
-        await trio.sleep(seconds)
-
-
-async def crashed(ref, times=1):
-    for _ in range(times):
-        with pytest.raises((RemoteFault, ActorDown)):
-            await ref.call(Fragile.crash)
+from tests.unit.nodes import alone, pair, statistics_of, virtual
+from tests.unit.servers import Fragile, crashed
+from tests.waiting import until
 
 
 @virtual

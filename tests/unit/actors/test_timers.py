@@ -10,7 +10,8 @@ from clusterkit.errors import (
     ConfigError,
     MailboxFull,
 )
-from tests.unit.nodes import alone, statistics_of, until, virtual
+from tests.unit.nodes import alone, statistics_of, virtual
+from tests.waiting import until
 
 
 @virtual

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 
-from clusterkit.core import HashRing, hash_ring
+from clusterkit.core import HashRing, hash_ring, ring_placement
 from clusterkit.core.ring_input import MAX_WEIGHT
 from clusterkit.errors import ConfigError, RingError
 from clusterkit.names import NodeInfo
@@ -581,5 +581,6 @@ def test_a_node_heavier_than_is_remembered_has_all_its_positions():
 
 
 def test_the_examples_in_the_docstrings_hold():
-    result = doctest.testmod(hash_ring)
-    assert (result.failed, result.attempted > 5) == (0, True)
+    results = [doctest.testmod(module) for module in (hash_ring, ring_placement)]
+    assert [result.failed for result in results] == [0, 0]
+    assert min(result.attempted for result in results) > 1

@@ -10,7 +10,8 @@ import trio
 from clusterkit import GenServer, call
 from clusterkit.net.peer import GATHER
 from clusterkit.wire.session import Session
-from tests.unit.nodes import pair, until, virtual
+from tests.unit.nodes import pair, virtual
+from tests.waiting import until
 
 
 class Echo(GenServer):

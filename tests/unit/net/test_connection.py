@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import trio
 
-from clusterkit import GenServer, call, cast
 from clusterkit.events import LinkDown
-from tests.unit.nodes import hearing, pair, until, virtual
-
-
-class Sink(GenServer):
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
+from tests.unit.nodes import hearing, pair, virtual
+from tests.unit.servers import Sink
+from tests.waiting import until
 
 
 @virtual

@@ -10,7 +10,8 @@ import trio
 from clusterkit import Down, GenServer, call
 from clusterkit.events import LinkDown
 from clusterkit.testing import MemoryNetwork
-from tests.unit.nodes import hearing, on_network, until, virtual
+from tests.unit.nodes import hearing, on_network, virtual
+from tests.waiting import until
 
 IDLE = {"idle_close": 4.0}
 

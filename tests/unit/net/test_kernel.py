@@ -7,7 +7,6 @@ from random import Random
 import pytest
 import trio
 
-from clusterkit import GenServer, call, cast
 from clusterkit.errors import (
     CallTimeout,
     ConfigError,
@@ -20,37 +19,15 @@ from clusterkit.testing import MemoryNetwork
 from tests.unit.nodes import (
     abandon,
     alone,
+    cut_off,
     hearing,
     on_network,
     pair,
     statistics_of,
-    until,
     virtual,
 )
-
-
-class Sink(GenServer):
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
-
-    @call
-    async def sleep(self, seconds):
-        await trio.sleep(seconds)
-        return "slept"
-
-
-async def cut_off(a):
-    a.network.partition({"a"}, {"b"})
-    a.network.cut("a", "b")
-    await trio.sleep(0.1)
+from tests.unit.servers import Sink
+from tests.waiting import until
 
 
 @virtual

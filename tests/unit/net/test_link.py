@@ -7,34 +7,12 @@ from random import Random
 import pytest
 import trio
 
-from clusterkit import GenServer, call, cast
 from clusterkit.errors import NodeDown, WrongCookie, WrongNode, WrongRing
 from clusterkit.events import LinkDown, LinkGivenUp, LinkUp
 from clusterkit.testing import MemoryNetwork
-from tests.unit.nodes import hearing, on_network, pair, until, virtual
-
-
-class Sink(GenServer):
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
-
-    @call
-    async def sleep(self, seconds):
-        await trio.sleep(seconds)
-        return seconds
-
-
-def link_of(node):
-    (link,) = node.kernel.links()
-    return link
+from tests.unit.nodes import hearing, link_of, on_network, pair, virtual
+from tests.unit.servers import Sink
+from tests.waiting import until
 
 
 @virtual
