@@ -61,7 +61,8 @@ class LinkGivenUp(Event):
     """The peer's name."""
 
     reason: str
-    """`protocol`: it broke the protocol twice at the same record."""
+    """`protocol`: it broke the protocol twice at the same record. `unread`: it
+    goes on asking, and reads no answers."""
 
 
 @dataclass(frozen=True, slots=True)

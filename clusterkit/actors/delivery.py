@@ -19,7 +19,8 @@ from clusterkit.actors.dropped import MOST_TEXT
 from clusterkit.actors.faults import from_fault, text_of
 from clusterkit.errors import ClusterError, MailboxFull, NodeDown, NoSuchActor
 from clusterkit.events import Refused, Undelivered
-from clusterkit.logs import log
+from clusterkit.logs import Seldom, log
+from clusterkit.names import MAX_NAME
 from clusterkit.net.link import Link
 from clusterkit.net.peer import count_casts
 from clusterkit.wire import messages as m
@@ -40,6 +41,13 @@ _KIND_OF: Final = itemgetter(m.KIND)
 _ACTOR_OF: Final = itemgetter(m.ACTOR)
 _CASTS: Final = {m.CAST}
 
+MOST_CHOKED: Final = 4096
+"""Actors of one peer that senders wait for; more of its Chokes are not heeded, and
+it refuses what comes. A peer chooses the names."""
+
+LONGEST_NAME: Final = MAX_NAME + 1
+"""Characters of an actor's name; those of a node's own begin with one more."""
+
 _TOO_MANY: Final = "too many calls of this node wait"
 _UNREAD: Final = "its answers to this node wait"
 _FULL: Final = "its mailbox is full"
@@ -59,6 +67,7 @@ class Delivery:
         self.unknown_casts = 0
         self.undelivered: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self._refusals = Seldom(trio.current_time, silence=10.0)
         self._table = {
             m.FAULT: self._on_fault,
             m.CANCEL: self._on_cancel,
@@ -72,6 +81,9 @@ class Delivery:
 
     def deliver(self, peer: Peer, records: list[Record], size: int) -> None:
         """Take `records`, one at least, of one frame of `size` bytes."""
+        if len(peer.outbox.queue) > peer.most_waiting:  # `swamped`, in line
+            peer.cut_off("unread")
+            return
         runtime = self._runtime
         lookup, resolve = runtime.registry.get, runtime.calls.resolve
         each = size // len(records)
@@ -216,7 +228,8 @@ class Delivery:
             self.drop_unknown(record, peer.name)
             return
         runtime = self._runtime
-        what = f"no actor {record[m.ACTOR]!r} runs on {runtime.name}"
+        actor = text_of(record[m.ACTOR], MOST_TEXT)
+        what = f"no actor {actor!r} runs on {runtime.name}"
         runtime.refuse_call(peer, record, NoSuchActor(what))
 
     def _too_many(self, peer: Peer, record: Record) -> None:
@@ -276,14 +289,21 @@ class Delivery:
         self._runtime.monitors.fire(peer, record[m.MONITOR_ID], record[m.REASON])
 
     def _on_choke(self, peer: Peer, record: Record) -> None:
-        peer.choked.add(record[m.ACTOR])
+        actor = record[m.ACTOR]
+        if len(peer.choked) < MOST_CHOKED and len(actor) <= LONGEST_NAME:
+            peer.choked.add(actor)
 
     def _on_unchoke(self, peer: Peer, record: Record) -> None:
         peer.choked.discard(record[m.ACTOR])
         peer.unpark()
 
     def _on_refused(self, peer: Peer, record: Record) -> None:
-        actor, n = record[m.ACTOR], record[m.COUNT]
+        actor, n = text_of(record[m.ACTOR], MOST_TEXT), record[m.COUNT]
+        if n <= 0:
+            return
         self.refused[peer.name] += n
         self.notify(Refused(peer.name, actor, n))
-        log(logger, logging.WARNING, "refused", peer=peer.name, actor=actor, n=n)
+        due = self._refusals.due(peer.name, actor)
+        if due is not None:
+            told = {"peer": peer.name, "actor": actor, "n": n, **due}
+            log(logger, logging.WARNING, "refused", **told)

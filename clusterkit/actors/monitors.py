@@ -26,6 +26,11 @@ NOT_SENT: Final = 0
 """In the place of a ticket: the peer was told nothing, and need not be."""
 
 
+MOST_MONITORS: Final = 65_536
+"""Monitors that one peer may hold on the actors of this node; it chooses the
+numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Down:
     """A monitored actor or node has ended; comes to `handle_info`.
@@ -34,7 +39,8 @@ class Down:
         monitor: What `monitor` or `monitor_node` returned.
         target: What was monitored; a node as `@name`.
         reason: Why it ended: `normal`, `shutdown`, the name of an exception,
-            `noproc` (there was none), or `noconnection` (its node is down);
+            `noproc` (there was none), `busy` (this node monitors too many
+            actors there), or `noconnection` (its node is down);
             of a node `noconnection`, or `restarted` (it is there again, as
             another process).
     """
@@ -136,8 +142,11 @@ class Monitors:
     def watch(self, origin: Any, monitor: int, actor: str) -> None:
         """Somebody wants to know when an actor of this node ends."""
         self.unwatch(origin, monitor)  # a number is of one monitor
-        if self._runtime.registry.get(actor) is None:
-            self._tell(origin, monitor, "noproc")
+        here = origin is self._runtime.here
+        if not here and len(self._of_origin.get(origin, ())) >= MOST_MONITORS:
+            self._refuse(origin, monitor, "busy")
+        elif self._runtime.registry.get(actor) is None:
+            self._refuse(origin, monitor, "noproc")
         else:
             self._theirs.setdefault(actor, {})[origin, monitor] = None
             self._of_origin.setdefault(origin, {})[monitor] = actor
@@ -183,11 +192,7 @@ class Monitors:
 
     def held_by(self, peer: Any) -> bool:
         """Say whether a peer monitors an actor of this node."""
-        return any(
-            origin is peer
-            for watchers in self._theirs.values()
-            for origin, _ in watchers
-        )
+        return peer in self._of_origin
 
     def forget(self, peer: Any) -> None:
         """A peer has lost its own monitors: drop what it held here."""
@@ -217,6 +222,10 @@ class Monitors:
         _take(self._of_process, held.process, monitor)
         _take(self._of_peer, held.peer, monitor)
         held.peer.interest -= 1
+
+    def _refuse(self, origin: Any, monitor: int, reason: str) -> None:
+        if origin is self._runtime.here or not origin.swamped:
+            self._tell(origin, monitor, reason)
 
     def _tell(self, origin: Any, monitor: int, reason: str) -> None:
         if origin is self._runtime.here:

@@ -281,7 +281,9 @@ class Runtime:
         self._send_fault(origin, call_id, error)
 
     def refuse_call(self, peer: Peer, record: list[Any], error: BaseException) -> None:
-        """Answer a call that was never taken in."""
+        """Answer a call that was never taken in, if the peer reads answers."""
+        if peer.swamped:
+            return
         self._send_fault(peer, record[m.CALL_ID], error)
         peer.wake()
 

@@ -36,6 +36,13 @@ MOST_BYTES: Final = 16 * 1024 * 1024
 """Longest message of the ring's gossip: all entries of a full ring, each as
 long as it may be, take 9 MiB. Bounds what one peer can have here in parts."""
 
+MOST_BEGUN: Final = 4 * MOST_BYTES
+"""Bytes of messages whose last part has not come, of all peers together. Beyond
+it the one begun first is dropped: what is lost is said again."""
+
+MOST_SPEAKERS: Final = 1024
+"""Peers of which there may be such a message."""
+
 PART_ROOM: Final = 64
 """Bytes of a part that are not the message's: names of actor and event, three
 integers and the headers; at most 47."""
@@ -138,13 +145,14 @@ class Parts:
     def __init__(self) -> None:
         self._codec = Codec(MOST_BYTES)
         self._begun: dict[str, _Begun] = {}
+        self._bytes = 0
 
     def __repr__(self) -> str:
         return f"<Parts from {len(self._begun)} peers>"
 
     def forget(self, peer: str) -> None:
         """Drop what a peer has begun: it speaks of something else now."""
-        self._begun.pop(peer, None)
+        self._end(peer)
 
     def take(
         self, peer: str, number: object, index: object, count: object, piece: object
@@ -164,7 +172,9 @@ class Parts:
         Raises:
             ValueError: It does not follow those before, or they make no gossip.
         """
-        begun = self._begun.pop(peer, None)
+        begun = self._end(peer)
+        if {type(number), type(index), type(count)} != {int}:
+            raise ValueError("the numbers of a part are whole ones")
         if index == 0:
             begun = _Begun(number, count, bytearray())
         if begun is None or (number, count, index) != (*begun[:2], begun.taken):
@@ -174,8 +184,24 @@ class Parts:
         begun.data.extend(piece)
         if begun.taken + 1 == count:
             return self._read(begun.data)
-        self._begun[peer] = begun._replace(taken=begun.taken + 1)
+        self._go_on(peer, begun._replace(taken=begun.taken + 1))
         return None
+
+    def _end(self, peer: str) -> _Begun | None:
+        """Forget what a peer has begun; return it."""
+        begun = self._begun.pop(peer, None)
+        if begun is not None:
+            self._bytes -= len(begun.data)
+        return begun
+
+    def _go_on(self, peer: str, begun: _Begun) -> None:
+        """Keep what a peer has begun, and drop others' if it is too much."""
+        self._bytes += len(begun.data)
+        self._begun[peer] = begun
+        while len(self._begun) > MOST_SPEAKERS or (
+            self._bytes > MOST_BEGUN and len(self._begun) > 1
+        ):
+            self._end(next(iter(self._begun)))
 
     def _read(self, data: bytearray) -> tuple[Any, Any]:
         try:

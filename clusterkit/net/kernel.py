@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from clusterkit.errors import ConfigError, NodeDown, NodeUnknown
-from clusterkit.logs import log
+from clusterkit.logs import Seldom, log
 from clusterkit.names import Address, NodeInfo, node_info
 from clusterkit.net.link import Link
 from clusterkit.net.reception import Reception
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from clusterkit.wire.codec import Codec
 
 logger = logging.getLogger("clusterkit.net")
+
+MOST_LINKS: Final = 4_096
+"""Links from which on those that are neither up nor needed are forgotten: nodes
+that called once, each under a name of its own, would be kept for ever. What such
+a node may send again, because its ack was lost, it is told is undelivered."""
 
 
 class Kernel:
@@ -91,6 +96,7 @@ class Kernel:
         self.reception = Reception(self)
         self._book: dict[str, Address] = {}
         self._listener: Listener | None = None
+        self._seldom = Seldom(trio.current_time)
 
     def __repr__(self) -> str:
         return f"<Kernel {self.me.name} at {self.address} links={len(self.peers)}>"
@@ -171,9 +177,17 @@ class Kernel:
         """Return the link to a node, made if need be."""
         link = self.peers.get(name)
         if link is None:
+            if len(self.peers) >= MOST_LINKS:
+                self._drop_unneeded()
             link = Link(name, self, self._book.get(name))
             self.peers[name] = link
         return link
+
+    def _drop_unneeded(self) -> None:
+        """Forget some of the links that nobody needs, those made first."""
+        unneeded = [link for link in self.peers.values() if link.unneeded]
+        for link in unneeded[: MOST_LINKS // 4]:
+            self.drop(link, "not needed")
 
     def route(self, name: str) -> Link:
         """Return the link to a node that can be reached or is connected.
@@ -300,23 +314,21 @@ class Kernel:
         return True
 
     def reject(self, reason: str, peer: str, address: Address | None) -> None:
-        """Count and log a peer's offence."""
+        """Count a peer's offence, and log it unless the like of it was just now."""
         self.rejected[reason] += 1
-        log(
-            logger,
-            logging.WARNING,
-            "rejected",
-            peer=peer,
-            address=address,
-            reason=reason,
-        )
+        due = self._seldom.due("rejected", reason, peer)
+        if due is not None:
+            told = {"peer": peer, "address": address, "reason": reason, **due}
+            log(logger, logging.WARNING, "rejected", **told)
 
     def refused(
         self, peer: str, reason: str, detail: str = "", *, address: object
     ) -> None:
-        """Count and log that a peer's link was refused here."""
+        """Count and log that a peer's link was refused here; as `reject`."""
         self.rejected[reason] += 1
-        log_refusal(peer, reason, detail, address=address)
+        due = self._seldom.due("refused", reason, peer)
+        if due is not None:
+            log_refusal(peer, reason, detail, address=address, **due)
 
     def nonce(self) -> bytes:
         """Return 32 unpredictable bytes."""

@@ -110,6 +110,13 @@ class Link(Peer):
             or self.talk.outgoing.unacked > 0
         )
 
+    @property
+    def unneeded(self) -> bool:
+        """Whether neither side has a connection, or a use for one, by what is known."""
+        busy = self.connection is not None or self._outage is not None
+        kept = self.pinned or self.wanted or self._kernel.observer.owes(self)
+        return not busy and not kept
+
     def idle(self, seconds: float) -> bool:
         """Whether an established link has carried nothing for so long.
 
@@ -245,6 +252,10 @@ class Link(Peer):
         self.close(reason)
         log(logger, logging.WARNING, "link_given_up", peer=self.name, reason=reason)
         self._kernel.observer.notify(LinkGivenUp(self.name, reason))
+
+    def cut_off(self, reason: str) -> None:
+        """Take no more from a peer that misbehaves: it would go on anew."""
+        self.give_up(reason)
 
     def close(self, reason: str) -> None:
         """End everything at once; account for all that the link holds."""

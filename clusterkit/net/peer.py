@@ -37,6 +37,12 @@ a burst the peer then works on the first half while this node makes the second;
 one frame for all would have each wait for the other."""
 
 
+REFUSALS: Final = 10
+"""Refusals that may wait for a peer, in multiples of the calls it may have open. A
+peer that reads takes them as they come; from one that does not, nothing more is
+taken."""
+
+
 class Observer(Protocol):
     """What the kernel tells the floor above."""
 
@@ -110,6 +116,9 @@ class Peer:
         open_calls: Calls from it that are not answered yet, by id. Compared
             by identity: a restarted peer may use an id again.
         interest: Calls and monitors of ours that wait for something from it.
+        most_waiting: Messages in the outbox that say that it does not read: our
+            own senders are held back before, and what a peer may have open
+            leads to fewer answers.
     """
 
     role = "member"
@@ -124,6 +133,7 @@ class Peer:
         self.max_message = config.max_message
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
+        self.most_waiting = config.outbox_messages + REFUSALS * config.inbound_calls
         self._config = config
         self._usual_easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
         self._easy_bytes = self._usual_easy_bytes
@@ -174,6 +184,16 @@ class Peer:
             and len(outbox.queue) < self._easy_messages
             and not self.choked
         )
+
+    @property
+    def swamped(self) -> bool:
+        """Whether more waits for it than for any peer that reads."""
+        return len(self.outbox.queue) > self.most_waiting
+
+    def cut_off(self, reason: str) -> None:
+        """Take no more from a peer that misbehaves."""
+        if self.connection is not None:
+            self.connection.detach(reason)
 
     def make_room(self, *, wait: bool) -> bool:
         """Apply the outbox's policy to one new message at a full outbox.

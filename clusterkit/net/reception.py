@@ -189,9 +189,11 @@ class Reception:
         At the same address the old process must be dead. At another one,
         the old session is asked: if it answers, the newcomer is refused.
         """
-        link = self._kernel.link_to(proved.hello.name)
-        connection = link.connection
-        if connection is None or proved.hello.incarnation == link.talk.incarnation:
+        link = self._kernel.peers.get(proved.hello.name)
+        connection = link.connection if link is not None else None
+        if link is None or connection is None:
+            return None
+        if proved.hello.incarnation == link.talk.incarnation:
             return None
         if link.address == (proved.proof.host, proved.proof.port):
             return None

@@ -37,7 +37,12 @@ REMEDIES: Final = {
 
 
 def log_refusal(
-    peer: str, reason: str, detail: str = "", *, address: object = None
+    peer: str,
+    reason: str,
+    detail: str = "",
+    *,
+    address: object = None,
+    **counts: int,
 ) -> None:
     """Log that a link was refused, at whichever end.
 
@@ -46,6 +51,7 @@ def log_refusal(
         reason: As in a refusal of the handshake.
         detail: What there is to say beside the reason.
         address: Where the peer was dialled, or came from.
+        counts: Of what nothing was said since the last such line.
     """
     log(
         logger,
@@ -57,6 +63,7 @@ def log_refusal(
         address=address,
         detail=detail or None,
         remedy=REMEDIES.get(reason),
+        **counts,
     )
 
 

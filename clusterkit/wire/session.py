@@ -39,6 +39,10 @@ overlaps with the wire carrying the last. One larger record gets its own."""
 MANY: Final = 8
 """Records in a frame from which on it pays to check them all at once."""
 
+MOST_REFUSALS: Final = 65_536
+"""Messages that wait for a peer from which on its calls with a value that cannot
+be taken are not answered any more: it does not read."""
+
 _BODY_AT = HEADER.size
 
 
@@ -303,6 +307,8 @@ class Session:
         if reason is None:
             return record
         if record[0] == m.CALL:
+            if len(self._talk.outbox) >= MOST_REFUSALS:
+                return None
             fault = [m.FAULT, record[m.CALL_ID], "badarg", [reason]]
             self._talk.outbox.append(msgpack.packb(fault), m.FAULT, None)
             return None

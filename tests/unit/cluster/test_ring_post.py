@@ -122,3 +122,39 @@ def test_a_peer_that_speaks_of_something_else_has_given_its_parts_up():
     parts.forget("a")
     with pytest.raises(ValueError, match="not the next one"):
         parts.take("a", 1, 1, 2, b"x")
+
+
+def test_all_peers_together_keep_a_bounded_number_of_bytes_here(monkeypatch):
+    monkeypatch.setattr(ring_post, "MOST_BEGUN", 1000)
+    parts = Parts()
+    for i in range(30):
+        parts.take(f"n{i}", 1, 0, 3, bytes(100))
+    assert repr(parts) == "<Parts from 10 peers>"
+    with pytest.raises(ValueError, match="not the next one"):
+        parts.take("n0", 1, 1, 3, b"x")  # the oldest went
+    assert parts.take("n29", 1, 1, 3, b"x") is None
+
+
+def test_one_peer_may_keep_more_than_all_the_others(monkeypatch):
+    monkeypatch.setattr(ring_post, "MOST_BEGUN", 1000)
+    parts = Parts()
+    for i in range(20):
+        assert parts.take("a", 1, i, 99, bytes(100)) is None
+    assert repr(parts) == "<Parts from 1 peers>"
+
+
+def test_peers_that_keep_next_to_nothing_are_bounded_in_number(monkeypatch):
+    monkeypatch.setattr(ring_post, "MOST_SPEAKERS", 10)
+    parts = Parts()
+    for i in range(30):
+        parts.take(f"n{i}", 1, 0, 3, b"")
+    assert repr(parts) == "<Parts from 10 peers>"
+
+
+@pytest.mark.parametrize("wrong", [None, "1", b"x" * 1000, [1], 1.0, True], ids=repr)
+def test_numbers_of_parts_are_whole_numbers(wrong):
+    for numbers in ([wrong, 0, 2], [1, wrong, 2], [1, 0, wrong]):
+        parts = Parts()
+        with pytest.raises(ValueError, match="numbers"):
+            parts.take("a", *numbers, b"x")
+        assert repr(parts) == "<Parts from 0 peers>"

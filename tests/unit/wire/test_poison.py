@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgpack
 import pytest
 
-from clusterkit.wire import extensions as ext, messages as m
+from clusterkit.wire import extensions as ext, messages as m, session
 from clusterkit.wire.codec import MAX_DEPTH, Codec
 from clusterkit.wire.extensions import register
 
@@ -159,3 +159,10 @@ def test_an_answer_to_a_bad_call_survives_a_cut():
     play = talk().says().hears(call(7, UNKNOWN)).says(fault(7, REASON))
     play.outgoing.resume(0)
     talk(talk=play.conversations).says(fault(7, REASON), ack=1)
+
+
+def test_answers_to_a_peer_that_reads_none_are_bounded(monkeypatch):
+    monkeypatch.setattr(session, "MOST_REFUSALS", 5)
+    play = talk()
+    play.hears(*(call(number, [UNKNOWN]) for number in range(10)))
+    assert len(play.conversations.outbox) == 5
