@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -104,19 +105,22 @@ def parse_line(words: Sequence[str]) -> Request:
 
 def command_list(names: Iterable[str]) -> str:
     """Return all commands, for whoever typed something else."""
-    return f"commands: {' '.join(names)}"
+    text = f"commands: {' '.join(names)}"
+    return textwrap.fill(text, _WIDTH, subsequent_indent=" " * 10)
 
 
-def usage(command: Command, program: str = "") -> str:
+def usage(command: Command, program: str = "", width: int = 0) -> str:
     """Return a command's usage, on as many lines as it needs.
 
     Args:
         command: The row of the table.
         program: What comes before it; nothing at the prompt.
+        width: Columns of the terminal, if it is known.
     """
+    widest = min(width or _WIDTH, _WIDTH)
     lines = [" ".join(["usage:", *([program] if program else [])])]
     for part in command.usage_parts:
-        if len(lines[-1]) + 1 + len(part) > _WIDTH:
+        if len(lines[-1]) + 1 + len(part) > widest:
             lines.append("      ")
         lines[-1] += f" {part}"
     return "\n".join(lines)
