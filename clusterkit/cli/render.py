@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOTHING: Final = "-"
 """Stands where there is no value."""
 
-LEAST_BAR: Final = 8
+_LEAST_BAR: Final = 8
 """Columns that bars need to be worth drawing."""
 
 
@@ -222,7 +222,7 @@ def _ring(result: Result) -> str:
         for row in result.data
     ]
     room = result.style.room(max(map(len, lines)) + 2)
-    if room >= LEAST_BAR:
+    if room >= _LEAST_BAR:
         whole = int(min(room, BAR))
         bars = [bar(row["share"], whole) for row in result.data]
         lines = [f"{line}  {drawn}" for line, drawn in zip(lines, bars, strict=True)]
