@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from clusterkit.actors.server import GenServer
 
+
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -335,3 +336,11 @@ def event_name(event: str) -> str:
 
 def _event_of(function: Callable[..., Any]) -> str:
     return event_name(getattr(function, "__name__", ""))
+
+
+def handler_names(server: GenServer) -> tuple[list[str], list[str]]:
+    """Return what an actor handles by name: calls, and casts."""
+    names: tuple[list[str], list[str]] = ([], [])
+    for name, handler in server._handlers.items():  # noqa: SLF001
+        names[not handler.is_call].append(name)
+    return names

@@ -133,10 +133,7 @@ class Repl:
             except ClusterError:
                 self.known = NOTHING_KNOWN  # the prompt itself says what is wrong
             else:
-                self.known = Snapshot(
-                    nodes={node["id"]: (node["host"], node["port"]) for node in nodes},
-                    actors=tuple(actor["name"] for actor in actors),
-                )
+                self.known = Snapshot.of(self._kept.name, nodes, actors)
             with trio.move_on_after(REFRESH):
                 await self._stale.wait()
 

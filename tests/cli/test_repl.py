@@ -188,7 +188,8 @@ async def test_the_names_to_complete_are_those_of_the_cluster(open_prompt, foo):
     await until(lambda: session.typist.repl.known.nodes)
     known = session.typist.repl.known
     assert known.nodes == {"foo": ("127.0.0.1", foo.port)}
-    assert "command" in known.actors
+    assert known.actors["command"] == {"call": (), "cast": ()}
+    assert known.node == "foo"
 
 
 async def test_a_new_name_can_be_completed_after_the_command_that_brought_it(
