@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from clusterkit.actors.server import GenServer
 
+
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -353,3 +354,11 @@ def no_event(thing: object) -> TypeError:
             "references take the handler itself"
         )
     return TypeError(f"an event is given by the name of its handler, not {thing!r}")
+
+
+def handler_names(server: GenServer) -> tuple[list[str], list[str]]:
+    """Return what an actor handles by name: calls, and casts."""
+    names: tuple[list[str], list[str]] = ([], [])
+    for name, handler in server._handlers.items():  # noqa: SLF001
+        names[not handler.is_call].append(name)
+    return names

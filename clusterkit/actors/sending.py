@@ -262,7 +262,7 @@ class Sending:
     def _absent(self, actor: str, event: str) -> ClusterError:
         if self._runtime.kernel.ended:
             return NodeDown("this node has ended", outcome="not sent")
-        what = f"no actor {actor!r} runs on this node"
+        what = f"no actor {actor!r} runs on {self._runtime.name}"
         return NoSuchActor(what, to=actor, event=event)
 
     def _put_local(self, record: list[Any]) -> None:

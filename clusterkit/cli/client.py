@@ -178,6 +178,12 @@ class Client:
             node.flush()
 
 
+def _ask(error: NodeDown) -> str:
+    """Return what may be wrong where a node was not reached."""
+    unresolved = str(error).startswith("cannot resolve")
+    return "is the host's name right?" if unresolved else "is the node running?"
+
+
 def _say_what_may_be(error: Rejected, hedge: str) -> None:
     """Add `hedge` to the node's own timeout; what an actor rejects is none."""
     match error.args:
@@ -226,8 +232,7 @@ async def open_client(to: Destination) -> AsyncIterator[Client]:
         raise NodeDown(text, outcome="not sent") from error
     except NodeDown as error:
         if connecting.deadline != inf:
-            hint = f"{error} (is the node running?)"
-            raise NodeDown(hint, outcome="not sent") from error
+            raise NodeDown(f"{error} ({_ask(error)})", outcome="not sent") from error
         raise
     if connecting.cancelled_caught:
         text = f"{to.address} did not answer within {to.timeout:g} s"

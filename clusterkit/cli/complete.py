@@ -6,8 +6,8 @@ not change, made beforehand, and never asks the node.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.local_commands import OUTPUT_OPTIONS, TIME_OPTIONS
@@ -23,11 +23,28 @@ class Snapshot:
 
     Attributes:
         nodes: Host and port of each member, by id.
-        actors: The actors of the node spoken to.
+        actors: The actors of the node spoken to, with the names of their
+            handlers for each command that sends to them.
+        node: The node spoken to.
     """
 
     nodes: Mapping[str, tuple[str, int]]
-    actors: tuple[str, ...] = ()
+    actors: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    node: str = ""
+
+    @classmethod
+    def of(
+        cls, node: str, nodes: list[dict[str, Any]], actors: list[dict[str, Any]]
+    ) -> Snapshot:
+        """Return what the answers of a node to `nodes` and `actors` say."""
+        return cls(
+            nodes={row["id"]: (row["host"], row["port"]) for row in nodes},
+            actors={
+                row["name"]: {by: tuple(row.get(by, ())) for by in ("call", "cast")}
+                for row in actors
+            },
+            node=node,
+        )
 
 
 NOTHING_KNOWN = Snapshot(nodes={})
@@ -80,7 +97,11 @@ def _candidates(
         return
     places = _positionals(command, words[1:])
     argument = _argument_at(command, len(places))
-    if argument is not None:
+    if argument is None:
+        return
+    if argument.kind is Kind.EVENT:
+        yield from _handlers(command.name, places[0], known)
+    else:
         yield from _values(argument, places, typed, known)
 
 
@@ -136,6 +157,14 @@ def _node_part(before: Sequence[str], known: Snapshot) -> Iterator[tuple[str, st
             yield name, f"{host}:{port}"
     elif (address := known.nodes.get(before[0])) is not None and len(before) <= 2:
         yield str(address[len(before) - 1]), ""
+
+
+def _handlers(by: str, target: str, known: Snapshot) -> Iterator[tuple[str, str]]:
+    """Offer the handlers of an actor, if it is of the node spoken to."""
+    actor, _, node = target.partition("@")
+    if node in {"", known.node}:
+        for name in known.actors.get(actor, {}).get(by, ()):
+            yield name, ""
 
 
 def _targets(typed: str, known: Snapshot) -> Iterator[tuple[str, str]]:

@@ -59,7 +59,7 @@ class LineRunner:
             as_json=self._as_json or bool(options.get("json")), at_prompt=True
         )
         if request.page:
-            output.text(page(command, at_prompt=True))
+            output.text(page(command, at_prompt=True, width=output.width))
         elif command.where is Where.HERE:
             perform_here(request, output, at_prompt=True)
             self.over = command.name == "exit"

@@ -93,7 +93,10 @@ def _carry_out(request: Request, output: Output) -> int:
     if request.page == "version":
         output.text(VERSION)
     elif request.page == "help":
-        output.text(overview() if command is None else page(command))
+        width = output.width
+        output.text(
+            overview(width=width) if command is None else page(command, width=width)
+        )
     elif command is None:
         return _converse(request, output)
     elif command.where is Where.NODE:

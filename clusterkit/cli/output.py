@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from clusterkit.cli.parser import PROGRAM
@@ -96,9 +97,17 @@ class Output:
         self.as_json = as_json or not terminal
         self._prefix = "" if at_prompt else f"{PROGRAM}: "
         colours = terminal and "NO_COLOR" not in environ
-        self._style = Style(colours=colours and environ.get("TERM") != "dumb")
+        self._style = Style(
+            colours=colours and environ.get("TERM") != "dumb",
+            width=get_terminal_size().columns if terminal else 0,
+        )
         for stream in (sys.stdout, sys.stderr):
             _never_fail(stream)
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; 0 where it is none."""
+        return self._style.width
 
     def result(
         self,

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass, replace
+import textwrap
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from clusterkit.cli.command_table import COMMANDS
@@ -20,9 +22,11 @@ from clusterkit.cli.local_commands import (
 )
 from clusterkit.cli.reading import UsageError, did_you_mean, read
 from clusterkit.cluster.command_spec import Argument, Command, Kind, Option, Where
+from clusterkit.errors import ConfigError
+from clusterkit.names import NodeInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 PROGRAM: Final = "cluster-cli"
 _SHELL_OPTIONS = (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS)
@@ -33,9 +37,15 @@ _PROMPT_OPTIONS = (
 )
 _ARITIES = {"once": None, "perhaps": "?", "any": "*", "some": "+"}
 _HELP = frozenset({"-h", "--help"})
-_SEE_HELP = f"usage: {PROGRAM} [options] [command …]\nsee {PROGRAM} --help"
+_NUMBERS = frozenset({Kind.COUNT, Kind.WHOLE, Kind.WEIGHT})
+"""Kinds whose errors do not say what the number is of."""
+_SEE = f"see {PROGRAM} --help"
+_SEE_HELP = f"usage: {PROGRAM} [options] [command …]\n{_SEE}"
 _OTHER_WORDS = {"quit": "exit", "q": "exit", "bye": "exit", "?": "help", "h": "help"}
 """What other programs call it."""
+
+_NO_VALUE: Final = re.compile(r"argument (?:.*/)?(.+): expected one argument")
+"""What argparse says of an option without its value."""
 
 _WIDTH: Final = 79
 """Columns that a usage line may take: a terminal's usual ones."""
@@ -95,19 +105,22 @@ def parse_line(words: Sequence[str]) -> Request:
 
 def command_list(names: Iterable[str]) -> str:
     """Return all commands, for whoever typed something else."""
-    return f"commands: {' '.join(names)}"
+    text = f"commands: {' '.join(names)}"
+    return textwrap.fill(text, _WIDTH, subsequent_indent=" " * 10)
 
 
-def usage(command: Command, program: str = "") -> str:
+def usage(command: Command, program: str = "", width: int = 0) -> str:
     """Return a command's usage, on as many lines as it needs.
 
     Args:
         command: The row of the table.
         program: What comes before it; nothing at the prompt.
+        width: Columns of the terminal, if it is known.
     """
+    widest = min(width or _WIDTH, _WIDTH)
     lines = [" ".join(["usage:", *([program] if program else [])])]
     for part in command.usage_parts:
-        if len(lines[-1]) + 1 + len(part) > _WIDTH:
+        if len(lines[-1]) + 1 + len(part) > widest:
             lines.append("      ")
         lines[-1] += f" {part}"
     return "\n".join(lines)
@@ -175,21 +188,49 @@ def _parse(
     if command is not None and command.where is Where.SHELL:
         common = OUTPUT_OPTIONS
     hint = _SEE_HELP if command is None else usage(command, program)
-    parser = _Parser(hint)
+    about_options = hint if command is None or not program else f"{hint}\n{_SEE}"
+    parser = _Parser(hint, about_options, _apart(command, words))
     for option in (*common, *own):
         parser.add(option)
     for argument in arguments:
         parser.add_positional(argument)
     found = vars(parser.parse_intermixed_args(list(words)))
-    try:
+    with _hinting(about_options):
+        options = {o.name: _option_value(o, found, o.default) for o in common}
+    with _hinting(hint):
         return Request(
             command=command,
             values=_given(arguments, [o for o in own if not o.for_view], found),
             view=_given((), [o for o in own if o.for_view], found),
-            options={o.name: _option_value(o, found, o.default) for o in common},
+            options=options,
         )
+
+
+@contextmanager
+def _hinting(hint: str) -> Iterator[None]:
+    """Add `hint` to an error that has none."""
+    try:
+        yield
     except UsageError as error:
-        raise UsageError(str(error), error.hint or hint) from error
+        error.hint = error.hint or hint
+        raise
+
+
+def _apart(command: Command | None, words: Sequence[str]) -> str:
+    """Return what to say of a node that is written as elsewhere, in one word.
+
+    Nothing unless the words are `id@host:port`, or `id host:port`.
+    """
+    if command is None or Kind.HOST not in {a.kind for a in command.arguments}:
+        return ""
+    try:
+        name, host, port = astuple(NodeInfo.parse("@".join(words)))
+    except ConfigError:
+        return ""
+    return (
+        "; an id, a host and a port are words of their own: "
+        f"{command.name} {name} {host} {port}"
+    )
 
 
 def _given(
@@ -234,12 +275,21 @@ def _argument_value(argument: Argument, value: Any) -> Any:
         return [read(argument.kind, word) for word in value]
     if value is None:
         return None
+    if argument.kind in _NUMBERS:
+        return _number(argument, value)
     if argument.words and value not in argument.words:
         expected = " or ".join(argument.words)
         raise UsageError(
             f"expected {expected}, not {value!r}{did_you_mean(value, argument.words)}"
         )
     return read(argument.kind, value)
+
+
+def _number(argument: Argument, word: str) -> Any:
+    try:
+        return read(argument.kind, word)
+    except UsageError as error:
+        raise UsageError(f"{argument.name}: {error}") from error
 
 
 def _triples(words: list[str]) -> list[list[Any]]:
@@ -260,11 +310,19 @@ def _triples(words: list[str]) -> list[list[Any]]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse without its guesses, its exits and its prints."""
+    """argparse without its guesses, its exits and its prints.
 
-    def __init__(self, hint: str) -> None:
+    Args:
+        hint: What follows a complaint.
+        about_options: What follows one about an option.
+        apart: What is said where arguments are missing.
+    """
+
+    def __init__(self, hint: str, about_options: str, apart: str) -> None:
         super().__init__(prog=PROGRAM, add_help=False, allow_abbrev=False)
         self._hint = hint
+        self._about_options = about_options
+        self._apart = apart
         self._flags: list[str] = []
 
     def add(self, option: Option) -> None:
@@ -288,11 +346,15 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         wrong = message.removeprefix("unrecognized arguments: ")
+        if wrong.startswith("-") and wrong != message:
+            near = did_you_mean(wrong.split()[0], self._flags)
+            raise UsageError(f"unknown option {wrong}{near}", self._about_options)
         if wrong != message:
-            word = wrong.split()[0]
-            dashed = word.startswith("-")
-            what = "unknown option" if dashed else "too many words:"
-            near = did_you_mean(word, self._flags) if dashed else ""
-            message = f"{what} {wrong}{near}"
-        message = message.replace("the following arguments are required:", "missing")
+            raise UsageError(f"too many words: {wrong}", self._hint)
+        valueless = _NO_VALUE.fullmatch(message)
+        if valueless is not None:
+            raise UsageError(f"{valueless[1]} needs a value", self._about_options)
+        missing = message.removeprefix("the following arguments are required:")
+        if missing != message:
+            message = f"missing{missing}{self._apart}"
         raise UsageError(message, self._hint)

@@ -72,15 +72,16 @@ def perform_here(request: Request, output: Output, *, at_prompt: bool = False) -
         return
     # Help is for people, also where they read it through a pager.
     as_json = output.as_json if at_prompt else bool(request.options.get("json"))
-    name = request.values.get("command")
+    name, width = request.values.get("command"), output.width
     if name is None:
-        data, text = overview_json(at_prompt=at_prompt), overview(at_prompt=at_prompt)
+        text = overview(at_prompt=at_prompt, width=width)
+        data = overview_json(at_prompt=at_prompt)
         output.text(result_line(data) if as_json else text)
         return
     command = COMMANDS.get(name)
     if command is None:
         raise unknown_command(name, COMMANDS)
-    text = page(command, at_prompt=at_prompt)
+    text = page(command, at_prompt=at_prompt, width=width)
     output.text(result_line(page_json(command)) if as_json else text)
 
 

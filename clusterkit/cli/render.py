@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from clusterkit.cli.ring_picture import bar, colour, draw, marks
+from clusterkit.cli.ring_picture import BAR, WIDTH, bar, colour, draw, marks
 from clusterkit.cluster.command_spec import View
 from clusterkit.names import NodeInfo
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 NOTHING: Final = "-"
 """Stands where there is no value."""
 
+_LEAST_BAR: Final = 8
+"""Columns that bars need to be worth drawing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -27,9 +31,15 @@ class Style:
 
     Attributes:
         colours: Whether it is to be coloured.
+        width: Its columns; 0 for as many as wanted.
     """
 
     colours: bool = False
+    width: int = 0
+
+    def room(self, taken: int = 0) -> int | float:
+        """Return how many columns are left of a line."""
+        return self.width - taken if self.width else inf
 
     def paint(self, text: str, number: int) -> str:
         """Return `text` in the colour of the node with that number."""
@@ -81,6 +91,9 @@ def table(
 ) -> str:
     """Return rows under headers, in columns as wide as needed.
 
+    Where they do not fit, each row is a list of its cells: a line that the
+    terminal breaks can no longer be read by its column.
+
     Args:
         headers: One per column.
         rows: The cells.
@@ -90,6 +103,8 @@ def table(
     lines = [headers, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
     right = [header in numbers for header in headers]
+    if sum(widths) + 2 * len(widths) - 2 > style.room():
+        return "\n".join(_listed(headers, row, style) for row in rows)
 
     def line(cells: Sequence[str]) -> str:
         padded = [
@@ -99,6 +114,15 @@ def table(
         return "  ".join(padded).rstrip()
 
     return "\n".join([style.bold(line(headers)), *(line(row) for row in rows)])
+
+
+def _listed(headers: Sequence[str], row: Sequence[str], style: Style) -> str:
+    widest = max(map(len, headers))
+    cells = [
+        f"  {header:<{widest}}  {cell}"
+        for header, cell in zip(headers[1:], row[1:], strict=True)
+    ]
+    return "\n".join([style.bold(row[0]), *cells])
 
 
 def _value(result: Result) -> str:
@@ -194,10 +218,17 @@ def _ring(result: Result) -> str:
     mark, widest = marks(weights), max(map(len, weights))
     lines = [
         f"{mark[row['id']]} {row['id'].ljust(widest)}  {row['weight']:>6}  "
-        f"{_percent(row['share']):>7}  {bar(row['share'])}"
+        f"{_percent(row['share']):>7}"
         for row in result.data
     ]
+    room = result.style.room(max(map(len, lines)) + 2)
+    if room >= _LEAST_BAR:
+        whole = int(min(room, BAR))
+        bars = [bar(row["share"], whole) for row in result.data]
+        lines = [f"{line}  {drawn}" for line, drawn in zip(lines, bars, strict=True)]
     painted = [result.style.paint(line, number) for number, line in enumerate(lines)]
+    if result.style.room() < WIDTH:
+        return "\n".join(painted)
     return "\n".join([draw(weights, result.style.paint), "", *painted])
 
 

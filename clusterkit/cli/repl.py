@@ -16,6 +16,7 @@ from clusterkit.cli.history import open_history, state_folder
 from clusterkit.cli.kept import KeptConnection
 from clusterkit.cli.line_runner import LineRunner
 from clusterkit.cli.output import OK
+from clusterkit.cli.words import commands_of
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.errors import ClusterError
 
@@ -95,13 +96,20 @@ class Repl:
 
     async def _converse(self, prompt: Asking) -> None:
         while not self._runner.over:
-            line = await prompt.ask()
-            if line is None:
+            text = await prompt.ask()
+            if text is None:
                 return
             with trio.CancelScope() as self._running:
-                await self._runner.run(line)
+                await self._run_all(text)
             self._running = None
             self._stale.set()
+
+    async def _run_all(self, text: str) -> None:
+        """Carry out each line: several come at once when they were pasted."""
+        for line in commands_of(text):
+            await self._runner.run(line)
+            if self._runner.over:
+                return
 
     async def _obey(
         self, came: AsyncIterator[int], everything: trio.CancelScope
@@ -125,10 +133,7 @@ class Repl:
             except ClusterError:
                 self.known = NOTHING_KNOWN  # the prompt itself says what is wrong
             else:
-                self.known = Snapshot(
-                    nodes={node["id"]: (node["host"], node["port"]) for node in nodes},
-                    actors=tuple(actor["name"] for actor in actors),
-                )
+                self.known = Snapshot.of(self._kept.name, nodes, actors)
             with trio.move_on_after(REFRESH):
                 await self._stale.wait()
 

@@ -25,6 +25,9 @@ RADIUS: Final = 8
 POINTS: Final = 72
 """Points on the circle: as many as characters fit around it."""
 
+WIDTH: Final = 4 * RADIUS + 1
+"""Of the picture, in characters."""
+
 BAR: Final = 30
 """Width of the bar that stands for all keys."""
 
@@ -50,13 +53,17 @@ def marks(names: Iterable[str]) -> dict[str, str]:
     return {**found, **dict(zip(found, _MARKS, strict=False))}
 
 
-def bar(share: float) -> str:
-    """Return a bar as long as a share of 1 allows, at least a sliver.
+def bar(share: float, whole: int = BAR) -> str:
+    """Return a bar, at least a sliver.
+
+    Args:
+        share: Of all keys.
+        whole: Width of the bar that stands for all of them.
 
     >>> bar(0.1), bar(0.001)
     ('▇▇▇', '▏')
     """
-    return "▇" * round(share * BAR) or "▏"
+    return "▇" * round(share * whole) or "▏"
 
 
 def draw(
@@ -69,7 +76,7 @@ def draw(
         weights: Each node's, by id; at least one.
         paint: Colours a mark, given the number of its node.
     """
-    canvas = [[" "] * (4 * RADIUS + 1) for _ in range(2 * RADIUS + 1)]
+    canvas = [[" "] * WIDTH for _ in range(2 * RADIUS + 1)]
     mark = marks(weights)
     number = {name: index for index, name in enumerate(weights)}
     for index, owner in enumerate(owners(weights, POINTS)):

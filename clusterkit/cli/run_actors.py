@@ -56,7 +56,7 @@ def places(specs: Iterable[str]) -> dict[str, str]:
         name, _, place = spec.partition("=")
         module, _, path = place.partition(":")
         if not all(map(str.isidentifier, [*module.split("."), *path.split(".")])):
-            raise UsageError(f"{spec!r} is not name=module:Class")
+            raise UsageError(f"--actor: {spec!r} is not name=module:Class")
         if check_name(name, "actor name") in found:
             raise UsageError(f"two actors are called {name}")
         found[name] = place

@@ -8,10 +8,40 @@ begins like JSON ends where the JSON does.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.reading import UsageError
 from clusterkit.cluster.command_spec import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def commands_of(text: str) -> Iterator[str]:
+    """Yield the commands of a text that was typed or pasted, one for each line.
+
+    What is not closed at the end of its line goes on in the next.
+    """
+    begun = ""
+    for line in text.splitlines():
+        begun = f"{begun}\n{line}" if begun else line
+        if _is_whole(begun):
+            if begun.strip():
+                yield begun
+            begun = ""
+    if begun:
+        yield begun  # whoever runs it will say what is not closed
+
+
+def _is_whole(text: str) -> bool:
+    if text.lstrip().startswith("#"):
+        return True
+    try:
+        split(text)
+    except UsageError:
+        return False
+    return True
 
 
 def split(line: str) -> list[str]:

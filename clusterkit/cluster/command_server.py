@@ -21,6 +21,7 @@ from clusterkit.actors.faults import text_of
 from clusterkit.actors.handlers import CallHandler
 from clusterkit.actors.here import Here
 from clusterkit.actors.server import GenServer
+from clusterkit.cluster.actor_rows import actor_rows
 from clusterkit.cluster.commands import COMMANDS
 from clusterkit.cluster.json_values import event_json, json_value
 from clusterkit.cluster.ring_shares import shares
@@ -245,18 +246,7 @@ class CommandServer(GenServer):
     @_answers
     async def actors(self) -> list[dict[str, Any]]:
         """Return the state of each actor."""
-        return [
-            {
-                "name": actor.name,
-                "type": actor.type,
-                "state": actor.state,
-                "mailbox": actor.mailbox,
-                "handled": actor.handled,
-                "dropped": actor.dropped,
-                "restarts": actor.restarts,
-            }
-            for actor in self._node.statistics().actors
-        ]
+        return actor_rows(self._process.runtime.registry, NAME)
 
     @_answers
     async def find(self, key: str, n: int | None = None) -> list[dict[str, Any]]:

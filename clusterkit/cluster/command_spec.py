@@ -160,7 +160,8 @@ class Command:
         data: What its result is as JSON, in words.
         view: How its result is shown to a person.
         beside: Queries whose results the picture for a person needs, too.
-        for_people: Fields of the rows of its result that its JSON leaves out.
+        for_people: Fields of the rows of its result that its JSON leaves out:
+            they are for its picture, or for completion.
         unchanged: What a person is told when the result is false; JSON has null.
         timed: Whether the node is told how long it may take.
         where: Who carries it out.

@@ -240,7 +240,7 @@ OPERATING: Final = (
         data='a list of `{"name", "type", "state", "mailbox", "handled", "restarts"}`',
         example=("actors", "counter  Counter  running"),
         view=View.ACTORS,
-        for_people=("dropped",),
+        for_people=("dropped", "call", "cast"),
     ),
     Command(
         name="find",

@@ -16,7 +16,7 @@ from clusterkit.errors import (
 )
 from clusterkit.net.admission import session_number
 from clusterkit.net.greeter import ask, open_session
-from clusterkit.net.refusals import log_refusal, refusal_error
+from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
 
@@ -197,8 +197,12 @@ class Dial:
         return Verdict.FAILED
 
     def _report(self, error: ClusterError, reason: str, detail: str) -> None:
-        """Keep why the peer is not reached; log it if that is news."""
+        """Keep why the peer is not reached; log it if that is news.
+
+        A node that is met again and again, as a seed is, has a new link every
+        time, so the kernel keeps what was said of it lately.
+        """
         link = self._link
         if repr(error) != repr(link.failure):
-            log_refusal(link.name, reason, detail, address=link.address)
+            self._kernel.refused_by(link.name, reason, detail, address=link.address)
         link.failure = error

@@ -339,7 +339,18 @@ class Kernel:
     ) -> None:
         """Count and log that a peer's link was refused here; as `reject`."""
         self.rejected[reason] += 1
-        due = self._seldom.due("refused", reason, peer)
+        self._say_refused("refused", peer, reason, detail, address)
+
+    def refused_by(
+        self, peer: str, reason: str, detail: str = "", *, address: object
+    ) -> None:
+        """Log that a peer refused a link that was dialled here; as `reject`."""
+        self._say_refused("refused by", peer, reason, detail, address)
+
+    def _say_refused(
+        self, what: str, peer: str, reason: str, detail: str, address: object
+    ) -> None:
+        due = self._seldom.due(what, reason, peer)
         if due is not None:
             log_refusal(peer, reason, detail, address=address, **due)
 

@@ -152,7 +152,8 @@ class TcpTransport:
                 address.host, address.port, happy_eyeballs_delay=STAGGER
             )
         except (socket.gaierror, UnicodeError) as error:  # the latter: no name at all
-            raise StreamBroken(f"cannot resolve {address.host}: {error}") from error
+            text = f"cannot resolve {address.host}: {_say(error)}"
+            raise StreamBroken(text) from error
         except OSError as error:
             raise StreamBroken(f"{address}: {_say(_last(error))}") from error
         try:

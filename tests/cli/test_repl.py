@@ -90,6 +90,18 @@ async def test_a_line_is_answered(open_prompt, foo, capsys):
     assert session.typist.repl.text == "foo> "
 
 
+async def test_each_line_that_was_pasted_is_answered(open_prompt, foo, capsys):
+    prompt = await open_prompt(foo)
+    await prompt.typist.type("ping\nnope\nhas foo")
+    assert capsys.readouterr().out.splitlines()[::2] == [
+        '{"ok": true, "data": "pong"}',
+        '{"ok": true, "data": true}',
+    ]
+    await prompt.typist.send.send("exit\nping")
+    await until(lambda: prompt.status is not None)
+    assert "pong" not in capsys.readouterr().out
+
+
 async def test_the_banner_says_where_one_is(open_prompt, foo, capsys):
     await open_prompt(foo)
     told = 'connected to foo · ring "ring" · 1 node · protocol 1\n'
@@ -171,7 +183,8 @@ async def test_the_names_to_complete_are_those_of_the_cluster(open_prompt, foo):
     await until(lambda: session.typist.repl.known.nodes)
     known = session.typist.repl.known
     assert known.nodes == {"foo": ("127.0.0.1", foo.port)}
-    assert "command" in known.actors
+    assert known.actors["command"] == {"call": (), "cast": ()}
+    assert known.node == "foo"
 
 
 async def test_a_new_name_can_be_completed_after_the_command_that_brought_it(

@@ -98,7 +98,7 @@ def test_what_can_only_be_corrected_is_status_2(refused, place, told):
 @pytest.mark.parametrize("spec", ["c=.good:Good", "c=good.:Good", "c=:Good", "c=good:"])
 def test_what_names_no_class_is_status_2(refused, spec):
     status, message, _ = refused(spec)
-    assert (status, message) == (2, f"{spec!r} is not name=module:Class")
+    assert (status, message) == (2, f"--actor: {spec!r} is not name=module:Class")
 
 
 @pytest.mark.parametrize("name", ["command", "ring"])

@@ -102,6 +102,8 @@ MORE_BOUNDS = (
     ("actors.unhandled", "MOST_SHOWN", ""),
     ("actors.unhandled", "MOST_COMPARED", ""),
     ("cluster.cookies", "MAX_COOKIE", "bytes"),
+    ("cluster.actor_rows", "MOST_ACTORS", ""),
+    ("cluster.actor_rows", "MOST_HANDLERS", ""),
     ("cluster.draining", "MOST_NAMES", ""),
     ("cluster.json_values", "MAX_DEPTH", ""),
     ("cluster.meetings", "DIAL_AGAIN", "s"),

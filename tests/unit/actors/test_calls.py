@@ -260,7 +260,7 @@ async def test_an_actor_that_does_not_exist_is_named_at_once():
     async with pair() as (a, b):
         began = trio.current_time()
         for node, target in ((a, "nobody@b"), (b, "nobody")):
-            with pytest.raises(NoSuchActor, match="nobody"):
+            with pytest.raises(NoSuchActor, match="no actor 'nobody' runs on b"):
                 await node.call(target, "x")
         assert trio.current_time() - began < 0.1
 

@@ -124,3 +124,14 @@ async def test_whoever_is_no_node_is_told_apart_from_nobody(banner):
         nursery.cancel_scope.cancel()
     assert str(caught.value) == "web:80 answers, but is no clusterkit node"
     assert (caught.value.exit_status, caught.value.outcome) == (3, "not sent")
+
+
+async def test_a_host_that_nobody_knows_is_told_without_numbers():
+    to = Destination(address=Address("a..b", 7022), cookies=(b"test",))
+    with pytest.raises(NodeDown) as caught:
+        async with open_client(to):
+            pass
+    told = str(caught.value)
+    assert told.startswith("cannot resolve a..b: ")
+    assert told.endswith("(is the host's name right?)")
+    assert "Errno" not in told

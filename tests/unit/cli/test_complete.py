@@ -8,7 +8,11 @@ from clusterkit.cli.complete import NOTHING_KNOWN, Offer, Snapshot, offers
 
 KNOWN = Snapshot(
     nodes={"bar": ("10.0.0.2", 7023), "baz": ("10.0.0.3", 7024), "foo": ("::1", 7022)},
-    actors=("command", "counter"),
+    actors={
+        "command": {"call": (), "cast": ()},
+        "counter": {"call": ("add", "take"), "cast": ("reset",)},
+    },
+    node="foo",
 )
 
 
@@ -64,12 +68,21 @@ def test_actors_are_completed_and_then_their_nodes():
     assert words("call counter@b") == ["counter@bar", "counter@baz"]
 
 
+def test_handlers_of_the_node_spoken_to_are_completed():
+    assert words("call counter ") == ["add", "take"]
+    assert words("call counter a") == ["add"]
+    assert words("cast counter ") == ["reset"]
+    assert words("call counter@foo t") == ["take"]
+    assert words("call counter add ") == []
+    assert words("call counter@bar ") == []
+
+
 def test_help_is_completed_with_commands():
     assert words("help wei") == ["weight", "weights"]
 
 
 @pytest.mark.parametrize(
-    "line", ["nonsense ", "get bar ", "ping x", "find us", "call counter ad", "join ri"]
+    "line", ["nonsense ", "get bar ", "ping x", "find us", "call count ad", "join ri"]
 )
 def test_nothing_is_offered_where_nothing_is_known(line):
     assert words(line) == []

@@ -42,6 +42,17 @@ def test_at_the_prompt_nothing_stands_before_a_command():
     assert page(COMMANDS["get"], at_prompt=True).startswith("usage: get <id>\n")
 
 
+@pytest.mark.parametrize("width", [110, 80, 60, 40])
+def test_a_page_fits_its_terminal(width):
+    pages = [overview(width=width), overview(at_prompt=True, width=width)]
+    pages += [page(command, width=width) for command in COMMANDS.values()]
+    for text in pages:
+        wide = [line for line in text.splitlines() if len(line) > width]
+        assert not any(" " in line.strip() for line in wide)  # one word, kept whole
+    assert pages[2].split() == page(next(iter(COMMANDS.values()))).split()
+    assert pages[0].split() == overview().split()
+
+
 def test_the_page_for_a_program_has_the_flags():
     found = page_json(COMMANDS["insert"])
     assert found["options"][0]["flags"] == ["-f", "--force"]

@@ -81,7 +81,7 @@ def test_an_option_of_a_command_is_read_in_one_shot_mode_too():
 def test_a_weight_is_a_whole_number_from_1(word):
     told = f"--weight: {word!r} is not a whole number from 1"
     assert complaint(f"insert x h 1 -w {word}") == told
-    assert complaint(f"update x h 1 -- {word}") == told.partition(": ")[2]
+    assert complaint(f"update x h 1 -- {word}") == told.removeprefix("--")
 
 
 @pytest.mark.parametrize("line", ["update a h 1 64", "update a h 1 -w 64"])
@@ -178,7 +178,8 @@ def test_after_two_dashes_an_argument_may_begin_with_one():
 
 def test_a_count_begins_at_one():
     assert values("find key 3")["n"] == 3
-    assert complaint("find key 0") == "'0' is not a whole number from 1"
+    assert complaint("find key 0") == "n: '0' is not a whole number from 1"
+    assert complaint("update a b 1 0") == "weight: '0' is not a whole number from 1"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,7 @@ def test_a_count_begins_at_one():
         ("-p abc nodes", "--port: 'abc' is not a number from 1 to 65535"),
         ("-I b@d nodes", "--instance: 'b@d' is not valid: use "),
         ("run foo --pfactor x", "--pfactor: 'x' is not a whole number from 0"),
+        ("run foo --meet x", "--meet: 'x' is not id@host:port"),
     ],
 )
 def test_a_bad_value_is_told_with_its_option(line, told):
@@ -199,6 +201,37 @@ def test_what_is_wrong_before_a_command_points_to_help(line):
     with pytest.raises(UsageError) as caught:
         parse(line.split())
     assert caught.value.hint.endswith("see cluster-cli --help")
+
+
+@pytest.mark.parametrize(
+    "line", ["--port abc nodes", "nodes --timeout 0", "nodes --foo", "find x --port"]
+)
+def test_what_is_wrong_with_an_option_of_all_commands_points_to_help(line):
+    with pytest.raises(UsageError) as caught:
+        parse(line.split())
+    first, *_, last = caught.value.hint.splitlines()
+    assert first.startswith("usage: cluster-cli ")
+    assert last == "see cluster-cli --help"
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("meet bar@127.0.0.1:7023", "meet bar 127.0.0.1 7023"),
+        ("meet bar 127.0.0.1:7023", "meet bar 127.0.0.1 7023"),
+        ("insert bar [::1]:7023", "insert bar ::1 7023"),
+        ("remove bar@example.org:7023", "remove bar example.org 7023"),
+    ],
+)
+def test_an_address_in_one_word_is_told_to_be_several(line, meant):
+    assert complaint(line).startswith("missing ")
+    assert complaint(line).endswith(
+        f"; an id, a host and a port are words of their own: {meant}"
+    )
+
+
+def test_an_ipv6_host_without_a_port_is_one_word():
+    assert complaint("meet bar ::1") == "missing <port>"
 
 
 def test_a_long_usage_is_on_several_lines():
@@ -276,7 +309,8 @@ def test_the_version_is_a_page(line):
 
 
 def test_an_option_without_its_value_is_refused():
-    assert "expected one argument" in complaint("-p")
+    assert complaint("-p") == "--port needs a value"
+    assert complaint("find x --timeout") == "--timeout needs a value"
 
 
 @pytest.mark.parametrize("name", ["run", "cookie"])

@@ -180,3 +180,27 @@ def test_colours_only_add_escapes():
     coloured = shown(View.RING, ROWS, style=Style(colours=True))
     assert coloured != plain
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
+
+
+@pytest.mark.parametrize(
+    ("view", "data"),
+    [(View.NODES, NODES), (View.LINKS, [LINK]), (View.RING, ROWS)],
+)
+@pytest.mark.parametrize("width", [40, 28])
+def test_nothing_is_wider_than_the_terminal(view, data, width):
+    narrow = shown(view, data, style=Style(width=width))
+    assert max(map(len, narrow.splitlines())) <= width
+    assert "foo" in narrow or view is View.LINKS
+
+
+def test_a_table_that_is_too_wide_is_a_list():
+    lines = shown(View.LINKS, [LINK], style=Style(width=40)).splitlines()
+    assert lines[:3] == ["bar", "  ADDRESS    [::1]:7023", "  STATE      up"]
+    wide = Style(width=80)
+    assert shown(View.LINKS, [LINK], style=wide) == shown(View.LINKS, [LINK])
+
+
+def test_bars_keep_their_proportions_where_there_is_less_room():
+    narrow = shown(View.RING, ROWS, style=Style(width=40)).splitlines()[-2:]
+    bars = [line.count("▇") for line in narrow]
+    assert bars == [round(row["share"] * 16) for row in ROWS]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from clusterkit.cli.reading import UsageError
-from clusterkit.cli.words import split
+from clusterkit.cli.words import commands_of, split
 
 
 def test_words_are_divided_by_blanks():
@@ -48,3 +48,20 @@ def test_any_line_is_words_or_a_usage_error(line):
     except UsageError:
         return
     assert all(isinstance(word, str) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("ping", ["ping"]),
+        ("", []),
+        ("ping\nhas foo\n\n", ["ping", "has foo"]),
+        ("ping\r\nhas foo", ["ping", "has foo"]),
+        ('call c e {"a":\n 1}\nping', ['call c e {"a":\n 1}', "ping"]),
+        ("call c e 'a\nb'\nping", ["call c e 'a\nb'", "ping"]),
+        ("# don't\nping", ["# don't", "ping"]),
+        ("call c e {a\nping", ["call c e {a\nping"]),
+    ],
+)
+def test_what_is_pasted_has_a_command_in_each_line(text, commands):
+    assert list(commands_of(text)) == commands
