@@ -2,36 +2,26 @@
 
 An actor, registered as `command`. It answers to the names in the command table
 and hands the work to the node's other parts; no decision about the ring is made
-here. Only a tool may command, and what it is was settled by the handshake: a
-member that calls is refused, whatever it says about itself.
+here, nor who may command: that is `command_gate`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from contextlib import AsyncExitStack
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.actors.dropped import MOST_TEXT
-from clusterkit.actors.faults import text_of
-from clusterkit.actors.handlers import CallHandler
-from clusterkit.actors.here import Here
-from clusterkit.actors.server import GenServer
 from clusterkit.cluster.actor_rows import actor_rows
-from clusterkit.cluster.commands import COMMANDS
+from clusterkit.cluster.command_gate import CommandGate, Forbidden, answers
 from clusterkit.cluster.json_values import event_json, json_value
 from clusterkit.cluster.ring_shares import shares
-from clusterkit.errors import ClusterError, NotInRing, Rejected, RingError
-from clusterkit.logs import log
+from clusterkit.errors import NotInRing, RingError
 from clusterkit.names import NodeInfo, split_target
-from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Iterable
 
     from clusterkit.cluster.broadcast import Events
     from clusterkit.cluster.node import ClusterNode
@@ -39,58 +29,11 @@ if TYPE_CHECKING:
     from clusterkit.events import Event
     from clusterkit.net.peer import Peer
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 NAME: Final = "command"
 """What the actor is registered as."""
 
-logger = logging.getLogger("clusterkit.cluster")
 
-
-class CommandRefused(Rejected):
-    """A command came to nothing; its arguments are the text and an exit status.
-
-    The code is that of the error behind it. The status travels along because a
-    code alone does not tell: an application's own `Rejected` may have any.
-    """
-
-    def __init__(self, code: str, text: str, exit_status: int) -> None:
-        super().__init__(text, exit_status)
-        self.code = code  # type: ignore[misc]
-
-
-class Forbidden(Rejected):
-    """Only a tool may command a node: `cluster-cli`, or one like it."""
-
-    code = "forbidden"
-
-
-def _answers(
-    function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
-) -> CallHandler[Any, P, R]:
-    """Make a method answer the command of its name, to tools alone.
-
-    Commands run beside each other: one that waits for a distant node holds up
-    nobody. Every error of ours becomes a refusal; the actor lives on.
-    """
-
-    @wraps(function)
-    async def answer(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        tool = self.tool()
-        try:
-            COMMANDS[function.__name__].check(args, kwargs)
-            self.log_command(function.__name__, tool, kwargs)
-            value = await function(self, *args, **kwargs)
-            self.check_answer(value, tool)
-        except (ClusterError, ValueError) as error:
-            raise _refusal(error) from error
-        return value
-
-    return CallHandler(answer, concurrent=True)
-
-
-class CommandServer(GenServer):
+class CommandServer(CommandGate):
     """Answers the commands of `commands.COMMANDS` that the node carries out.
 
     Results are what the command line prints as JSON, in the shapes of the
@@ -111,29 +54,22 @@ class CommandServer(GenServer):
         """Stop keeping events."""
         await self._drop_watches(list(self._watches))
 
-    async def handle_call(
-        self, event: str, args: list[Any], kwargs: dict[str, Any]
-    ) -> Any:
-        """Refuse what the table does not have."""
-        self.tool()
-        return await super().handle_call(event, args, kwargs)
-
-    @_answers
+    @answers
     async def inspect(self) -> dict[str, Any]:
         """Return the ring's factors and positions."""
         return self._ring.to_json()
 
-    @_answers
+    @answers
     async def nodes(self) -> list[dict[str, Any]]:
         """Return the members."""
         return [node.to_json() for node in self._ring.nodes()]
 
-    @_answers
+    @answers
     async def ping(self) -> str:
         """Give a sign of life."""
         return "pong"
 
-    @_answers
+    @answers
     async def get(self, id: str) -> dict[str, Any]:
         """Return where a member listens."""
         node = self._ring.get(id)
@@ -141,12 +77,12 @@ class CommandServer(GenServer):
             raise _not_defined(id)
         return node.to_json()
 
-    @_answers
+    @answers
     async def has(self, id: str) -> bool:
         """Say whether a node is a member."""
         return self._ring.is_defined(id)
 
-    @_answers
+    @answers
     async def weight(self, id: str) -> int:
         """Return the weight of a member."""
         weight = self._ring.weight(id)
@@ -154,28 +90,28 @@ class CommandServer(GenServer):
             raise _not_defined(id)
         return weight
 
-    @_answers
+    @answers
     async def weights(self) -> dict[str, int]:
         """Return the weights of all members."""
         return self._ring.weights()
 
-    @_answers
+    @answers
     async def join(self, ring: str) -> None:
         """Belong to a ring of this name."""
         await self._node.gossip.join(ring)
 
-    @_answers
+    @answers
     async def meet(self, id: str, host: str, port: int, timeout: float) -> None:
         """Unite this node's ring with another's."""
         node = _checked(id, host, port)
         await self._node.gossip.meet(node, timeout=timeout)
 
-    @_answers
+    @answers
     async def leave(self, *, force: bool = False) -> None:
         """Leave the ring."""
         await self._node.gossip.leave(force=force is True)
 
-    @_answers
+    @answers
     async def insert(
         self,
         id: str,
@@ -189,7 +125,7 @@ class CommandServer(GenServer):
         node = _checked(id, host, port)
         await self._node.gossip.insert(node, weight, force=force is True)
 
-    @_answers
+    @answers
     async def minsert(
         self, nodes: list[Any], weight: int | None = None, *, force: bool = False
     ) -> None:
@@ -197,7 +133,7 @@ class CommandServer(GenServer):
         found = [_checked(name, host, port) for name, host, port in nodes]
         await self._node.gossip.minsert(found, weight, force=force is True)
 
-    @_answers
+    @answers
     async def update(
         self,
         id: str,
@@ -211,7 +147,7 @@ class CommandServer(GenServer):
         node = _checked(id, host, port)
         await self._node.gossip.update(node, weight, force=force is True)
 
-    @_answers
+    @answers
     async def remove(
         self, id: str, host: str, port: int, *, force: bool = False
     ) -> bool:
@@ -219,7 +155,7 @@ class CommandServer(GenServer):
         self._check_present([node := _checked(id, host, port)])
         return await self._node.gossip.remove(node.id, force=force is True)
 
-    @_answers
+    @answers
     async def mremove(self, nodes: list[Any], *, force: bool = False) -> bool:
         """Remove several members; say whether there was any."""
         found = [_checked(name, host, port) for name, host, port in nodes]
@@ -227,7 +163,7 @@ class CommandServer(GenServer):
         ids = [node.id for node in found]
         return await self._node.gossip.mremove(ids, force=force is True)
 
-    @_answers
+    @answers
     async def links(self) -> list[dict[str, Any]]:
         """Return the state of each link."""
         return [
@@ -243,17 +179,17 @@ class CommandServer(GenServer):
             for link in self._node.kernel.links()
         ]
 
-    @_answers
+    @answers
     async def actors(self) -> list[dict[str, Any]]:
         """Return the state of each actor."""
         return actor_rows(self._process.runtime.registry, NAME)
 
-    @_answers
+    @answers
     async def find(self, key: str, n: int | None = None) -> list[dict[str, Any]]:
         """Return the nodes that own a key."""
         return [node.to_json() for node in self._node.gossip.find(key, n)]
 
-    @_answers
+    @answers
     async def call(
         self, target: str, event: str, args: list[Any], timeout: float
     ) -> Any:
@@ -266,12 +202,12 @@ class CommandServer(GenServer):
         answer = await self._node.call(target, event, *args, timeout=timeout)
         return json_value(answer)
 
-    @_answers
+    @answers
     async def cast(self, target: str, event: str, args: list[Any]) -> None:
         """Cast to an actor, here or elsewhere, in this node's name."""
         await self._node.cast(target, event, *args)
 
-    @_answers
+    @answers
     async def ring(self) -> list[dict[str, Any]]:
         """Return each member's weight and its share of the keys."""
         ring = self._ring
@@ -281,7 +217,7 @@ class CommandServer(GenServer):
             for name, weight in ring.weights().items()
         ]
 
-    @_answers
+    @answers
     async def watch(self, timeout: float) -> list[dict[str, Any]]:
         """Return the next event, or nothing within `timeout` seconds."""
         await self._drop_watches([t for t in self._watches if t.connection is None])
@@ -298,50 +234,11 @@ class CommandServer(GenServer):
 
     @property
     def _node(self) -> ClusterNode:
-        node: ClusterNode = self.node
-        return node
+        return self.node
 
     @property
     def _ring(self) -> HashRing:
         return self._node.ring
-
-    def tool(self) -> Peer:
-        """Return the tool that has called.
-
-        Raises:
-            Forbidden: The call came from a node, perhaps this one.
-        """
-        origin = self.caller.origin
-        if isinstance(origin, Here) or origin.role != "client":
-            raise Forbidden(
-                "only a tool may command a node, not one of its peers or actors"
-            )
-        return origin
-
-    def check_answer(self, value: object, tool: Peer) -> None:
-        """Refuse to answer what cannot travel.
-
-        Found out only when the answer is sent, it would count as a crash.
-
-        Raises:
-            EncodeError, MessageTooLarge: It cannot.
-        """
-        self._node.kernel.codec.encode([m.REPLY, 0, value], tool.max_message)
-
-    def log_command(self, name: str, tool: Peer, values: Mapping[str, Any]) -> None:
-        """Log who asks for a change, and of whom; with which arguments stays unsaid."""
-        if not COMMANDS[name].changes:
-            return
-        told = {key: values[key] for key in ("target", "event") if key in values}
-        log(
-            logger,
-            logging.INFO,
-            "command",
-            command=name,
-            client=tool.name,
-            target=text_of(told["target"], MOST_TEXT) if told else None,
-            handler=text_of(told["event"], MOST_TEXT) if told else None,
-        )
 
     def _check_present(self, nodes: Iterable[NodeInfo]) -> None:
         """Refuse addresses that are not those of the members they name."""
@@ -362,12 +259,3 @@ def _checked(id: str, host: str, port: int) -> NodeInfo:
 
 def _not_defined(id: str) -> NotInRing:
     return NotInRing(f"'{id}' is not defined in this ring.")
-
-
-def _refusal(error: Exception) -> CommandRefused:
-    if isinstance(error, ClusterError):
-        # What an application rejects is always a plain refusal.
-        plain = isinstance(error, Rejected)
-        status = Rejected.exit_status if plain else error.exit_status
-        return CommandRefused(error.code, str(error), status)
-    return CommandRefused("badarg", str(error), Rejected.exit_status)

@@ -3,8 +3,8 @@
 One `Outgoing` and one `Incoming` per peer live as long as the link does. The
 sender keeps what was not acknowledged; after a reconnect the two sides compare
 ids and numbers (`Resume`), and either go on exactly where they were, or close
-the old conversation and account for every record of it. The rules are B1 to
-B4 of the design; docs/reference/wire-protocol.md has them in full.
+the old conversation and account for every record of it. The rules are in
+docs/reference/wire-protocol.md.
 """
 
 from __future__ import annotations

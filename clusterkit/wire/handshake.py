@@ -197,7 +197,11 @@ class Dialer(Handshake):
         self.expected = expected
 
     def hello(self, sessions: int = 0) -> bytes:
-        """Return the first bytes to send; `sessions` as in decisions of links."""
+        """Return the first bytes to send.
+
+        Args:
+            sessions: Number of the last session with the peer, 0 for none.
+        """
         self.state = "greeting"
         return self._emit(
             Hello(

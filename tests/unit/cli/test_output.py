@@ -12,7 +12,7 @@ import clusterkit.errors as e
 from clusterkit.cli.output import Failure, Output, result_line
 from clusterkit.cli.parser import parse
 from clusterkit.cli.reading import UsageError
-from clusterkit.cluster.command_server import CommandRefused
+from clusterkit.cluster.command_gate import CommandRefused
 
 STATUSES = {
     e.RingError("x"): 1,
