@@ -183,7 +183,8 @@ async def test_bytes_flipped_on_the_way_are_noticed_and_sent_again():
                     data = await source.receive_some(n)
                     if record is not None and len(record) > 2000 and len(flips) < 1:
                         flips.append(1)
-                        data = bytes([data[0] ^ 1]) + data[1:]
+                        # A length that no frame may have, if it is one.
+                        data = bytes([data[0] ^ 0x80]) + data[1:]
                     return data
 
             await forward(Source(), sink, record)
