@@ -420,7 +420,7 @@ def test_a_key_has_as_many_owners_as_the_ring_says():
         assert len(set(a.gossip.find("key", 3))) == 3
         assert len(a.gossip.find("key", 9)) == 4
         assert a.gossip.find("key", 1) == (a.ring.find("key"),)
-        with pytest.raises(ValueError, match="n is not 0"):
+        with pytest.raises(ValueError, match="at least 1, not 0"):
             a.gossip.find("key", 0)
 
     simulate(main)
