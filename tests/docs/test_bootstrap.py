@@ -1,7 +1,7 @@
 """The first minute: what `bin/` does on machines that are not ready for it.
 
 Each machine is made of fake Pythons, so nothing is installed. That the real
-ones go together with it is seen in `test_first_run.py`.
+ones go together with it is seen in `test_commands.py`.
 """
 
 from __future__ import annotations

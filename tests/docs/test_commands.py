@@ -1,4 +1,9 @@
-"""The commands on the pages work, in order, in a fresh checkout."""
+"""The commands on the pages work, in order, in a fresh checkout.
+
+The first of them does it with a real Python, a real pip and the real packages.
+What needs that set-up stands in this one file, which one process runs: another
+would have a set-up of its own.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +31,23 @@ FOLLOWED += ["docs/tutorial/2-first-genserver.md", "docs/how-to/cookie.md"]
 SPAN = re.compile(r"`(?:bin/)?cluster-cli ([^`<\[*…]+)`")
 LANGUAGES = {"sh", "console", "ini"}
 LINES = [b for page in PAGES for b in blocks(page) if b.language in LANGUAGES]
+
+
+def test_without_a_network_the_remedy_is_named(first_run: FirstRun) -> None:
+    assert first_run.offline.returncode == 2
+    assert "PIP_INDEX_URL" in first_run.offline.stderr
+    assert first_run.offline.stdout == ""
+
+
+def test_two_first_runs_at_once_both_succeed(first_run: FirstRun) -> None:
+    printed = [(run.returncode, run.stdout) for run in first_run.together]
+    assert printed == [(0, "cluster-cli 0.1.0 (protocol 1)\n")] * 2
+
+
+def test_set_up_runs_the_checkout_itself(first_run: FirstRun) -> None:
+    where = "import clusterkit; print(clusterkit.__file__)"
+    run = first_run.checkout.run(".venv/bin/python", "-c", where)
+    assert run.stdout.startswith(str(first_run.checkout.path))
 
 
 @pytest.mark.parametrize("page", FOLLOWED)
