@@ -15,13 +15,16 @@ from hypothesis import settings
 
 # On CI Hypothesis would load a profile of its own, which repeats the same
 # examples for ever; and its deadline of 200 ms flakes on a shared machine.
-settings.register_profile("house", deadline=None, derandomize=False, print_blob=True)
+settings.register_profile(
+    "house", deadline=None, derandomize=False, print_blob=True, max_examples=60
+)
+settings.register_profile("long", settings.get_profile("house"), max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("clusterkit")
-    seeds = int(os.environ.get("CLUSTERKIT_SEEDS", "3"))
+    seeds = int(os.environ.get("CLUSTERKIT_SEEDS", "2"))
     group.addoption("--seeds", type=int, default=seeds, help="per simulation test")
     group.addoption("--first-seed", type=int, default=0, help="the first of them")
 

@@ -18,7 +18,7 @@ from clusterkit.core.membership import Membership
 from .membership_model import ModelNode, Rules
 from .membership_world import RealNode, Weather, World
 
-SCHEDULES = int(os.environ.get("CLUSTERKIT_SCHEDULES", "600"))
+SCHEDULES = int(os.environ.get("CLUSTERKIT_SCHEDULES", "400"))
 
 KINDS = {"real": (RealNode, 1), "model": (ModelNode, 4)}
 """What is driven, and how many times more schedules it can be driven through."""

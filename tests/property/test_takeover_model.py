@@ -22,7 +22,7 @@ from .takeover_world import End, World
 if TYPE_CHECKING:
     from .takeover_model import Session
 
-SCHEDULES = int(os.environ.get("CLUSTERKIT_SCHEDULES", "5000"))
+SCHEDULES = int(os.environ.get("CLUSTERKIT_SCHEDULES", "3000"))
 
 # Random schedules: nothing lost, nothing twice, links up within 5 s of quiet.
 
