@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from clusterkit.actors.server import GenServer
 
-
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -43,7 +42,6 @@ LIFECYCLE = frozenset(
     | {"monitor_node", "demonitor", "send_after", "restart", "intensity", "mailbox"}
 )
 """Names a handler cannot have: they are the actor's own."""
-
 
 _NEVER: Final[frozenset[int]] = frozenset()
 

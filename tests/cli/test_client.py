@@ -10,6 +10,7 @@ import trio
 from clusterkit.cli.client import open_client
 from clusterkit.cli.kept import KeptConnection
 from clusterkit.errors import CallTimeout, NodeDown, WrongCookie, WrongNode
+from tests.waiting import until
 
 
 async def test_a_question_fails_when_the_connection_is_lost(foo, destination):
@@ -59,9 +60,7 @@ async def test_a_question_without_an_answer_times_out_and_is_taken_back(client, 
     with pytest.raises(CallTimeout):
         await client.call("watch", {"timeout": 60.0}, 0.05)
     (tool,) = foo.kernel.clients
-    with trio.fail_after(10):
-        while tool.open_calls:
-            await trio.sleep(0.01)
+    await until(lambda: not tool.open_calls)
 
 
 async def test_an_argument_that_cannot_travel_leaves_nothing_behind(client):
@@ -96,15 +95,11 @@ async def test_a_kept_connection_comes_back(start_node, destination):
             kept = KeptConnection(destination(foo), told.append)
             await nursery.start(kept.run)
             assert await kept.client.call("ping", {}, 5.0) == "pong"
-        with trio.fail_after(20):
-            while kept.connected:
-                await trio.sleep(0.01)
+        await until(lambda: not kept.connected)
         with pytest.raises(NodeDown, match="not connected to foo"):
             _ = kept.client
         async with start_node("foo", port=foo.port):
-            with trio.fail_after(20):
-                while not kept.connected:
-                    await trio.sleep(0.01)
+            await until(lambda: kept.connected)
             assert await kept.client.call("ping", {}, 5.0) == "pong"
         nursery.cancel_scope.cancel()
     assert told[0] == 'connected to foo · ring "ring" · 1 node · protocol 1'
@@ -126,9 +121,7 @@ async def test_a_node_that_has_another_cookie_now_is_told_once(start_node, desti
             kept = KeptConnection(destination(foo), told.append)
             await nursery.start(kept.run)
         async with start_node("foo", port=foo.port, cookie="ghost") as ghost:
-            with trio.fail_after(20):
-                while ghost.statistics().rejected.get("cookie", 0) < 3:
-                    await trio.sleep(0.01)
+            await until(lambda: ghost.statistics().rejected.get("cookie", 0) >= 3)
         nursery.cancel_scope.cancel()
     refused = [line for line in told if line.startswith("cannot reconnect to foo")]
     assert len(refused) == 1

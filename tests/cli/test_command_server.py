@@ -11,6 +11,7 @@ from clusterkit import GenServer, Rejected, call
 from clusterkit.cli.client import open_client
 from clusterkit.cli.command_table import COMMANDS
 from clusterkit.errors import NoSuchHandler, RingError
+from tests.waiting import until
 
 
 async def ask(client, name, /, **values):
@@ -169,9 +170,7 @@ async def test_two_tools_watch_without_taking_from_each_other(foo, destination):
 async def test_nothing_is_kept_for_a_tool_that_is_gone(foo, destination):
     async with open_client(destination(foo)) as client:
         await ask(client, "watch", timeout=0.0)
-    with trio.fail_after(10):
-        while foo.kernel.clients:
-            await trio.sleep(0.01)
+    await until(lambda: not foo.kernel.clients)
     async with open_client(destination(foo)) as client:
         await ask(client, "watch", timeout=0.0)
         server = foo._runtime.local("command").server

@@ -150,8 +150,9 @@ async def test_a_second_signal_ends_a_process_that_hangs_in_its_shutdown():
             await until(lambda: a.statistics().pending_calls == 1)
             await until(lambda: a.kernel.links()[0].unacked == 0)
             b.process.send_signal(signal.SIGTERM)
-            while not await refused(b.port):  # then the first was heard
-                await trio.sleep(0.01)
+            with trio.fail_after(60):
+                while not await refused(b.port):  # then the first was heard
+                    await trio.sleep(0.01)
             b.process.send_signal(signal.SIGINT)
             assert await b.process.wait() == 1
 

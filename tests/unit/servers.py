@@ -52,6 +52,18 @@ class SmallSink(Sink):
     mailbox = 8
 
 
+class Counter(GenServer):
+    """Has one handler of each kind."""
+
+    @call
+    async def add(self, n):
+        return n
+
+    @cast
+    async def reset(self):
+        pass
+
+
 class Slow(GenServer):
     """Notes when each handler begins and ends."""
 

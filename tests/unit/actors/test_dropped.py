@@ -6,20 +6,10 @@ import logging
 
 import trio
 
-from clusterkit import GenServer, call, cast
 from clusterkit.actors.dropped import MOST_KINDS, SILENCE, DroppedCasts
 from tests.unit.nodes import alone, pair, virtual
+from tests.unit.servers import Counter
 from tests.waiting import until
-
-
-class Counter(GenServer):
-    @call
-    async def add(self, n):
-        return n
-
-    @cast
-    async def reset(self):
-        pass
 
 
 def said(caplog):

@@ -6,23 +6,13 @@ import threading
 
 import trio
 
-from clusterkit import GenServer, call, cast, later
+from clusterkit import call, later
 from clusterkit.errors import ClusterError
 from tests.unit.nodes import alone, pair, virtual
+from tests.unit.servers import Sink
 
 
-class Box(GenServer):
-    def __init__(self):
-        self.got = []
-
-    @cast
-    async def put(self, value):
-        self.got.append(value)
-
-    @call
-    async def read(self):
-        return self.got
-
+class Box(Sink):
     @call
     async def wait(self):
         self.waits = self.caller

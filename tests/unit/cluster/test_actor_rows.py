@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from clusterkit import GenServer, call, cast
+from clusterkit import GenServer
 from clusterkit.cluster.actor_rows import actor_rows
 from clusterkit.cluster.command_server import NAME
 from tests.unit.nodes import alone, virtual
-
-
-class Counter(GenServer):
-    @call
-    async def add(self, n):
-        return n
-
-    @cast
-    async def reset(self):
-        pass
+from tests.unit.servers import Counter
 
 
 def rows(node):
