@@ -21,6 +21,7 @@ from clusterkit.wire.frame import array_header
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clusterkit.actors.accounts import Accounts
     from clusterkit.actors.calls import Calls
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.peer import Peer
@@ -39,9 +40,10 @@ class Answering:
         registry: The node's actors.
         calls: Those of this node that wait for an answer, also from itself.
         kernel: The node's links; see `attach`.
-        late_replies: Answers dropped because nobody waited any more.
+        accounts: What was dropped and refused.
     """
 
+    accounts: Accounts
     calls: Calls
     kernel: Kernel
 
@@ -49,7 +51,6 @@ class Answering:
         self.name = name
         self.here = Here(name)
         self.registry = Registry()
-        self.late_replies = 0
         self._copy_local = copy_local
         self._scopes: dict[int, trio.CancelScope] = {}
 
@@ -69,7 +70,7 @@ class Answering:
         """
         call_id = record[m.CALL_ID]
         if origin.open_calls.get(call_id) is not record:
-            self.late_replies += 1
+            self.say_late(origin)
             return
         if isinstance(origin, Here):
             if self._copy_local:
@@ -84,6 +85,10 @@ class Answering:
             raise
         del origin.open_calls[call_id]
         origin.outbox.append(data, m.REPLY, None)
+
+    def say_late(self, origin: Origin) -> None:
+        """Count an answer that nobody waits for any more."""
+        self.accounts.drop("late_reply", peer=origin.name)
 
     def localise(self, record: list[Any]) -> list[Any]:
         """Return a record that stays on this node as its receiver gets it.
@@ -103,7 +108,7 @@ class Answering:
         """Answer a call with an error, if its caller still waits."""
         call_id = record[m.CALL_ID]
         if origin.open_calls.get(call_id) is not record:
-            self.late_replies += 1
+            self.say_late(origin)
             return
         del origin.open_calls[call_id]
         self._send_fault(origin, call_id, error)

@@ -32,6 +32,7 @@ from clusterkit.wire import messages as m
 if TYPE_CHECKING:
     from clusterkit.actors.beside import Beside
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.config import Policy
 
 logger = logging.getLogger("clusterkit.actors")
 
@@ -104,6 +105,11 @@ class Loop:
         self.current: Item | None = None
         self.exiting: str | None = None
         self.settling = False
+
+    @property
+    def policy(self) -> Policy:
+        """What a cast meets at the full mailbox."""
+        return self.server.mailbox_policy or self.runtime.config.mailbox_policy
 
     def caller(self) -> Caller:
         """Return who sent the message that the loop is handling.
@@ -213,6 +219,7 @@ class Loop:
         runtime, args = self.runtime, record[m.ARGS]
         if deadline != inf and runtime.now() >= deadline:
             runtime.expire(origin, record)
+            runtime.accounts.drop("expired", peer=origin.name, actor=self.name)
             return
         handler = handlers.get(record[m.EVENT])
         try:
@@ -249,12 +256,12 @@ class Loop:
 
     def _decline(self, record: list[Any], origin: Any) -> None:
         """Refuse a call that came while the actor ends, if anybody waits for it."""
-        if not self.settling:
-            return
-        if not abandoned(record, origin):
+        if abandoned(record, origin):
+            self.say_abandoned(origin)
+        else:
             self.runtime.fault(origin, record, ActorDown("it is ending"))
             origin.flush()
-        if not self.mailbox.queue:
+        if self.settling and not self.mailbox.queue:
             self.exiting = "shutdown"  # the end may have waited for this one
 
     def say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
@@ -272,6 +279,11 @@ class Loop:
             peer=origin.name,
             error=error,
         )
+
+    def say_abandoned(self, origin: Any, n: int = 1) -> None:
+        """Count calls that are not run since nobody waits for them any more."""
+        peer = "" if origin is None else origin.name
+        self.runtime.accounts.drop("abandoned", peer=peer, actor=self.name, n=n)
 
     def _replied_early(self, value: Any) -> bool:
         """Say whether the handler has answered by `caller.reply` itself."""
@@ -363,6 +375,7 @@ class Loop:
     def drop_cast(self, event: str, peer: str, error: CallError) -> None:
         """Count a cast that no handler takes, and say so."""
         self.dropped += 1
+        self.runtime.accounts.drop("no_handler", peer=peer, actor=self.name)
         self.runtime.dropped.say(self.name, event, peer, error)
 
     def relax(self) -> None:

@@ -18,11 +18,14 @@ from clusterkit.wire.conversation import Conversations, Settled
 from clusterkit.wire.messages import CAST
 
 if TYPE_CHECKING:
-    from clusterkit.config import Config
+    from collections.abc import Callable
+
+    from clusterkit.config import Config, Policy
     from clusterkit.events import Event
     from clusterkit.net.connection import Connection
     from clusterkit.wire.greetings import Role
     from clusterkit.wire.messages import Record
+    from clusterkit.wire.outbox import Entry
 
 
 UNSENT_BYTES: Final = 64 * 1024
@@ -112,7 +115,8 @@ class Peer:
         connection: The live one, None while there is none.
         gone: Whether this was dropped for good: nothing leaves any more, and
             another object may stand for the node.
-        choked: Actors at the peer whose mailboxes are full.
+        choked: Actors at the peer whose mailboxes are full, and what their casts
+            do: `wait`, or `raise`.
         max_message: Largest message the peer accepts, in bytes.
         open_calls: Calls from it that are not answered yet, by id. Compared
             by identity: a restarted peer may use an id again.
@@ -132,7 +136,7 @@ class Peer:
         self.outbox = self.talk.outbox
         self.connection: Connection | None = None
         self.gone = False
-        self.choked: set[str] = set()
+        self.choked: dict[str, Policy] = {}
         self.max_message = config.max_message
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
@@ -198,11 +202,12 @@ class Peer:
         if self.connection is not None:
             self.connection.detach(reason)
 
-    def make_room(self, *, wait: bool) -> bool:
+    def make_room(self, *, wait: bool, dropped: Callable[[Entry], None]) -> bool:
         """Apply the outbox's policy to one new message at a full outbox.
 
         Args:
             wait: Whether the sender can wait.
+            dropped: Is given each cast that goes for it.
 
         Returns:
             True if there is room now, False if the sender has to wait.
@@ -211,8 +216,11 @@ class Peer:
             OutboxFull: It must not, or cannot.
         """
         policy = self._config.outbox_policy
-        if policy == "drop_oldest" and self.outbox.drop_oldest_cast() is not None:
-            return True
+        if policy == "drop_oldest":
+            while self.full and (entry := self.outbox.drop_oldest_cast()) is not None:
+                dropped(entry)
+            if not self.full:
+                return True
         if policy == "wait" and wait:
             return False
         raise OutboxFull(

@@ -315,8 +315,7 @@ class Session:
         if record[0] in (m.REPLY, m.FAULT):
             # The call has ended, and its caller must learn of it.
             return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
-        self._codec.undecodable += 1
-        return None
+        return [m.UNTAKEN, record[m.ACTOR]]
 
 
 def _objection(record: Record) -> str | None:

@@ -320,6 +320,12 @@ BODIES = st.binary(max_size=60) | st.lists(records() | WILD, max_size=4).map(
 )
 
 
+def is_untaken(record):
+    """Whether a record stands for a cast that could not be taken."""
+    kind, actor = record
+    return kind == m.UNTAKEN and isinstance(actor, str)
+
+
 @given(st.lists(st.tuples(BODIES, st.integers(0, 1)), min_size=1, max_size=4))
 def test_a_mad_peer_ends_its_session_at_most(frames):
     session = Mad()
@@ -327,19 +333,18 @@ def test_a_mad_peer_ends_its_session_at_most(frames):
     with contextlib.suppress(ProtocolError):
         for body, ack in frames:
             arrived += session.hear(body, ack)
-    assert all(map(m.well_formed, arrived))
+    assert all(m.well_formed(record) or is_untaken(record) for record in arrived)
     while session.session.has_work:  # its answers can be sent and are small
         assert len(session.session.next_frame(0.0)) < 1_000
 
 
 @given(st.lists(records(), min_size=1, max_size=4))
-def test_every_well_formed_record_is_delivered_answered_or_counted(batch):
+def test_every_well_formed_record_is_delivered_answered_or_told_as_lost(batch):
     session = Mad()
     try:
         arrived = session.hear(msgpack.packb(batch))
     except ProtocolError:
         return
     numbered = sum(record[0] < m.UNNUMBERED for record in batch)
-    answered, dropped = len(session.talk.outbox), session.codec.undecodable
     assert session.talk.received == numbered
-    assert len(arrived) + answered + dropped == numbered
+    assert len(arrived) + len(session.talk.outbox) == numbered
