@@ -95,6 +95,7 @@ MORE_BOUNDS = (
     ("actors.delivery", "MOST_CHOKED", ""),
     ("actors.delivery", "LONGEST_NAME", ""),
     ("actors.monitors", "MOST_MONITORS", ""),
+    ("actors.accounts", "SILENCE", "s"),
     ("actors.dropped", "SILENCE", "s"),
     ("actors.dropped", "MOST_KINDS", ""),
     ("actors.dropped", "MOST_TEXT", ""),
