@@ -11,7 +11,7 @@ import trio
 from clusterkit.actors.ref import take_ref
 from clusterkit.actors.runtime import Runtime
 from clusterkit.actors.server import GenServer
-from clusterkit.cluster import command_server
+from clusterkit.cluster import bench, command_server
 from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.fork_guard import guard
@@ -251,6 +251,7 @@ class Assembly:
         if self._plan.platform.watchdog:
             nursery.start_soon(self._watchdog.run)
         await self._runtime.start("_node", _node_actor(), reserved=True)
+        await self._runtime.start(bench.NAME, bench.BenchTarget, reserved=True)
         await self._runtime.start(command_server.NAME, command_server.CommandServer)
 
 

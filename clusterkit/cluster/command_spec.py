@@ -75,6 +75,7 @@ class View(Enum):
     ACTORS = "a table of actors"
     RING = "a picture of the ring, and a table of shares"
     EVENTS = "a line for each event"
+    BENCH = "a table, and how the round trips are spread"
     HELP = "a help page"
     STORY = "a story, and then a prompt"
 
