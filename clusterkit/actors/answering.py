@@ -83,7 +83,7 @@ class Answering:
             self.fault(origin, record, error)
             raise
         del origin.open_calls[call_id]
-        origin.outbox.append(data, m.REPLY, None)
+        origin.outbox.append(data, m.REPLY, call_id)
 
     def localise(self, record: list[Any]) -> list[Any]:
         """Return a record that stays on this node as its receiver gets it.
@@ -140,7 +140,7 @@ class Answering:
             self.calls.fail(call_id, origin, from_fault(code, details, where))
         else:
             data = self.encode(record, origin.max_message)
-            origin.outbox.append(data, m.FAULT, None)
+            origin.outbox.append(data, m.FAULT, call_id)
 
     def expire(self, origin: Origin, record: list[Any]) -> None:
         """Forget a call that its caller has timed out on."""
