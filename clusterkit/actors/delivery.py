@@ -272,7 +272,11 @@ class Delivery:
     def _on_fault(self, peer: Peer, record: Record) -> None:
         calls = self._runtime.calls
         pending = calls.pending.get(record[m.ANSWERS])
-        where = pending.where() if pending is not None else {}
+        where = {}
+        if pending is not None:
+            where = pending.where()
+            if pending.peer is peer:  # refused with its first piece: spare the rest
+                peer.outbox.withdraw(pending.ticket)
         error = from_fault(record[m.CODE], record[m.DETAILS], where)
         calls.fail(record[m.ANSWERS], peer, error)
 
