@@ -154,25 +154,42 @@ class Bulk:
         while self._barriers and self._oldest() > self._barriers[0][0]:
             yield self._barriers.popleft()[1]
 
-    def take(self, max_bytes: int, max_records: int) -> tuple[list[RawEntry], int]:
+    def take(
+        self, max_bytes: int, max_records: int, gone: int
+    ) -> tuple[list[RawEntry], int]:
         """Remove and return what the flow whose turn it is puts into a frame.
 
         That is a piece of a large record, or small ones up to the bounds; one
-        at least, if anything waits and `max_records` allows.
+        at least, if `max_records` allows and anything may be sent.
+
+        Args:
+            max_bytes: How much of small ones.
+            max_records: How many.
+            gone: Ticket up to which the outbox's line has left: what came into
+                the line before a record leaves before it.
 
         Returns:
             The entries, and how many bytes of what waited that were.
         """
-        if not self._ready or max_records < 1:
+        flow = self._next_flow(gone) if max_records > 0 else None
+        if flow is None:
             return [], 0
-        flow = self._ready.popleft()
         line = self._flows[flow]
         if line[0].large:
             entries, size = self._take_piece(line)
         else:
-            entries, size = self._take_small(line, max_bytes, max_records)
+            entries, size = self._take_small(line, max_bytes, max_records, gone)
         self._go_on(flow, line)
         return entries, size
+
+    def _next_flow(self, gone: int) -> Hashable | None:
+        """Remove and return the flow whose turn it is, None if none may send."""
+        for _ in range(len(self._ready)):
+            flow = self._ready.popleft()
+            if self._flows[flow][0].behind <= gone:
+                return flow
+            self._ready.append(flow)
+        return None
 
     def _take_piece(self, line: deque[Waiting]) -> tuple[list[RawEntry], int]:
         first = line[0]
@@ -183,12 +200,14 @@ class Bulk:
         return [piece], first.sent - before
 
     def _take_small(
-        self, line: deque[Waiting], max_bytes: int, max_records: int
+        self, line: deque[Waiting], max_bytes: int, max_records: int, gone: int
     ) -> tuple[list[RawEntry], int]:
         entries: list[RawEntry] = []
         size = 0
-        while line and len(entries) < max_records and not line[0].large:
-            entry = line[0].entry
+        while line and len(entries) < max_records:
+            first, entry = line[0], line[0].entry
+            if first.large or first.behind > gone:
+                break
             if entries and size + len(entry.data) > max_bytes:
                 break
             entries.append(entry)

@@ -232,19 +232,22 @@ class Outbox:
         size = sum(len(entry[0]) for entry in entries)
         self.bytes -= size
         max_records -= len(entries)
-        lane = self.bulk if bulk else None
-        if self.queue and not (lane is not None and self._bulks_turn):
-            more, length = self._take_some(max_bytes - size, max_records)
-            self._bulks_turn = True
-        elif lane is not None:
-            more, waited = lane.take(max_bytes, max_records)
-            length = sum(len(entry[0]) for entry in more)  # pieces are longer
-            self.bulk_bytes -= waited
+        if bulk and (self._bulks_turn or not self.queue):
             self._bulks_turn = False
-            self._release()
-        else:
-            return entries, size
+            if more := self._take_bulk(max_bytes, max_records):
+                # Pieces are longer than what waited.
+                return entries + more, size + sum(len(entry[0]) for entry in more)
+        self._bulks_turn = True
+        more, length = self._take_some(max_bytes - size, max_records)
         return entries + more, size + length
+
+    def _take_bulk(self, max_bytes: int, max_records: int) -> list[RawEntry]:
+        if self.bulk is None:
+            return []
+        entries, waited = self.bulk.take(max_bytes, max_records, self.taken)
+        self.bulk_bytes -= waited
+        self._release()
+        return entries
 
     def _release(self) -> None:
         """Let go of barriers that nothing is left before, and of an empty lane."""

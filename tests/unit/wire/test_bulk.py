@@ -24,9 +24,9 @@ def entry(number, size, kind=m.CAST):
     return Entry(data, kind, f"sink{number}")
 
 
-def take(lane, max_bytes=PIECE, max_records=ANY):
+def take(lane, max_bytes=PIECE, max_records=ANY, gone=0):
     """Take one frame's worth; return the numbers of what is in it."""
-    entries, _ = lane.take(max_bytes, max_records)
+    entries, _ = lane.take(max_bytes, max_records, gone)
     return [number_of(item) for item in entries]
 
 
@@ -52,7 +52,7 @@ def test_pieces_make_the_whole(size):
     whole = entry(7, size).data
     parts, rests = [], []
     while len(lane):
-        (item,), _ = lane.take(PIECE, ANY)
+        (item,), _ = lane.take(PIECE, ANY, 0)
         piece = msgpack.unpackb(item[0])
         assert piece[:2] == [m.FRAGMENT, 7]
         rests.append(piece[m.REST])
@@ -64,13 +64,13 @@ def test_pieces_make_the_whole(size):
 
 def test_the_first_piece_says_what_it_is_of_and_the_others_do_not():
     lane = bulk((7, 3 * PIECE, "a"))
-    pieces = [msgpack.unpackb(lane.take(PIECE, ANY)[0][0][0]) for _ in range(3)]
+    pieces = [msgpack.unpackb(lane.take(PIECE, ANY, 0)[0][0][0]) for _ in range(3)]
     assert [piece[m.WHOLE_KIND :] for piece in pieces] == [[m.CAST, "sink7"], [], []]
 
 
 def test_the_last_piece_accounts_for_the_whole():
     lane = bulk((7, 2 * PIECE, "a"))
-    kinds = [lane.take(PIECE, ANY)[0][0][1:] for _ in range(2)]
+    kinds = [lane.take(PIECE, ANY, 0)[0][0][1:] for _ in range(2)]
     assert kinds == [(m.FRAGMENT, None), (m.CAST, "sink7")]
 
 
@@ -84,7 +84,7 @@ def test_a_large_record_is_here_until_its_last_piece_has_left():
 
 def test_the_bytes_told_are_those_that_waited():
     lane = bulk((7, 2 * PIECE + 5, "a"))
-    assert [lane.take(PIECE, ANY)[1] for _ in range(3)] == [PIECE, PIECE, 5]
+    assert [lane.take(PIECE, ANY, 0)[1] for _ in range(3)] == [PIECE, PIECE, 5]
 
 
 # Flows.
@@ -117,8 +117,20 @@ def test_small_records_keep_to_the_bounds_of_a_frame(max_bytes, max_records, exp
 
 def test_nothing_is_taken_where_no_record_may():
     lane = bulk((1, 2 * PIECE, "a"))
-    assert lane.take(PIECE, 0) == ([], 0)
+    assert lane.take(PIECE, 0, 0) == ([], 0)
     assert take_all(lane) == [1, 1]
+
+
+def test_what_came_into_the_line_before_a_record_leaves_before_it():
+    lane = Bulk(ANY)
+    lane.put(1, entry(1, 10), "a", 5)
+    lane.put(2, entry(2, 10), "b", 7)
+    lane.put(3, entry(3, 10), "a", 8)
+    assert take(lane, gone=4) == []
+    assert take(lane, gone=5) == [1]
+    assert take(lane, gone=6) == []
+    assert take(lane, gone=7) == [2]
+    assert take(lane, gone=8) == [3]
 
 
 # Places at the receiver.

@@ -85,6 +85,27 @@ def test_what_is_for_the_same_actor_stays_behind_its_large_one():
     assert take_all(outbox) == [[0, 2], ["Fragment"], ["Fragment"], ["large"], [1]]
 
 
+def test_a_large_one_stays_behind_what_came_before_it_for_the_same_actor():
+    outbox = Outbox()
+    for n in range(4):
+        cast(outbox, n, size=PIECE - 10)
+    cast(outbox, "large", size=PIECE + 1)
+    cast(outbox, 5, "other")
+    assert take_all(outbox) == [
+        *([0], [1], [2], [3, 5], ["Fragment"], ["large"]),
+    ]
+
+
+def test_what_was_behind_one_that_is_taken_back_stays_in_order():
+    outbox = Outbox()
+    cast(outbox, 1, size=PIECE - 10)
+    cast(outbox, 2, size=PIECE - 10)
+    ticket = cast(outbox, "large", size=LARGE)
+    cast(outbox, 3)
+    outbox.withdraw(ticket)
+    assert take_all(outbox) == [[1], [2], [3]]
+
+
 def test_when_the_large_one_has_left_the_actors_line_is_the_usual_one():
     outbox = Outbox()
     cast(outbox, "large", size=LARGE)
