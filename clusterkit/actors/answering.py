@@ -84,7 +84,7 @@ class Answering:
             self.fault(origin, record, error)
             raise
         del origin.open_calls[call_id]
-        origin.outbox.append(data, m.REPLY, None)
+        origin.outbox.append(data, m.REPLY, call_id)
 
     def say_late(self, origin: Origin) -> None:
         """Count an answer that nobody waits for any more."""
@@ -145,7 +145,7 @@ class Answering:
             self.calls.fail(call_id, origin, from_fault(code, details, where))
         else:
             data = self.encode(record, origin.max_message)
-            origin.outbox.append(data, m.FAULT, None)
+            origin.outbox.append(data, m.FAULT, call_id)
 
     def expire(self, origin: Origin, record: list[Any]) -> None:
         """Forget a call that its caller has timed out on."""

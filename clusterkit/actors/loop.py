@@ -245,7 +245,7 @@ class Loop:
         waiting = len(origin.outbox.queue)
         if waiting >= GATHER or not self.mailbox.queue:
             origin.flush()
-        elif waiting == 1:
+        elif waiting <= 1:
             origin.wake()  # more answers will follow, but the next may take long
 
     def _answer_with(self, error: CallError, record: list[Any], origin: Any) -> None:

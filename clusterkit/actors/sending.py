@@ -18,8 +18,9 @@ from clusterkit.errors import (
     OutboxFull,
 )
 from clusterkit.names import check_timeout
-from clusterkit.net.peer import GATHER, UNSENT_BYTES, UNSENT_MESSAGES
+from clusterkit.net.peer import GATHER, Lack
 from clusterkit.wire import messages as m
+from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.codec import too_large
 
 if TYPE_CHECKING:
@@ -102,15 +103,15 @@ class Sending:
                 len(outbox.queue) >= link.easy_messages
                 or outbox.bytes >= link.easy_bytes
                 or link.choked
+                or outbox.bulk is not None
+                or len(data) > PIECE
             ):
-                link = await self._remote_room(link, actor, event)
-                if len(data) > link.max_message:  # known only since it is up
-                    raise too_large(len(data), link.max_message)
-                outbox = link.outbox
-            outbox.queue.append((data, m.CAST, actor))
-            outbox.bytes += len(data)
-            if len(outbox.queue) == 1:  # else the writer is, or will be, awake
-                link.wake()
+                await self._cast_slowly(link, actor, event, data)
+            else:
+                outbox.queue.append((data, m.CAST, actor))
+                outbox.bytes += len(data)
+                if len(outbox.queue) == 1:  # else the writer is, or will be, awake
+                    link.wake()
         self._casts += 1
         if self._casts % YIELD_EVERY == 0:
             await trio.lowlevel.checkpoint()
@@ -142,7 +143,7 @@ class Sending:
                 raise runtime.pressure.full(node, actor, event)
             if link.full:
                 self._make_room(link, actor, wait=False)
-        link.post(data, m.CAST, actor)
+        link.post(data, m.CAST, actor, flow=actor)
         link.wake()
 
     def abandon(self, pending: Pending) -> None:
@@ -202,7 +203,7 @@ class Sending:
                 return link, timeout
             self._expect_up(link)
             with trio.move_on_at(ends) as scope:
-                await link.room(*self._low(link))
+                await link.room(Lack.OUTBOX)
             if scope.cancelled_caught:
                 self._count_outbox_full(link, actor)
                 raise CallTimeout(
@@ -274,12 +275,12 @@ class Sending:
         )
         pending = calls.open(call_id, link, actor, event, timeout, runtime.now())
         outbox = link.outbox
-        pending.ticket = outbox.append(data, m.CALL, call_id)
+        pending.ticket = outbox.append(data, m.CALL, call_id, actor)
         link.interest += 1
         waiting = len(outbox.queue)
         if waiting >= GATHER or link.interest == 1:
             link.flush()  # enough for a frame, or nothing else is under way
-        elif waiting == 1:
+        elif waiting <= 1:
             link.wake()
         return pending
 
@@ -297,7 +298,17 @@ class Sending:
             return
         process.mailbox.put((runtime.localise(record), runtime.here, 0, inf))
 
-    async def _remote_room(self, link: Link, actor: str, event: str) -> Link:
+    async def _cast_slowly(
+        self, link: Link, actor: str, event: str, data: bytes
+    ) -> None:
+        """Queue a cast that is large, or may have to wait."""
+        link = await self._remote_room(link, actor, event, len(data))
+        if len(data) > link.max_message:  # known only since it is up
+            raise too_large(len(data), link.max_message)
+        link.post(data, m.CAST, actor, flow=actor)
+        link.wake()
+
+    async def _remote_room(self, link: Link, actor: str, event: str, size: int) -> Link:
         """Wait until a cast may be queued on a link that is busy or choked.
 
         Returns:
@@ -316,9 +327,9 @@ class Sending:
                         break
                     await link.change()
                 elif link.full and not self._make_room(link, actor, wait=True):
-                    await link.room(*self._low(link))
-                elif link.hurried:
-                    await link.room(UNSENT_BYTES // 2, UNSENT_MESSAGES // 2)
+                    await link.room(Lack.OUTBOX)
+                elif (lack := link.lack(size, actor)) is not None:
+                    await link.room(lack)
                 else:
                     return link
         if actor in link.choked:
@@ -328,8 +339,3 @@ class Sending:
             f"the outbox to {link.name} stayed full for "
             f"{self._runtime.config.busy_wait:g} s"
         )
-
-    def _low(self, link: Link) -> tuple[int, int]:
-        """Return the outbox size at which waiting senders may go on."""
-        config = self._runtime.config
-        return config.outbox_bytes // 2, config.outbox_messages // 2

@@ -20,6 +20,7 @@ from clusterkit.net.reception import Reception
 from clusterkit.net.refusals import log_refusal
 from clusterkit.net.tcp import is_unspecified
 from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.assembly import Room
 from clusterkit.wire.greetings import COUNTER_LIMIT, NONCE_BYTES
 from clusterkit.wire.handshake import Identity, checked_cookie
 
@@ -67,6 +68,7 @@ class Kernel:
             there: one that began at 0 again would accept a Proof which was
             on its way before it was made anew.
         ended: Whether `run` is over.
+        assembly: What all peers have together for large messages under way.
     """
 
     _nursery: trio.Nursery  # from `run` on
@@ -97,6 +99,7 @@ class Kernel:
         self.sessions = 0
         self.ended = False
         self.reception = Reception(self)
+        self.assembly = Room(config.assembly_bytes)
         self._book: dict[str, Address] = {}
         self._listener: Listener | None = None
         self._seldom = Seldom(trio.current_time)

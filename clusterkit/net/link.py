@@ -54,7 +54,7 @@ class Link(Peer):
     """
 
     def __init__(self, name: str, kernel: Kernel, address: Address | None) -> None:
-        super().__init__(name, kernel.config)
+        super().__init__(name, kernel.config, kernel.assembly)
         self.address = address
         self.pinned = False
         self.seekers = 0
@@ -236,8 +236,9 @@ class Link(Peer):
         message would end every session, since it would come again in the
         next. Nothing that was sent is above: a life keeps its limit.
         """
-        limit = min(self._config.max_message, theirs)
-        before, self.max_message = self.max_message, limit
+        before = self.max_message
+        super().take_limit(theirs)
+        limit = self.max_message
         if limit < before:
             large = self.outbox.remove(lambda entry: len(entry[0]) > limit)
             self.settle_with(Settled(too_large=large))
@@ -312,7 +313,7 @@ class Link(Peer):
             address=str(self.address) if self.address else None,
             state=self.state,
             outbox=len(self.outbox),
-            outbox_bytes=self.outbox.bytes,
+            outbox_bytes=self.outbox.bytes + self.outbox.bulk_bytes,
             unacked=outgoing.unacked,
             unacked_bytes=outgoing.unacked_bytes,
             dropped=self.outbox.dropped,

@@ -124,7 +124,7 @@ class Reception:
             proved.proof, proved.hello.incarnation, self._kernel.fresh_id()
         )
         await send_all(stream, self._welcome(listener, resume))
-        client.max_message = min(client.max_message, proved.proof.max_message)
+        client.take_limit(proved.proof.max_message)
         client.attach(stream, self._session(listener, client))
         return True
 

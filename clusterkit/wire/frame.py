@@ -88,6 +88,11 @@ class FrameReader:
         elif position:
             self._rest = rest[position:]
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes of an unfinished frame are here."""
+        return len(self._rest)
+
     def take_rest(self) -> bytes:
         """Return and forget the bytes of an unfinished frame."""
         rest = bytes(self._rest)

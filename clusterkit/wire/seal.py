@@ -55,10 +55,12 @@ class Sealer:
         self._inner = hashlib.sha256(block.translate(_INNER))
         self._outer = hashlib.sha256(block.translate(_OUTER))
 
-    def tag(self, data: bytes | memoryview) -> bytes:
-        """Return the 32-byte tag of `data`."""
+    def tag(self, data: bytes | memoryview, *more: bytes) -> bytes:
+        """Return the 32-byte tag of `data`, and of what is joined to it."""
         inner = self._inner.copy()
         inner.update(data)
+        for part in more:
+            inner.update(part)
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()
