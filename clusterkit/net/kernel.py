@@ -152,6 +152,11 @@ class Kernel:
             self._listener.close()
             self._listener = None
 
+    def use_cookies(self, cookies: Sequence[bytes]) -> None:
+        """Take other cookies from now on; sessions that are up go on."""
+        # In place: handshakes that are under way look at the same list.
+        self.cookies[:] = [checked_cookie(cookie) for cookie in cookies]
+
     def spawn(self, task: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start a task that lives no longer than the kernel; none after its end."""
         if not self.ended:

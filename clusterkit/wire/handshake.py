@@ -276,7 +276,8 @@ class Listener(Handshake):
 
     Args:
         me: Who listens.
-        cookies: All that are valid; more than one while rotating.
+        cookies: All that are valid when the proof comes: they are looked at
+            then, so that one which is dropped meanwhile is refused.
         nonce: 32 random bytes.
     """
 
@@ -284,7 +285,9 @@ class Listener(Handshake):
 
     def __init__(self, me: Identity, cookies: Sequence[bytes], nonce: bytes) -> None:
         super().__init__(me, nonce)
-        self._cookies = [checked_cookie(cookie) for cookie in cookies]
+        self._cookies = cookies
+        for cookie in cookies:
+            checked_cookie(cookie)
         self._sessions = 0
 
     def challenge(self, sessions: int) -> bytes:
