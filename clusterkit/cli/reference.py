@@ -124,7 +124,11 @@ def _options() -> str:
     rows += [("`--version`", "Show the versions of the program and the protocol.")]
     rows += [("`-h, --help`", "Show help, about a command if one is given.")]
     lines = ["## Options", "", "Before or after the command; not with `run`, which has"]
-    lines += ["its own. `cookie new` needs none of them.", "", *_table(("option", "meaning"), rows)]
+    lines += [
+        "its own. `cookie new` needs none of them.",
+        "",
+        *_table(("option", "meaning"), rows),
+    ]
     return "\n".join([*lines, ""])
 
 

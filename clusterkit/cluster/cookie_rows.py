@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.answers import Answer
     from clusterkit.cluster.node import ClusterNode
+    from clusterkit.errors import ClusterError
 
 
 async def cookie_rows(
@@ -46,7 +47,7 @@ async def reload_cookies(
     answers = await _ask(node, runtime, "reload", timeout, force=force)
     failures = {a.node: a.error for a in answers if a.error is not None}
     if failures:
-        what = [f"{name} ({text_of(error)})" for name, error in failures.items()]
+        what = [f"{name} ({_why(error)})" for name, error in failures.items()]
         raise NotAllReached(f"not reloaded: {', '.join(what)}", failures)
 
 
@@ -70,5 +71,10 @@ def _row(answer: Answer[Any]) -> dict[str, Any]:
         "node": answer.node,
         "accepts": known.get("accepts"),
         "file": known.get("file"),
-        "error": None if answer.error is None else text_of(answer.error),
+        "error": None if answer.error is None else _why(answer.error),
     }
+
+
+def _why(error: ClusterError) -> str:
+    """Return the text of an error without the actor that was called."""
+    return text_of(error.args[0] if error.args else error)

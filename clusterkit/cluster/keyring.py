@@ -29,7 +29,7 @@ logger = logging.getLogger("clusterkit.cluster")
 
 
 class Keyring:
-    """The cookies of one node, as `node.cookies`.
+    """The cookies of one node while it runs.
 
     Args:
         kernel: Dials and accepts with them.
@@ -37,7 +37,7 @@ class Keyring:
         file: Where they are kept, None if they were told some other way.
 
     Attributes:
-        file: The same.
+        file: Where they are kept; `reload` reads it again.
     """
 
     def __init__(
@@ -119,7 +119,11 @@ class Keyring:
             await self.reload()
 
     def fingerprints(self) -> list[str]:
-        """Return what tells the cookies apart without telling them; first dials."""
+        """Return what tells the cookies apart without telling them.
+
+        Returns:
+            One for each, in their order: that of the cookie that dials first.
+        """
         return [fingerprint(cookie) for cookie in self._kernel.cookies]
 
     async def _read(self) -> list[bytes]:

@@ -23,6 +23,7 @@ from clusterkit import create_cluster, errors, events
 from clusterkit.actors.server import GenServer
 from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.cluster.gossip import GossipRing
+from clusterkit.cluster.keyring import Keyring
 from clusterkit.cluster.node import ClusterNode, NodeStatistics
 from clusterkit.config import Config
 from clusterkit.net.kernel import Kernel
@@ -380,6 +381,7 @@ CLASSES = (
     Shown(
         Kernel, "`node.kernel`", only=("connect", "disconnect", "is_connected", "links")
     ),
+    Shown(Keyring, "`node.cookies`", hidden=("reload_or_log",)),
     Shown(NodeStatistics, "`node.statistics()`"),
     Shown(LinkStatistics, "`node.kernel.links()`"),
     Shown(ActorStatistics, "`node.statistics().actors`"),

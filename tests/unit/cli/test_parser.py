@@ -292,7 +292,9 @@ def test_a_cookie_is_made_new_or_rotated():
 
 
 def test_a_rotation_is_told_which_node_it_speaks_to():
-    request = parse("-p 7023 cookie rotate here --all --timeout 2".split())
+    request = parse(
+        ["-p", "7023", "cookie", "rotate", "here", "--all", "--timeout", "2"]
+    )
     assert request.values == {"action": "rotate", "path": "here", "all": True}
     assert (request.options["node_port"], request.options["timeout"]) == (7023, 2)
 
