@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import trio
@@ -16,6 +15,7 @@ from clusterkit.errors import (
 )
 from clusterkit.net.admission import session_number
 from clusterkit.net.greeter import ask, open_session
+from clusterkit.net.patience import Verdict
 from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
@@ -26,18 +26,6 @@ if TYPE_CHECKING:
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.link import Link
     from clusterkit.net.transport import Stream
-
-
-class Verdict(Enum):
-    """What became of an attempt, as far as the next one is concerned."""
-
-    UP = auto()
-    FAILED = auto()
-    """Back off and try again."""
-    TIE = auto()
-    """The peer's own dial is about to arrive: give it a second."""
-    AGAIN = auto()
-    """What was agreed is outdated: try at once."""
 
 
 class Dial:

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from functools import cache
+from math import inf
 from pathlib import Path
 
 import clusterkit
@@ -165,6 +166,8 @@ def quantity(value: object, unit: str = "") -> str:
         return f"{value:,} bytes"
     if unit == "share":
         return str(Fraction(value).limit_denominator(1000))
+    if value == inf:
+        return "never"
     if isinstance(value, float) or unit == "s":
         days = value / 86_400
         return f"{days:g} days" if days >= 2 else f"{value:g} s"
