@@ -19,7 +19,7 @@ from typing import Final
 
 from clusterkit.errors import ConfigError
 from clusterkit.net.disk import read_regular
-from clusterkit.wire.handshake import checked_cookie
+from clusterkit.wire.seal import checked_cookie
 
 MAX_COOKIE: Final = 4096
 """Bytes of the largest cookie file; more is another file, given by mistake."""

@@ -16,8 +16,7 @@ from clusterkit.cluster.cookie_file import (
     write_private,
 )
 from clusterkit.errors import ClusterError, ConfigError
-from clusterkit.wire.handshake import checked_cookie
-from clusterkit.wire.seal import derive, stretch
+from clusterkit.wire.seal import checked_cookie, derive, stretch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

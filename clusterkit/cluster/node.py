@@ -70,9 +70,9 @@ class NodeStatistics:
         undecodable: Casts from peers with a value that could not be built
             here, dropped.
         foreign_gossip: Ring messages of other rings, ignored.
-        rejected: Refused frames and handshakes, by reason: `cookie`, `ring`,
-            `name`, `incarnation`, `given_up`, `version`, `seal`, `size`,
-            `timeout`, `protocol`.
+        rejected: Refused frames and handshakes, by reason: `cookie`,
+            `guessing`, `ring`, `name`, `incarnation`, `given_up`, `version`,
+            `seal`, `size`, `timeout`, `protocol`.
         handshakes: Handshakes under way.
         loop_lag: The longest the event loop was held lately, in seconds.
     """

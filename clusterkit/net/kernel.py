@@ -21,7 +21,8 @@ from clusterkit.net.refusals import log_refusal
 from clusterkit.net.tcp import is_unspecified
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.greetings import COUNTER_LIMIT, NONCE_BYTES
-from clusterkit.wire.handshake import Identity, checked_cookie
+from clusterkit.wire.handshake import Identity
+from clusterkit.wire.seal import checked_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence

@@ -52,6 +52,9 @@ BOUNDS = (
     ("net.peer", "UNSENT_MESSAGES", ""),
     ("net.link", "STEADY", "s"),
     ("net.reception", "PROBE", "s"),
+    ("net.guesses", "GUESSES", ""),
+    ("net.guesses", "GUESS_RATE", "rate"),
+    ("net.guesses", "LUCKY", "share"),
     ("net.tcp", "STAGGER", "s"),
     ("actors.sending", "YIELD_EVERY", ""),
     ("actors.loop", "TURN_MESSAGES", ""),
@@ -86,6 +89,7 @@ MORE_BOUNDS = (
     ("net.kernel", "MOST_LINKS", ""),
     ("net.peer", "GATHER", ""),
     ("net.disk", "MAX_FILE", "bytes"),
+    ("net.guesses", "MOST_SOURCES", ""),
     ("net.tcp", "READ_BYTES", "bytes"),
     ("net.tcp", "BACKLOG", ""),
     ("actors.calls", "MOST_QUEUES", ""),
@@ -164,6 +168,8 @@ def quantity(value: object, unit: str = "") -> str:
             if value >= size and value % size == 0:
                 return f"{value // size:,} {name}"
         return f"{value:,} bytes"
+    if unit == "rate":
+        return f"{value:g}"
     if unit == "share":
         return str(Fraction(value).limit_denominator(1000))
     if value == inf:
