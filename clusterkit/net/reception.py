@@ -104,8 +104,7 @@ class Reception:
         sessions = link.sessions if link else kernel.sessions
         await send_all(stream, listener.challenge(sessions))
         if listener.state == "refused":
-            spoken = "protocols {} to {}".format(*hello.versions)
-            kernel.refused(hello.name, "version", spoken, address=host)
+            kernel.refused(hello.name, "version", listener.detail, address=host)
             return False
         try:
             proved = expect(await next_event(stream, listener), Proved)

@@ -280,6 +280,9 @@ class Listener(Handshake):
             then, so that one which is dropped meanwhile is refused.
         nonce: 32 random bytes.
         heeds: Says whether a proof is judged at all; every one by default.
+
+    Attributes:
+        detail: Both ranges of versions, after `challenge` found none common.
     """
 
     _hello: Hello  # from its arrival on
@@ -293,6 +296,7 @@ class Listener(Handshake):
     ) -> None:
         super().__init__(me, nonce)
         self._heeds = heeds
+        self.detail = ""
         self._cookies = cookies
         for cookie in cookies:
             checked_cookie(cookie)
@@ -312,8 +316,9 @@ class Listener(Handshake):
         version = min(highest, VERSIONS[1])
         if version < max(lowest, VERSIONS[0]):
             self.state = "refused"
-            detail = f"this node speaks {_range(VERSIONS)}, that one {_range([lowest, highest])}"
-            return Refusal(reason="version", detail=detail).to_bytes()
+            theirs = f"{_range([lowest, highest])} at {self._hello.name}"
+            self.detail = cut(f"{_range(VERSIONS)} at {self.me.name}, {theirs}")
+            return Refusal(reason="version", detail=self.detail).to_bytes()
         self.state = "challenging"
         self._sessions = sessions
         return self._emit(
