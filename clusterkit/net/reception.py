@@ -170,6 +170,8 @@ class Reception:
         )
         if objection is None:
             objection = await self._name_in_use(proved)
+        if objection is None and listener.cookie not in kernel.cookies:
+            objection = Objection("cookie")  # it was dropped meanwhile
         if objection is not None:  # and no link is made for a node that may not come
             return await self._refuse(stream, listener, proved, objection)
         # After that await everything may have changed, so look only now.

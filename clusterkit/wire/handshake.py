@@ -283,6 +283,7 @@ class Listener(Handshake):
 
     Attributes:
         detail: Both ranges of versions, after `challenge` found none common.
+        cookie: The one that the proof was made with, once it has come.
     """
 
     _hello: Hello  # from its arrival on
@@ -297,6 +298,7 @@ class Listener(Handshake):
         super().__init__(me, nonce)
         self._heeds = heeds
         self.detail = ""
+        self.cookie = b""
         self._cookies = cookies
         for cookie in cookies:
             checked_cookie(cookie)
@@ -370,7 +372,7 @@ class Listener(Handshake):
                 break
         else:
             raise ProtocolError("the dialer does not have the cookie", "cookie")
-        self._secret = secret
+        self._secret, self.cookie = secret, cookie
         self._transcript.update(mac)
         self.state = "proved"
         return [Proved(self._hello, proof, self._sessions)]

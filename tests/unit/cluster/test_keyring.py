@@ -68,6 +68,25 @@ async def test_a_handshake_that_is_under_way_needs_a_cookie_that_is_valid_at_its
 
 
 @virtual
+async def test_so_does_one_that_waits_for_a_namesake_to_be_asked():
+    network = MemoryNetwork(Random(0))
+    async with on_network(network, "a") as a, on_network(network, "c") as c:
+        await c.kernel.connect(a.address)
+        network.partition({"a"}, {"c"})
+        async with stranger(network, "a", name="c", incarnation=2**62) as late:
+            await late.hello()
+
+            async def drop():
+                await trio.sleep(0.5)  # it is being asked
+                await a.cookies.replace("new", force=True)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(drop)
+                refused = await late.prove()
+        assert (refused.reason, refused.authentic) == ("cookie", True)
+
+
+@virtual
 async def test_a_dial_that_is_under_way_does_not_end_with_a_dropped_cookie():
     async with pair(connected=False, cookie="old") as (a, b):
         a.network.delay("a", "b", 0.05)
