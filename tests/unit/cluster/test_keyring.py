@@ -72,7 +72,7 @@ async def test_so_does_one_that_waits_for_a_namesake_to_be_asked():
     network = MemoryNetwork(Random(0))
     async with on_network(network, "a") as a, on_network(network, "c") as c:
         await c.kernel.connect(a.address)
-        network.partition({"a"}, {"c"})
+        network.delay("a", "c", 2.0)  # its answer comes too late
         async with stranger(network, "a", name="c", incarnation=2**62) as late:
             await late.hello()
 
