@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Final, Literal, TypeAlias
 
 from clusterkit.errors import ConfigError
@@ -78,6 +79,17 @@ class Config:
     backoff_long_cap: float = 5.0
     """Longest pause in a long outage; bounds how late a peer that comes
     back is noticed if it does not dial itself."""
+
+    give_up_after: float = inf
+    """After how long an outage a link is given up: what it holds is accounted
+    for, and it is dialled no more. For ever by default: a node that is away for
+    a weekend is to come back by itself. Two nodes that have given each other up
+    find together only by `meet`, `kernel.connect` or a restart."""
+
+    give_up_tries: float = inf
+    """After how many failed dials of one outage a link is given up, likewise.
+    At the pace of the pauses above a refused connection is tried some 70 times
+    in the first ten seconds, one that nobody answers 20 times; then every 2.5 s."""
 
     tie_wait: float = 1.0
     """How long the loser of simultaneous dials waits for the other's."""

@@ -16,6 +16,7 @@ from clusterkit.actors.here import Here, Origin
 from clusterkit.actors.registry import Registry
 from clusterkit.errors import ActorDown, EncodeError, MessageTooLarge, RemoteFault
 from clusterkit.wire import messages as m
+from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.frame import array_header
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Answering:
         registry: The node's actors.
         calls: Those of this node that wait for an answer, also from itself.
         kernel: The node's links; see `attach`.
+        copies: As `copy_local`.
         accounts: What was dropped and refused.
     """
 
@@ -51,7 +53,7 @@ class Answering:
         self.name = name
         self.here = Here(name)
         self.registry = Registry()
-        self._copy_local = copy_local
+        self.copies = copy_local
         self._scopes: dict[int, trio.CancelScope] = {}
 
     def attach(self, kernel: Kernel) -> None:
@@ -73,7 +75,7 @@ class Answering:
             self.say_late(origin)
             return
         if isinstance(origin, Here):
-            if self._copy_local:
+            if self.copies:
                 value = self.localise([m.REPLY, call_id, value])[m.VALUE]
             del origin.open_calls[call_id]
             self.calls.resolve(call_id, origin, value)
@@ -84,7 +86,12 @@ class Answering:
             self.fault(origin, record, error)
             raise
         del origin.open_calls[call_id]
-        origin.outbox.append(data, m.REPLY, call_id)
+        outbox = origin.outbox
+        if outbox.bulk is None and len(data) <= PIECE:  # `append` in line
+            outbox.queue.append((data, m.REPLY, call_id))
+            outbox.bytes += len(data)
+        else:
+            outbox.append(data, m.REPLY, call_id)
 
     def say_late(self, origin: Origin) -> None:
         """Count an answer that nobody waits for any more."""
@@ -98,7 +105,7 @@ class Answering:
         Raises:
             EncodeError, MessageTooLarge: It could not travel to another node.
         """
-        if not self._copy_local:
+        if not self.copies:
             return record
         body = array_header(1) + self.encode(record)
         copy: list[Any] = self.kernel.codec.decode(body)[0]

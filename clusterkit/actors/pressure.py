@@ -18,6 +18,7 @@ from clusterkit.wire import messages as m
 if TYPE_CHECKING:
     from clusterkit.actors.process import Process
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.config import Policy
     from clusterkit.net.peer import Peer
     from clusterkit.wire.messages import Record
 
@@ -34,11 +35,15 @@ class Pressure:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
+    def policy(self, process: Process) -> Policy:
+        """Return what a cast meets at the full mailbox of an actor."""
+        return process.server.mailbox_policy or self._runtime.config.mailbox_policy
+
     def takes(self, process: Process, peer: Peer) -> bool:
         """Say whether a full mailbox takes one more of a peer's messages."""
         if self.room_now(process):
             return True
-        policy, mailbox = process.policy, process.mailbox
+        policy, mailbox = self.policy(process), process.mailbox
         if policy == "drop_oldest":
             return False  # there are only calls
         if mailbox.choke(peer, peer.talk.outgoing.id):
@@ -53,7 +58,7 @@ class Pressure:
         """
         if process.make_room():
             return True
-        return process.policy == "drop_oldest" and self._drop_oldest(process)
+        return self.policy(process) == "drop_oldest" and self._drop_oldest(process)
 
     async def room_here(self, process: Process, event: str) -> None:
         """Wait until a cast of this node's may be put into a full mailbox.
@@ -65,7 +70,7 @@ class Pressure:
         if self.room_now(process):
             return
         mine = process.task is trio.lowlevel.current_task()
-        if process.policy == "wait" and not mine:
+        if self.policy(process) == "wait" and not mine:
             with trio.move_on_after(self._runtime.config.busy_wait):
                 while process.mailbox.full:
                     await process.mailbox.room()

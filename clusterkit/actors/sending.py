@@ -67,15 +67,24 @@ class Sending:
             check_timeout(timeout)
         if node == runtime.name:
             pending = self._open_local(actor, event, args, kwargs, timeout)
-            return await runtime.calls.wait(pending)
-        link = runtime.link_to(node)
-        if not link.at_ease:
-            link, timeout = await self._admit_call(link, actor, event, timeout)
-        pending = self._open_remote(link, actor, event, args, kwargs, timeout)
+        else:
+            link = runtime.link_to(node)
+            if not link.at_ease:
+                link, timeout = await self._admit_call(link, actor, event, timeout)
+            pending = self._open_remote(link, actor, event, args, kwargs, timeout)
+        # `Calls.wait` in line: this is the path of every call.
         try:
-            return await runtime.calls.wait(pending)
+            if pending.id in runtime.calls.pending:
+                pending.task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(pending.leave)
+        except BaseException:
+            runtime.calls.give_up(pending)
+            raise
         finally:
-            link.interest -= 1
+            pending.peer.interest -= 1
+        if pending.error is not None:
+            raise pending.error
+        return pending.value
 
     async def cast(
         self,
@@ -171,16 +180,21 @@ class Sending:
             raise CallingSelf(
                 "a serial handler cannot call its own actor", to=actor, event=event
             )
-        if process.mailbox.full:
+        # `full`, and below `put`, in line: this is the path of every local call.
+        mailbox = process.mailbox
+        if len(mailbox.queue) >= mailbox.mark or mailbox.bytes >= mailbox.byte_mark:
             self._expect_room(process, event)
         calls = runtime.calls
         calls.last_id = call_id = calls.last_id + 1
-        record = runtime.localise(
-            [m.CALL, actor, event, list(args), kwargs or None, call_id, 0]
-        )
+        record = [m.CALL, actor, event, list(args), kwargs or None, call_id, 0]
+        if runtime.copies:
+            record = runtime.localise(record)
         pending = calls.open(call_id, here, actor, event, timeout, runtime.now())
         here.open_calls[call_id] = record
-        process.mailbox.put((record, here, 0, inf))
+        here.interest += 1
+        if mailbox.task is not None:
+            mailbox.wake()
+        mailbox.queue.append((record, here, 0, inf))
         return pending
 
     async def _admit_call(
@@ -275,9 +289,15 @@ class Sending:
         )
         pending = calls.open(call_id, link, actor, event, timeout, runtime.now())
         outbox = link.outbox
-        pending.ticket = outbox.append(data, m.CALL, call_id, actor)
+        queue = outbox.queue
+        if outbox.bulk is None and len(data) <= PIECE:  # `append` in line
+            queue.append((data, m.CALL, call_id))
+            outbox.bytes += len(data)
+            pending.ticket = outbox.taken + len(queue)
+        else:
+            pending.ticket = outbox.append(data, m.CALL, call_id, actor)
         link.interest += 1
-        waiting = len(outbox.queue)
+        waiting = len(queue)
         if waiting >= GATHER or link.interest == 1:
             link.flush()  # enough for a frame, or nothing else is under way
         elif waiting <= 1:

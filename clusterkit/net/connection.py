@@ -246,15 +246,15 @@ class Connection:
                 self._direct = 0
                 if not self._rest:
                     self._rest = self.session.next_frame(self._now()) or b""
-                turn += len(self._rest)
                 if not self._rest:
                     await self._park()
                     turn = 0
-                elif turn > WRITE_TURN:
+                    continue
+                turn += len(self._rest)
+                await self._send_rest()
+                if turn > WRITE_TURN:
                     turn = 0
                     await trio.lowlevel.checkpoint()
-                else:
-                    await self._send_rest()
         except StreamBroken as error:
             self.detach(str(error))
 

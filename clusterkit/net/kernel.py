@@ -22,7 +22,8 @@ from clusterkit.net.tcp import is_unspecified
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.assembly import Room
 from clusterkit.wire.greetings import COUNTER_LIMIT, NONCE_BYTES
-from clusterkit.wire.handshake import Identity, checked_cookie
+from clusterkit.wire.handshake import Identity
+from clusterkit.wire.seal import checked_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -154,6 +155,11 @@ class Kernel:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+    def use_cookies(self, cookies: Sequence[bytes]) -> None:
+        """Take other cookies from now on; sessions that are up go on."""
+        # In place: handshakes that are under way look at the same list.
+        self.cookies[:] = [checked_cookie(cookie) for cookie in cookies]
 
     def spawn(self, task: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start a task that lives no longer than the kernel; none after its end."""

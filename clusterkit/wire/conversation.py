@@ -95,6 +95,14 @@ class Outgoing:
             ProtocolError: It acknowledges what this session has not sent, or
                 takes an acknowledgement back.
         """
+        batches = self._batches
+        if batches and number <= self._written:
+            entries, size = batches[0]
+            if number == self.acked + len(entries):  # mostly it is just one frame
+                batches.popleft()
+                self.unacked_bytes -= size
+                self.acked = number
+                return
         self._forget(number, self._written)
 
     def resume(self, received: int) -> None:

@@ -267,10 +267,12 @@ class Session:
         outbox = talk.outbox
         if outgoing.resend:
             return True
-        if not outbox.bytes:
-            may = outbox.bulk is not None and self._bulk_may
-        else:
+        if outbox.bytes:
             may = outgoing.unacked_bytes < self._limits.window_bytes
+        elif outbox.bulk is None:
+            return False
+        else:
+            may = self._bulk_may
         return may and outgoing.sent - outgoing.acked < self._limits.window_records
 
     def _close(self, parts: list[bytes]) -> bytes:

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from functools import cache
+from math import inf
 from pathlib import Path
 
 import clusterkit
@@ -23,6 +24,7 @@ from clusterkit import create_cluster, errors, events
 from clusterkit.actors.server import GenServer
 from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.cluster.gossip import GossipRing
+from clusterkit.cluster.keyring import Keyring
 from clusterkit.cluster.node import ClusterNode, NodeStatistics
 from clusterkit.config import Config
 from clusterkit.net.kernel import Kernel
@@ -56,6 +58,9 @@ BOUNDS = (
     ("net.peer", "UNSENT_BULK", "bytes"),
     ("net.link", "STEADY", "s"),
     ("net.reception", "PROBE", "s"),
+    ("net.guesses", "GUESSES", ""),
+    ("net.guesses", "GUESS_RATE", "rate"),
+    ("net.guesses", "LUCKY", "share"),
     ("net.tcp", "STAGGER", "s"),
     ("actors.sending", "YIELD_EVERY", ""),
     ("actors.loop", "TURN_MESSAGES", ""),
@@ -92,6 +97,7 @@ MORE_BOUNDS = (
     ("net.kernel", "MOST_LINKS", ""),
     ("net.peer", "GATHER", ""),
     ("net.disk", "MAX_FILE", "bytes"),
+    ("net.guesses", "MOST_SOURCES", ""),
     ("net.tcp", "READ_BYTES", "bytes"),
     ("net.tcp", "BACKLOG", ""),
     ("actors.calls", "MOST_QUEUES", ""),
@@ -110,7 +116,8 @@ MORE_BOUNDS = (
     ("actors.unhandled", "MOST_TEXT", ""),
     ("actors.unhandled", "MOST_SHOWN", ""),
     ("actors.unhandled", "MOST_COMPARED", ""),
-    ("cluster.cookies", "MAX_COOKIE", "bytes"),
+    ("cluster.cookie_file", "MAX_COOKIE", "bytes"),
+    ("cluster.cookie_file", "MOST_COOKIES", ""),
     ("cluster.actor_rows", "MOST_ACTORS", ""),
     ("cluster.actor_rows", "MOST_HANDLERS", ""),
     ("cluster.draining", "MOST_NAMES", ""),
@@ -161,6 +168,8 @@ NO_BOUNDS = {
     "core.registers U64": "the largest number of 64 bits",
     "core.registers MOST_TIME": "half of the numbers of 64 bits",
     "core.registers LATEST": "the sum of two others",
+    "cluster.cookie_file STEPS": "the steps of a rotation, by their names",
+    "cluster.cookies PRINT_BYTES": "a format",
     "cluster.ring_file FORMAT": "the version of the file",
     "cluster.ring_post PART_ROOM": "follows from the format of a message",
     "cluster.ring_shares WHOLE": "the circle, in units of its own",
@@ -181,8 +190,12 @@ def quantity(value: object, unit: str = "") -> str:
             if value >= size and value % size == 0:
                 return f"{value // size:,} {name}"
         return f"{value:,} bytes"
+    if unit == "rate":
+        return f"{value:g}"
     if unit == "share":
         return str(Fraction(value).limit_denominator(1000))
+    if value == inf:
+        return "never"
     if isinstance(value, float) or unit == "s":
         days = value / 86_400
         return f"{days:g} days" if days >= 2 else f"{value:g} s"
@@ -399,6 +412,7 @@ CLASSES = (
     Shown(
         Kernel, "`node.kernel`", only=("connect", "disconnect", "is_connected", "links")
     ),
+    Shown(Keyring, "`node.cookies`", hidden=("reload_or_log",)),
     Shown(NodeStatistics, "`node.statistics()`"),
     Shown(LinkStatistics, "`node.kernel.links()`"),
     Shown(ActorStatistics, "`node.statistics().actors`"),

@@ -60,6 +60,11 @@ def got(node):
     return node._runtime.local("sink").server.got
 
 
+def policy_of(node, name):
+    runtime = node._runtime
+    return runtime.pressure.policy(runtime.local(name))
+
+
 async def schedule(node, rng, count):
     """Pause and resume the sink, and let a few things pass in between."""
     for _ in range(count):
@@ -292,15 +297,15 @@ async def test_the_node_s_policy_is_that_of_actors_without_one():
                 name = cls.__name__
                 await node.start(name, cls)
                 expected = policy if cls is Small else cls.mailbox_policy
-                assert node._runtime.local(name).policy == expected
-            assert node._runtime.local(kind.__name__).policy == policy
+                assert policy_of(node, name) == expected
+            assert policy_of(node, kind.__name__) == policy
 
 
 @virtual
 async def test_the_node_s_own_actors_wait_whatever_its_policy_is():
     async with alone(config={"mailbox_policy": "drop_oldest"}) as node:
         for name in ("_ring", "command"):
-            assert node._runtime.local(name).policy == "wait"
+            assert policy_of(node, name) == "wait"
 
 
 @virtual
@@ -309,7 +314,7 @@ async def test_an_instance_may_have_a_policy_of_its_own():
         server = GenServer()
         server.mailbox_policy = "raise"
         await node.start("x", server)
-        assert node._runtime.local("x").policy == "raise"
+        assert policy_of(node, "x") == "raise"
 
 
 @pytest.mark.parametrize("wrong", ["forget", 1, True, ["wait"]], ids=str)
