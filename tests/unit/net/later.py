@@ -78,11 +78,11 @@ class LaterSession(Session):
 
     said = set()
 
-    def _close(self, body):
-        records = msgpack.unpackb(body, strict_map_key=False)
+    def _close(self, parts):
+        records = msgpack.unpackb(b"".join(parts), strict_map_key=False)
         self.said.update(record[0] for record in records)
         longer = [msgpack.packb([*record, *TRAILING]) for record in records]
-        return super()._close(array_header(len(longer)) + b"".join(longer))
+        return super()._close([array_header(len(longer)), *longer])
 
 
 def with_later_nodes(monkeypatch):

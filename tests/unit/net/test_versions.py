@@ -117,6 +117,7 @@ async def test_every_kind_of_record_may_be_longer(first, second):
     async with two(first, second) as (_, a, b):
         later, now = (a, b) if first == "later" else (b, a)
         await later.call("sink@now", "echo", 1)
+        await later.call("sink@now", "size", bytes(100_000))  # Fragment
         await later.cast("sink@now", "put", 1)
         with pytest.raises(CallTimeout):
             await later.call("sink@now", "sleep", 9, timeout=0.1)  # Cancel
