@@ -19,6 +19,9 @@ from clusterkit.errors import CallTimeout, MailboxFull, NodeDown, OutboxFull
 from clusterkit.events import Refused, Undelivered
 from clusterkit.testing.sim import PORT
 
+LARGE = 300 * 1024
+"""Bytes of a large message at most."""
+
 
 class Sink(GenServer):
     """Enters what reaches it into the ledger."""
@@ -27,11 +30,11 @@ class Sink(GenServer):
         self.ledger, self.at = ledger, name
 
     @cast
-    async def take(self, line, number):
+    async def take(self, line, number, load):
         self.ledger.delivered(line, number, self.at)
 
     @call
-    async def ask(self, line, number):
+    async def ask(self, line, number, load):
         self.ledger.delivered(line, number, self.at)
         if self.ledger.sim.rng.random() < 0.7:
             return [line, number]
@@ -125,10 +128,13 @@ class Ledger:
                     elif event.actor == "sink":
                         life.undelivered[event.peer] += event.n
 
-    async def talk(self, name, peer, count, *, calls=0.5, pause=0.002, timeout=30.0):
+    async def talk(
+        self, name, peer, count, *, calls=0.5, pause=0.002, timeout=30.0, large=0.0
+    ):
         """Send `count` messages from a node to another, one after the other.
 
-        Calls are not awaited before the next message is sent.
+        Calls are not awaited before the next message is sent. `large` is the
+        share of those with up to `LARGE` bytes.
         """
         life = self.lives[name]
         node = self.sim.nodes[name]
@@ -136,18 +142,21 @@ class Ledger:
         self.seen.append([])
         index = len(self.lines) - 1
         with life.scope():
-            await self._say(node, index, count, calls, pause, timeout)
+            await self._say(node, index, count, calls, pause, timeout, large)
 
-    async def _say(self, node, index, count, calls, pause, timeout):
+    async def _say(self, node, index, count, calls, pause, timeout, large):
         rng = self.sim.rng
         async with trio.open_nursery() as nursery:
             for number in range(count):
+                load = b""
+                if large and rng.random() < large:
+                    load = bytes(rng.randrange(LARGE))
                 if rng.random() < calls:
-                    nursery.start_soon(self._ask, node, index, number, timeout)
+                    nursery.start_soon(self._ask, node, index, number, timeout, load)
                     # It is in the outbox before the next message is.
                     await self._accepted(index, number)
                 else:
-                    await self._cast(node, index, number)
+                    await self._cast(node, index, number, load)
                 if rng.random() < 0.2:
                     await trio.sleep(rng.expovariate(1 / pause))
 
@@ -156,19 +165,19 @@ class Ledger:
         while number not in line.accepted:
             await trio.lowlevel.checkpoint()
 
-    async def _cast(self, node, index, number):
+    async def _cast(self, node, index, number, load):
         line = self.lines[index]
         line.accepted[number] = "cast"
         line.bound[number] = self._bound_for(node, line.peer)
         try:
             await node.cast(
-                f"sink@{line.peer}@{line.peer}:{PORT}", "take", index, number
+                f"sink@{line.peer}@{line.peer}:{PORT}", "take", index, number, load
             )
         except (MailboxFull, OutboxFull):
             del line.accepted[number]
             line.refused.add(number)
 
-    async def _ask(self, node, index, number, timeout):
+    async def _ask(self, node, index, number, timeout, load):
         line = self.lines[index]
         line.accepted[number] = "pending"
         try:
@@ -177,6 +186,7 @@ class Ledger:
                 "ask",
                 index,
                 number,
+                load,
                 timeout=timeout,
             )
             assert answer == [index, number]
