@@ -17,6 +17,7 @@ import trio
 
 from clusterkit.actors.dropped import MOST_TEXT
 from clusterkit.actors.faults import from_fault, text_of
+from clusterkit.actors.stream_delivery import StreamDelivery
 from clusterkit.errors import ClusterError, MailboxFull, NodeDown, NoSuchActor
 from clusterkit.events import Refused, Undelivered
 from clusterkit.logs import Seldom, log
@@ -60,13 +61,16 @@ class Delivery:
         unknown_casts: Casts to actors that do not exist.
         undelivered: Casts of ours that may not have arrived, by peer.
         refused: Casts of ours that a full mailbox refused, by peer.
+        streams: Takes what is of streams.
+        each: Bytes of a record, on average in its frame.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.unknown_casts = 0
+        self.unknown_casts = self.each = 0
         self.undelivered: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.streams = StreamDelivery(runtime)
         self._refusals = Seldom(trio.current_time, silence=10.0)
         self._table = {
             m.FAULT: self._on_fault,
@@ -77,6 +81,7 @@ class Delivery:
             m.CHOKE: self._on_choke,
             m.UNCHOKE: self._on_unchoke,
             m.REFUSED: self._on_refused,
+            **self.streams.table,
         }
 
     def deliver(self, peer: Peer, records: list[Record], size: int) -> None:
@@ -96,20 +101,21 @@ class Delivery:
                 resolve(record[1], peer, record[2])
                 continue
             if kind > m.CAST:
+                self.each = each
                 self._table[kind](peer, record)
                 continue
             process = lookup(record[1])
             if process is None:
-                self._nobody(peer, record)
+                self.nobody(peer, record)
                 continue
             # `Mailbox.full` and `put` in line: this is the path of every message.
             mailbox = process.mailbox
             if (
                 len(mailbox.queue) >= mailbox.mark or mailbox.bytes >= mailbox.byte_mark
-            ) and not self._under_pressure(process, peer):
+            ) and not self.under_pressure(process, peer):
                 self._refuse(process, peer, record)
                 continue
-            deadline = inf if kind == m.CAST else self._open_call(peer, record, now)
+            deadline = inf if kind == m.CAST else self.open_call(peer, record, now)
             if deadline is None:
                 continue
             if mailbox.task is not None:
@@ -152,15 +158,17 @@ class Delivery:
         """Fail calls and count casts that a lost conversation took with it."""
         runtime = self._runtime
         for entry in settled.dropped:
-            if entry.kind == m.CALL:
+            if entry.kind in m.ASKS:
                 self._fail(peer, entry.about, self._down(peer, "not sent"))
         for entry in settled.lost:
-            if entry.kind == m.CALL:
+            if entry.kind in m.ASKS:
                 self._fail(peer, entry.about, self._down(peer, "unknown"))
         for entry in settled.too_large:
-            if entry.kind == m.CALL:
+            if entry.kind in m.ASKS:
                 error = too_large(len(entry.data), peer.max_message)
                 self._fail(peer, entry.about, error)
+        if any(e.kind in m.OF_STREAMS for e in (*settled.lost, *settled.too_large)):
+            self.streams.lose(peer, lambda: self._down(peer, "unknown"))
         if settled.peer_is_new:
             # What was sent earlier may have been run, but its reply is gone.
             runtime.calls.fail_all(
@@ -169,6 +177,7 @@ class Delivery:
                 lambda pending: pending.ticket <= peer.outbox.taken,
             )
             runtime.abandon_calls_of(peer)
+            self.streams.purge(peer)
             runtime.monitors.lost_sent(peer)
             runtime.monitors.forget(peer)
         for actor, n in count_casts(settled).items():
@@ -181,8 +190,9 @@ class Delivery:
     def peer_down(self, peer: Peer, reason: str) -> None:
         """Fail what waits for a peer; take its unsent calls back."""
         runtime = self._runtime
-        for entry in peer.outbox.remove(lambda entry: entry[1] == m.CALL):
+        for entry in peer.outbox.remove(lambda entry: entry[1] in m.ASKS):
             self._fail(peer, entry.about, self._down(peer, "not sent"))
+        self.streams.lose(peer, lambda: self._down(peer, "unknown"))
         runtime.calls.fail_all(peer, lambda: self._down(peer, "unknown"))
         runtime.monitors.lost(peer)
         if peer.role == "client":
@@ -212,7 +222,7 @@ class Delivery:
         why = why.removeprefix(f"{peer.name}: ")
         return NodeDown(f"{peer.name} is not reachable ({why}); {outcome}", outcome)
 
-    def _open_call(self, peer: Peer, record: Record, now: float) -> float | None:
+    def open_call(self, peer: Peer, record: Record, now: float) -> float | None:
         """Note a call as open; return its deadline, None if it is refused."""
         if len(peer.open_calls) >= self._runtime.config.inbound_calls or (
             peer.outbox.bytes and peer.full
@@ -222,8 +232,8 @@ class Delivery:
         peer.open_calls[record[m.CALL_ID]] = record
         return now + record[m.BUDGET] / 1000 if record[m.BUDGET] > 0 else inf
 
-    def _nobody(self, peer: Peer, record: Record) -> None:
-        """Take a call or cast to an actor that is not here."""
+    def nobody(self, peer: Peer, record: Record) -> None:
+        """Take a call, cast or stream to an actor that is not here."""
         if record[m.KIND] == m.CAST:
             self.drop_unknown(record, peer.name)
             return
@@ -241,7 +251,7 @@ class Delivery:
         error = MailboxFull(_TOO_MANY if many else _UNREAD)
         self._runtime.refuse_call(peer, record, error)
 
-    def _under_pressure(self, process: Process, peer: Peer) -> bool:
+    def under_pressure(self, process: Process, peer: Peer) -> bool:
         """Choke a sender to a full mailbox; say whether this one still fits."""
         mailbox = process.mailbox
         if process.make_room():

@@ -16,6 +16,7 @@ from clusterkit.actors.faults import describe, is_an_answer, text_of, traceback_
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
 from clusterkit.actors.server import Caller, GenServer
+from clusterkit.actors.serving import serve
 from clusterkit.actors.unhandled import MOST_TEXT
 from clusterkit.errors import (
     ActorDown,
@@ -160,7 +161,7 @@ class Loop:
                 elif kind == m.CALL:
                     await self._answer(handlers, record, origin, deadline)
                 else:
-                    await self._take_internal(record)
+                    await self._take_other(record, origin)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the crash barrier
                 self.exiting = self.crashed(error, record, origin)
             since += 1
@@ -190,8 +191,11 @@ class Loop:
             error=describe(error),
         )
 
-    async def _take_internal(self, record: list[Any]) -> None:
-        """Take a record that never left the process."""
+    async def _take_other(self, record: list[Any], origin: Any) -> None:
+        """Take an Open, or a record that never left the process."""
+        if record[0] == m.OPEN:
+            serve(self, record, origin)
+            return
         self.mailbox.mark -= 1  # see `put_own`
         if record[0] == STOP:
             self.exiting = "shutdown"
@@ -208,7 +212,7 @@ class Loop:
         """Run the handler of a call and reply."""
         # `abandoned` in line: this is the path of every call.
         if self.settling or origin.open_calls.get(record[m.CALL_ID]) is not record:
-            self._decline(record, origin)
+            self.decline(record, origin)
             return
         runtime, args = self.runtime, record[m.ARGS]
         if deadline != inf and runtime.now() >= deadline:
@@ -247,8 +251,8 @@ class Loop:
             raise error
         self.runtime.fault(origin, record, error)
 
-    def _decline(self, record: list[Any], origin: Any) -> None:
-        """Refuse a call that came while the actor ends, if anybody waits for it."""
+    def decline(self, record: list[Any], origin: Any) -> None:
+        """Refuse what came while the actor ends, if anybody waits for an answer."""
         if not self.settling:
             return
         if not abandoned(record, origin):
@@ -295,6 +299,8 @@ class Loop:
             return await self.server.handle_call(event, args, kwargs)
         if not handler.is_call:
             raise NoSuchHandler(f"{event!r} is a cast, not a call")
+        if handler.is_stream:
+            raise NoSuchHandler(f"{event!r} is a stream, not a call")
         handler.check(args, kwargs)
         if handler.concurrent:
             self.beside.begin(handler, record, origin)
@@ -341,7 +347,7 @@ class Loop:
             raise error
         self.crash = error
         self.log_crash(error, record[m.EVENT] if record and len(record) > 2 else None)
-        if record is not None and record[m.KIND] == m.CALL:
+        if record is not None and record[m.KIND] in m.ASKS:
             self.runtime.fault(
                 origin, record, RemoteFault(type(error).__name__, text_of(error))
             )

@@ -64,8 +64,32 @@ UNCHOKE: Final = 10
 REFUSED: Final = 11
 COUNT: Final = 2
 
-# 12 Fragment, 13 Chunk and 14 Credit are kept free for large messages and
-# streams; this version refuses them.
+# 12 Fragment is kept free for large messages; this version refuses it.
+
+# An Open is: kind, actor, event, args, kwargs or nil, stream id, patience in ms,
+# window. All but the last are a Call's. Reply, Fault and Cancel end the stream.
+# A Chunk: kind, stream id, side, form, data. A Credit: kind, stream id, side,
+# bytes. An End: kind, stream id, side, code or "", details. The side is that of
+# who sends the record; see `wire/streams.py`.
+CHUNK: Final = 13
+CREDIT: Final = 14
+OPEN: Final = 15
+END: Final = 16
+PATIENCE: Final = 6
+WINDOW: Final = 7
+STREAM: Final = 1
+SIDE: Final = 2
+FORM: Final = 3
+DATA: Final = 4
+GRANTED: Final = 3
+END_CODE: Final = 3
+END_DETAILS: Final = 4
+
+ASKS: Final = frozenset({CALL, OPEN})
+"""Kinds that get one answer."""
+
+OF_STREAMS: Final = frozenset({CHUNK, CREDIT, END})
+"""Kinds that are of a stream which an Open has begun."""
 
 UNNUMBERED: Final = 32
 # Ping and Pong are: kind, token. Bye is its kind alone. An Ack needs no record:
@@ -78,6 +102,7 @@ TOKEN: Final = 1
 _INT, _STR, _LIST = (int,), (str,), (list,)
 _MAP = (dict, type(None))
 _ANY = (object,)
+_BYTES = (bytes,)
 
 # Kind → the types of the fields after it.
 FIELDS: Final[dict[int, tuple[tuple[type, ...], ...]]] = {
@@ -92,6 +117,10 @@ FIELDS: Final[dict[int, tuple[tuple[type, ...], ...]]] = {
     CHOKE: (_STR,),
     UNCHOKE: (_STR,),
     REFUSED: (_STR, _INT),
+    CHUNK: (_INT, _INT, _INT, _BYTES),
+    CREDIT: (_INT, _INT, _INT),
+    OPEN: (_STR, _STR, _LIST, _MAP, _INT, _INT, _INT),
+    END: (_INT, _INT, _STR, _LIST),
     PING: (_INT,),
     PONG: (_INT,),
     BYE: (),
@@ -109,6 +138,10 @@ NAMES: Final = {
     CHOKE: "Choke",
     UNCHOKE: "Unchoke",
     REFUSED: "Refused",
+    CHUNK: "Chunk",
+    CREDIT: "Credit",
+    OPEN: "Open",
+    END: "End",
     PING: "Ping",
     PONG: "Pong",
     BYE: "Bye",

@@ -283,7 +283,7 @@ class Session:
             kind = record[0]
             if kind >= m.UNNUMBERED:
                 controls = True
-            elif kind > m.CAST:
+            elif kind > m.CAST and kind != m.OPEN:
                 deep = deep or too_deep(record)
             elif too_deep(record[m.ARGS]) or (
                 record[m.KWARGS] and too_deep(record[m.KWARGS])
@@ -306,7 +306,7 @@ class Session:
         reason = _objection(record)
         if reason is None:
             return record
-        if record[0] == m.CALL:
+        if record[0] in m.ASKS:
             if len(self._talk.outbox) >= MOST_REFUSALS:
                 return None
             fault = [m.FAULT, record[m.CALL_ID], "badarg", [reason]]
@@ -315,6 +315,8 @@ class Session:
         if record[0] in (m.REPLY, m.FAULT):
             # The call has ended, and its caller must learn of it.
             return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
+        if record[0] == m.END:  # so has the stream
+            return [*record[: m.END_CODE], "fault", ["Undecodable", reason]]
         self._codec.undecodable += 1
         return None
 
@@ -327,7 +329,8 @@ def _objection(record: Record) -> str | None:
     """
     fields = record[: len(m.FIELDS[record[0]]) + 1]
     # Args and kwargs hold values, the others are values.
-    if too_deep(fields, MAX_DEPTH + (record[0] <= m.CAST)):
+    holds = record[0] <= m.CAST or record[0] == m.OPEN
+    if too_deep(fields, MAX_DEPTH + holds):
         return f"nested deeper than {MAX_DEPTH}"
     bad = holds_undecodable(fields)
     return None if bad is None else bad.reason
