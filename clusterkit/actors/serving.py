@@ -84,7 +84,8 @@ class ServedEnd(StreamEnd):
                 server, [Stream(self), *self.record[m.ARGS]], kwargs
             )
         except BaseExceptionGroup as group:
-            own, rest = group.split(self.owns)
+            # It wants a function, and takes no method for one.
+            own, rest = group.split(lambda error: self.owns(error))  # noqa: PLW0108
             if own is None:
                 raise
             raise _leaf(own) if rest is None else rest from None

@@ -27,6 +27,12 @@ YIELD_EVERY: Final = 64
 """Of messages that need not be waited for, one lets other tasks run."""
 
 
+SIGN_OF_LIFE: Final = 0.25
+"""Part of the patience after which a reader that goes on grants what it has taken.
+Else a sender would take one that is slow for one that has stopped: it may have
+thousands of messages before it."""
+
+
 class Way(Protocol):
     """How what one end says gets to the other."""
 
@@ -83,6 +89,7 @@ class StreamEnd:
     """
 
     __slots__ = (
+        "_granted",
         "_items",
         "_lot",
         "_moves",
@@ -108,6 +115,7 @@ class StreamEnd:
         self.failure: BaseException | None = None
         self.complaint: BadMessage | None = None
         self.where: dict[str, Any] = {}
+        self._granted = trio.current_time()
         self._lot = trio.lowlevel.ParkingLot()
         self._turn = trio.Lock()
         self._moves = self._items = self._without_room = 0
@@ -201,8 +209,10 @@ class StreamEnd:
                 return None
             await self.change()
         chunk = inflow.pop()
-        credit = inflow.due()
+        now = trio.current_time()
+        credit = inflow.due(soon=now >= self._granted + SIGN_OF_LIFE * self.patience)
         if credit and not self.over:
+            self._granted = now
             self.way.credit(credit)
         await self._give_way()
         return chunk

@@ -147,13 +147,17 @@ class Inflow:
         self._taken += chunk.size + CHUNK_COST
         return chunk
 
-    def due(self) -> int:
+    def due(self, *, soon: bool = False) -> int:
         """Return the credit to grant now, 0 if it is too early, and count it.
 
         Half a window at a time: then the sender seldom waits for it, and it
         costs a record for every few chunks only.
+
+        Args:
+            soon: Grant all of what was taken, also after the end: as a sign
+                that the reader goes on.
         """
-        if self.ended or 2 * self._taken < self.window:
+        if not soon and (self.ended or 2 * self._taken < self.window):
             return 0
         credit, self._taken = self._taken, 0
         self.credit += credit
