@@ -61,9 +61,10 @@ class ServedEnd(StreamEnd):
 
     def check_sending(self) -> None:
         """Raise why nothing can be sent, if so."""
+        if not self._open and self.failure is None:  # it is cancelled, and cleans up
+            what = "nobody is at the other end any more"
+            self.failure = StreamClosed(what, **self.where)
         super().check_sending()
-        if not self._open:  # it is being cancelled, and cleans up
-            raise StreamClosed("nobody is at the other end any more", **self.where)
 
     def end(self, error: BaseException | None = None) -> None:
         """Say that no more is sent, or why; do nothing if that is known."""

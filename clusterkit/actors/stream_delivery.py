@@ -20,6 +20,7 @@ from clusterkit.wire.streams import ASKED, OPENER, Chunk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clusterkit.actors.here import Origin
     from clusterkit.actors.runtime import Runtime
     from clusterkit.actors.stream_end import StreamEnd
     from clusterkit.errors import ClusterError
@@ -52,6 +53,14 @@ class StreamDelivery:
             m.CREDIT: self._on_credit,
             m.END: self._on_end,
         }
+
+    def count(self) -> int:
+        """Return how many ends of streams are open here."""
+        runtime = self._runtime
+        ours = sum(isinstance(p, Opened) for p in runtime.calls.pending.values())
+        origins: list[Origin] = [runtime.here, *runtime.kernel.everybody()]
+        asked = [record for o in origins for record in o.open_calls.values()]
+        return ours + len([record for record in asked if record[m.KIND] == m.OPEN])
 
     def lose(self, peer: Peer, error: Callable[[], ClusterError]) -> None:
         """End all streams with a peer that has lost sight of them, or we of it.

@@ -258,6 +258,8 @@ class StreamEnd:
                 await self._room()
             else:
                 return
+            # What woke it may be a Cancel as well.
+            await trio.lowlevel.checkpoint_if_cancelled()
 
     async def _room(self) -> None:
         """Wait for room on the link, or an end of the stream."""

@@ -68,6 +68,10 @@ class NodeStatistics:
         unknown_casts: Casts to actors that this node does not run, dropped.
         undecodable: Casts from peers with a value that could not be built
             here, dropped.
+        streams: Ends of streams that are open on this node.
+        stray_chunks: Chunks, credits and ends that came for no stream, or for
+            one that was over; dropped.
+        overruns: Streams ended because a peer sent more than it might.
         foreign_gossip: Ring messages of other rings, ignored.
         rejected: Refused frames and handshakes, by reason: `cookie`, `ring`,
             `name`, `incarnation`, `given_up`, `version`, `seal`, `size`,
@@ -84,6 +88,9 @@ class NodeStatistics:
     refused: dict[str, int]
     unknown_casts: int
     undecodable: int
+    streams: int
+    stray_chunks: int
+    overruns: int
     foreign_gossip: int
     rejected: dict[str, int]
     handshakes: int
@@ -278,6 +285,9 @@ class ClusterNode(Reach):
             refused=dict(runtime.delivery.refused),
             unknown_casts=runtime.delivery.unknown_casts,
             undecodable=kernel.codec.undecodable,
+            streams=runtime.delivery.streams.count(),
+            stray_chunks=runtime.delivery.streams.stray,
+            overruns=runtime.delivery.streams.overruns,
             foreign_gossip=self.gossip.ignored.get("foreign", 0),
             rejected=dict(kernel.rejected),
             handshakes=kernel.reception.under_way,

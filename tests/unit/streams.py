@@ -186,6 +186,17 @@ def server_of(nodes):
     return nodes[1]._runtime.local("files").server
 
 
+async def drain(s, pause=0.0):
+    """Receive up to the end, whatever that is."""
+    async for _ in s:
+        await trio.sleep(pause)
+
+
+async def send_often(s, message, times=10):
+    for _ in range(times):
+        await s.send(message)
+
+
 def at_rest(nodes):
     """Whether nothing of any stream is left on either node."""
     for node in nodes:
