@@ -29,6 +29,12 @@ SERVED: Final = m.WINDOW + 1
 """Where in an Open that waits or runs its `ServedEnd` is."""
 
 
+MOST_AHEAD: Final = 64 * 1024 * 1024
+"""Bytes that those who open streams at one node may be ahead with all of them. Of
+many streams each gets a smaller window, or a peer could make this node keep
+`stream_bytes` for each of its `inbound_calls`."""
+
+
 def patience_of(record: Record) -> float:
     """Return the seconds that both ends of an Open are to wait at most."""
     patience: int = record[m.PATIENCE]
@@ -108,6 +114,8 @@ class ServedEnd(StreamEnd):
         """Let the opener send."""
         self._origin.interest += 1  # keeps the link, and notices when it is down
         if not self.inflow.ended:
+            share = max(1, MOST_AHEAD // self._origin.interest)
+            self.inflow.window = min(self.inflow.window, share)
             self.way.credit(self.inflow.open())
         self._origin.wake()
 

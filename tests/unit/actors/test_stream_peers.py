@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
+from clusterkit.actors.serving import MOST_AHEAD
 from clusterkit.actors.stream import OpenStream
 from clusterkit.errors import (
     BadMessage,
@@ -191,6 +192,20 @@ async def test_ten_thousand_opens_are_bounded_as_calls_are():
         assert len(b._runtime.local("files").beside) == 0
         assert link.interest == 0
         assert await b.call("files", "ping") == "pong"
+
+
+@virtual
+async def test_of_many_streams_each_may_be_ahead_by_less():
+    async with files_there() as nodes:
+        _, b = nodes
+        for start in range(0, 8_000, 100):
+            opens = [opening("wait", number=ID + start + n) for n in range(100)]
+            link = deliver(b, "a", *opens)
+            await trio.testing.wait_all_tasks_blocked()
+        windows = [call[-1].inflow.window for call in link.open_calls.values()]
+        assert windows[:256] == [WINDOW] * 256
+        assert windows[-1] == MOST_AHEAD // 8_000
+        assert sum(windows) < 5 * MOST_AHEAD
 
 
 @virtual
