@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from clusterkit.actors.faults import to_fault
 from clusterkit.actors.opening import Opened, OpenedEnd
 from clusterkit.actors.serving import SERVED, ServedEnd, patience_of
 from clusterkit.actors.stream_ways import ToPeer, end_error
@@ -77,7 +78,10 @@ class StreamDelivery:
         for number, record in list(peer.open_calls.items()):
             if record[m.KIND] == m.OPEN:
                 if told:
-                    runtime.refuse_call(peer, record, StreamError(_LOST))
+                    fault = [m.FAULT, number, *to_fault(StreamError(_LOST))]
+                    # Accounted for as what it is: no answer that anybody expects.
+                    peer.post(runtime.encode(fault), m.CANCEL, None)
+                    peer.wake()
                 runtime.cancel(peer, number)
         self.purge(peer)
 

@@ -91,6 +91,9 @@ ASKS: Final = frozenset({CALL, OPEN})
 OF_STREAMS: Final = frozenset({CHUNK, CREDIT, END})
 """Kinds that are of a stream which an Open has begun."""
 
+OF_ASKERS: Final = ASKS | OF_STREAMS | {CANCEL}
+"""Kinds that nobody misses when whoever asked has given up."""
+
 UNNUMBERED: Final = 32
 # Ping and Pong are: kind, token. Bye is its kind alone. An Ack needs no record:
 # every frame carries one, and an empty frame is a bare Ack.

@@ -400,3 +400,19 @@ async def test_an_actor_that_ends_while_nobody_looks_ends_its_streams():
             with pytest.raises(ActorDown):
                 await drain(s)
         await until(lambda: at_rest(nodes))
+
+
+@virtual
+async def test_a_node_that_ends_waits_for_nothing_of_streams_it_has_given_up():
+    async with files_there() as nodes:
+        a, b = nodes
+        async with files_of(nodes).stream(Files.echo) as s:
+            await s.send(b"x")
+            assert await anext(s)
+            await cut_off(a)
+            with pytest.raises(NodeDown):
+                await send_often(s, b"x" * 1000, times=1000)
+        for node in (a, b):
+            began = trio.current_time()
+            await node.shutdown(timeout=10)
+            assert trio.current_time() - began < 1
