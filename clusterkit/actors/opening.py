@@ -145,7 +145,7 @@ class OpenedEnd(StreamEnd):
         window = self.inflow.window
         record = [m.OPEN, actor, *self._asked, pending.id, patience, window]
         data = encode_open(runtime.kernel.codec, record, link.max_message)
-        pending.ticket = link.post(data, m.OPEN, pending.id)
+        pending.ticket = link.post(data, m.OPEN, pending.id, flow=actor)
         self.way = ToPeer(runtime, link, pending.id, OPENER)
         self._go_on(pending)
         link.flush()

@@ -16,7 +16,7 @@ from clusterkit.actors.serving import SERVED, ServedEnd, patience_of
 from clusterkit.actors.stream_ways import ToPeer, end_error
 from clusterkit.errors import MailboxFull, StreamError, StreamOverrun
 from clusterkit.wire import messages as m
-from clusterkit.wire.streams import ASKED, OPENER, Chunk
+from clusterkit.wire.streams import ASKED, OPENER, Chunk, about
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,13 +87,10 @@ class StreamDelivery:
 
     def purge(self, peer: Peer) -> None:
         """Send nothing more of streams that are over."""
-        pending, served = self._runtime.calls.pending, peer.open_calls
+        theirs = (about(number, ASKED) for number in peer.open_calls)
+        alive = {*self._runtime.calls.pending, *theirs}
         peer.outbox.remove(
-            lambda entry: (
-                entry[1] in m.OF_STREAMS
-                and entry[2] not in pending
-                and entry[2] not in served
-            )
+            lambda entry: entry[1] in m.OF_STREAMS and entry[2] not in alive
         )
 
     def _find(self, peer: Peer, record: Record) -> StreamEnd | None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.errors import EncodeError, MessageTooLarge, RemoteFault
-from clusterkit.net.peer import UNSENT_BYTES, UNSENT_MESSAGES
+from clusterkit.net.peer import UNSENT_BULK, Lack
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import Undecodable, too_large
 from clusterkit.wire.stream_values import CHUNK_ROOM, decode_value, encode_value
-from clusterkit.wire.streams import CHUNK_COST, PACKED, PIECE, RAW, Chunk
+from clusterkit.wire.streams import CHUNK_COST, PACKED, PIECE, RAW, Chunk, about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,26 +36,25 @@ class ToPeer:
         side: The side of this end.
     """
 
-    __slots__ = ("_id", "_peer", "_runtime", "_side")
+    __slots__ = ("_about", "_id", "_peer", "_runtime", "_side")
 
     def __init__(self, runtime: Runtime, peer: Peer, id: int, side: int) -> None:
         self._runtime = runtime
         self._peer = peer
         self._id = id
         self._side = side
+        self._about = about(id, side)
 
     @property
     def crowded(self) -> bool:
         """Whether more is unsent than a sender may add to."""
-        return self._peer.hurried or self._peer.full
+        peer = self._peer
+        hurried = peer.connection is not None and peer.outbox.bulk_bytes > UNSENT_BULK
+        return hurried or peer.full
 
     async def room(self) -> None:
         """Wait until half of that is sent, or something else has changed."""
-        config = self._runtime.config
-        if self._peer.hurried:
-            await self._peer.room(UNSENT_BYTES // 2, UNSENT_MESSAGES // 2)
-        else:
-            await self._peer.room(config.outbox_bytes // 2, config.outbox_messages // 2)
+        await self._peer.room(Lack.OUTBOX if self._peer.full else Lack.BULK)
 
     def unpark(self) -> None:
         """Have whoever waits for room look again."""
@@ -102,10 +101,19 @@ class ToPeer:
         return Undecodable(f"its form {chunk.form} is not known here")
 
     def _post(self, record: list[Any]) -> None:
-        """Queue a record; all of a stream's but its Open and its answer go by here."""
-        peer = self._peer
+        """Queue a record; all of a stream's but its Open and its answer go by here.
+
+        Chunks give way to what is small, each stream's in turn. What follows
+        them in their direction, its answer included, stays behind them.
+        """
+        peer, kind = self._peer, record[m.KIND]
         data = self._runtime.encode(record, peer.max_message)
-        peer.post(data, record[m.KIND], self._id)
+        if kind == m.CHUNK:
+            peer.outbox.append_bulk(data, kind, self._about, self._about)
+        elif kind == m.END:
+            peer.post(data, kind, self._about, flow=self._about)
+        else:
+            peer.post(data, kind, self._about)
         peer.wake()
 
 

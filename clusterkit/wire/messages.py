@@ -64,7 +64,19 @@ UNCHOKE: Final = 10
 REFUSED: Final = 11
 COUNT: Final = 2
 
-# 12 Fragment is kept free for large messages; this version refuses it.
+# A Fragment is: kind, id, bytes of the whole that are still to come, a piece. The
+# first piece also has the kind of the whole, and what it is about: a Call, Reply or
+# Fault its call id, a Cast its actor, an Open its stream id; a Chunk and an End their
+# stream id, or from side 1 its complement, -1 - id.
+FRAGMENT: Final = 12
+FRAGMENT_ID: Final = 1
+REST: Final = 2
+PART: Final = 3
+WHOLE_KIND: Final = 4
+WHOLE_ABOUT: Final = 5
+
+TAKEN_BACK: Final = -1
+"""The rest of a record whose sender has taken it back; its last piece is empty."""
 
 # An Open is: kind, actor, event, args, kwargs or nil, stream id, patience in ms,
 # window. All but the last are a Call's. Reply, Fault and Cancel end the stream.
@@ -84,6 +96,17 @@ DATA: Final = 4
 GRANTED: Final = 3
 END_CODE: Final = 3
 END_DETAILS: Final = 4
+
+LARGE: Final[dict[int, tuple[type, ...]]] = {
+    CALL: (int,),
+    CAST: (str,),
+    REPLY: (int,),
+    FAULT: (int,),
+    OPEN: (int,),
+    CHUNK: (int,),
+    END: (int,),
+}
+"""Kinds that may come in pieces, and the types of what they are about."""
 
 ASKS: Final = frozenset({CALL, OPEN})
 """Kinds that get one answer."""
@@ -120,6 +143,7 @@ FIELDS: Final[dict[int, tuple[tuple[type, ...], ...]]] = {
     CHOKE: (_STR,),
     UNCHOKE: (_STR,),
     REFUSED: (_STR, _INT),
+    FRAGMENT: (_INT, _INT, _BYTES),
     CHUNK: (_INT, _INT, _INT, _BYTES),
     CREDIT: (_INT, _INT, _INT),
     OPEN: (_STR, _STR, _LIST, _MAP, _INT, _INT, _INT),
@@ -141,6 +165,7 @@ NAMES: Final = {
     CHOKE: "Choke",
     UNCHOKE: "Unchoke",
     REFUSED: "Refused",
+    FRAGMENT: "Fragment",
     CHUNK: "Chunk",
     CREDIT: "Credit",
     OPEN: "Open",

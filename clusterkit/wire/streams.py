@@ -39,6 +39,18 @@ MOST_CREDIT: Final = 2**62
 """Credit that is kept; who grants more, grants for ever."""
 
 
+def about(number: int, side: int) -> int:
+    """Return what the records are about that one side of a stream sends.
+
+    Two nodes may give the same number to a stream, each as its opener.
+
+    Args:
+        number: The stream's, not negative.
+        side: The sender's.
+    """
+    return number if side == OPENER else -1 - number
+
+
 class Chunk(NamedTuple):
     """What came in one piece.
 

@@ -155,6 +155,44 @@ def test_every_byte_comes_once_and_in_order_while_both_nodes_live(weather, sim_s
     simulate(main, seed=sim_seed)
 
 
+async def echo_large(node, where, rng, count):
+    """Send messages of many pieces, among small ones, and get them back."""
+    sizes = [rng.choice((10, 70_000, 500_000)) for _ in range(count)]
+    ref = node.ref(Bytes, "bytes", at=where)
+    async with ref.stream(Bytes.echo) as s, trio.open_nursery() as nursery:
+
+        async def send():
+            for number, size in enumerate(sizes):
+                await s.send([number, "x" * size])
+            s.end()
+
+        nursery.start_soon(send)
+        got = [[number, len(text)] async for number, text in s]
+        assert got == [[n, size] for n, size in enumerate(sizes)]
+        assert await s.result() == zlib.crc32(b"done")
+
+
+def test_large_messages_of_a_stream_stay_in_order_and_let_calls_pass(sim_seed):
+    async def main(sim):
+        a, b = await two(sim, down_after=60.0)
+        sim.delay("a", "b", 0.005)
+        slowest = 0.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cuts(sim, 5, 2))
+            nursery.start_soon(echo_large, a, "b", sim.rng, 30)
+            nursery.start_soon(echo_large, b, "a", sim.rng, 30)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(echo_large, a, "b", sim.rng, 30)
+            for _ in range(50):
+                began = sim.now
+                assert await a.ping("b") == "pong"
+                slowest = max(slowest, sim.now - began)
+        assert slowest < 0.1
+        await rests(sim)
+
+    simulate(main, seed=sim_seed)
+
+
 async def rests(sim):
     """Wait until nothing is left of any stream, and nothing was ever wrong."""
     with trio.fail_after(60):

@@ -26,6 +26,7 @@ EXAMPLES = {
     m.CREDIT: [7, 1, 262_144],
     m.OPEN: ["files", "read", [1], {"by": 2}, 7, 30_000, 262_144],
     m.END: [7, 0, "", []],
+    m.FRAGMENT: [1, 0, b"piece"],
     m.PING: [1],
     m.PONG: [1],
     m.BYE: [],
@@ -69,7 +70,7 @@ def test_a_field_of_another_type_is_refused(kind, index):
 
 @pytest.mark.parametrize(
     "record",
-    [None, 1, "Call", b"\x01", {}, [], [None], ["1"], [0], [12], [13], [14], [35]],
+    [None, 1, "Call", b"\x01", {}, [], [None], ["1"], [0], [13], [14], [35]],
 )
 def test_what_is_no_record_is_refused(record):
     assert not m.well_formed(record)
