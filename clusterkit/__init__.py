@@ -43,6 +43,8 @@ from clusterkit.actors.handlers import call as call, cast as cast, later as late
 from clusterkit.actors.monitors import Down as Down
 from clusterkit.actors.ref import ActorRef as ActorRef
 from clusterkit.actors.server import Caller as Caller, GenServer as GenServer
+from clusterkit.actors.stream import OpenStream as OpenStream, Stream as Stream
+from clusterkit.actors.stream_handlers import stream as stream
 from clusterkit.cluster.answers import Answer as Answer
 from clusterkit.cluster.creation import (
     ActorFactory as ActorFactory,

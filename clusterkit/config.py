@@ -170,6 +170,17 @@ class Config:
     every call while the outbox to the peer is full: it does not take its
     answers."""
 
+    stream_bytes: int = 256 * KIB
+    """Bytes of one direction of a stream that its sender may be ahead of its
+    reader. Throughput is at most this per round trip. Bounds what a peer can
+    make this node keep, for each stream it opens, and it may open as many as
+    `inbound_calls`; in addition one message of up to `max_message`."""
+
+    stream_timeout: float = 30.0
+    """How long one end of a stream waits for the other to send, take, or
+    return, with nothing moving meanwhile. Otherwise per stream with
+    `ref.within()` or `node.stream(timeout=)`, then for both ends."""
+
     refused_interval: float = 1.0
     """Least time between two notices to a sender of refused casts."""
 

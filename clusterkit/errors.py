@@ -272,6 +272,57 @@ class RemoteFault(CallError):
         self.message = message
 
 
+class StreamError(CallError):
+    """A stream ended before its end; the subclass, or the message, says why.
+
+    In a handler, let it pass: the stream has ended, the actor lives on.
+    """
+
+    code = "stream"
+
+
+class StreamTimeout(StreamError, TimeoutError):
+    """Nothing moved on a stream for as long as one end may wait for the other.
+
+    Wait longer with `ref.within(seconds)` or `stream_timeout`, for ever with
+    `math.inf`; or have the other end send, take, or return sooner.
+    """
+
+    code = "stream_timeout"
+    exit_status = 5
+
+
+class StreamClosed(StreamError):
+    """The other end takes nothing more: its handler has returned, or it has left.
+
+    `result()` has what the handler returned.
+    """
+
+    code = "stream_closed"
+
+
+class StreamTooLong(StreamError):
+    """More came than `collect` may keep; raise its limit, or take it in pieces."""
+
+    code = "stream_too_long"
+
+
+class StreamOverrun(StreamError):
+    """The other end sent more than it had credit for, which no clusterkit does."""
+
+    code = "stream_overrun"
+
+
+class BadMessage(StreamError):
+    """One message of a stream cannot be built here; those after it still come.
+
+    Its class is not registered on this node, or differs, or refuses the
+    fields; the text says which.
+    """
+
+    code = "bad_message"
+
+
 T = TypeVar("T", bound=ClusterError)
 
 

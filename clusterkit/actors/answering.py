@@ -18,6 +18,7 @@ from clusterkit.errors import ActorDown, EncodeError, MessageTooLarge, RemoteFau
 from clusterkit.wire import messages as m
 from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.frame import array_header
+from clusterkit.wire.streams import ASKED, about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,8 @@ class Answering:
             outbox.queue.append((data, m.REPLY, call_id))
             outbox.bytes += len(data)
         else:
-            outbox.append(data, m.REPLY, call_id)
+            # Of a stream it stays behind the chunks; see `wire/streams.py`.
+            outbox.append(data, m.REPLY, call_id, about(call_id, ASKED))
 
     def say_late(self, origin: Origin) -> None:
         """Count an answer that nobody waits for any more."""
@@ -152,7 +154,7 @@ class Answering:
             self.calls.fail(call_id, origin, from_fault(code, details, where))
         else:
             data = self.encode(record, origin.max_message)
-            origin.outbox.append(data, m.FAULT, call_id)
+            origin.outbox.append(data, m.FAULT, call_id, about(call_id, ASKED))
 
     def expire(self, origin: Origin, record: list[Any]) -> None:
         """Forget a call that its caller has timed out on."""

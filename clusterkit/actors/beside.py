@@ -12,6 +12,7 @@ from clusterkit.actors.faults import is_an_answer
 from clusterkit.actors.handlers import LATER
 from clusterkit.actors.mailbox import abandoned
 from clusterkit.actors.server import Caller, concurrent_caller
+from clusterkit.actors.serving import SERVED
 from clusterkit.errors import EncodeError, MessageTooLarge
 from clusterkit.wire import messages as m
 
@@ -71,16 +72,14 @@ class Beside:
             return
         try:
             with loop.runtime.cancellable(record) as scope, scope:
-                value = await handler.run(
-                    loop.server, record[m.ARGS], record[m.KWARGS] or {}
-                )
+                value = await self._value_of(handler, record)
                 if handler.is_call and value is not LATER and not caller.answered:
                     try:
                         loop.runtime.reply(origin, record, value)
                     except (EncodeError, MessageTooLarge) as error:
                         loop.say_unsent(origin, record, error)
         except Exception as error:  # noqa: BLE001 - the crash barrier
-            if handler.is_call and is_an_answer(error):
+            if handler.is_call and _answers(error, record):
                 loop.runtime.fault(origin, record, error)
             else:
                 self._crashed(error, record, origin)
@@ -93,6 +92,12 @@ class Beside:
                 raise rest from None
         origin.flush()
 
+    async def _value_of(self, handler: Handler, record: list[Any]) -> Any:
+        server = self._loop.server
+        if handler.is_stream:
+            return await record[SERVED].run(handler, server)
+        return await handler.run(server, record[m.ARGS], record[m.KWARGS] or {})
+
     def _crashed(self, error: Exception, record: list[Any], origin: Any) -> None:
         """Take the crash of a handler, which ends the actor."""
         loop = self._loop
@@ -100,3 +105,14 @@ class Beside:
             loop.log_crash(error, record[m.EVENT])
         else:
             loop.exit(loop.crashed(error, record, origin))
+
+
+def _answers(error: Exception, record: list[Any]) -> bool:
+    """Say whether an error is meant for who asked, or tells what befell its stream.
+
+    A reader that sends what it must not, or nothing for too long, is no fault
+    of the actor's.
+    """
+    if record[m.KIND] == m.OPEN and record[SERVED].owns(error):
+        return True
+    return is_an_answer(error)

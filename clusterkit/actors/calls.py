@@ -85,6 +85,9 @@ class Pending:
         to = f"{self.actor}@{self.peer.name}" if self.actor else ""
         return {"call_id": self.id, "to": to, "event": self.event}
 
+    def over(self) -> None:
+        """It has ended, and no task waits for that."""
+
     def leave(self, _: object) -> trio.lowlevel.Abort:
         """Let a cancelled caller go; trio's `abort_fn`.
 
@@ -193,6 +196,8 @@ class Calls:
         task, pending.task = pending.task, None
         if task is not None:
             trio.lowlevel.reschedule(task)
+        else:
+            pending.over()
 
     def fail(self, id: int, peer: Origin, error: BaseException) -> None:
         """End a call with an error, if it waits for an answer from `peer`."""
@@ -248,3 +253,5 @@ class Calls:
         task, pending.task = pending.task, None
         if task is not None:
             trio.lowlevel.reschedule(task)
+        else:
+            pending.over()

@@ -17,6 +17,7 @@ import trio
 
 from clusterkit.actors.dropped import MOST_TEXT
 from clusterkit.actors.faults import from_fault, text_of
+from clusterkit.actors.stream_delivery import StreamDelivery
 from clusterkit.errors import ClusterError, MailboxFull, NodeDown, NoSuchActor
 from clusterkit.events import Refused, Undelivered
 from clusterkit.logs import Seldom, log
@@ -57,12 +58,16 @@ class Delivery:
     Attributes:
         undelivered: Casts of ours that may not have arrived, by peer.
         refused: Casts of ours that a full mailbox refused, by peer.
+        streams: Takes what is of streams.
+        each: Bytes of a record, on average in its frame.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.each = 0
         self.undelivered: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.streams = StreamDelivery(runtime)
         self._refusals = Seldom(trio.current_time, silence=10.0)
         self._table = {
             m.FAULT: self._on_fault,
@@ -74,6 +79,7 @@ class Delivery:
             m.UNCHOKE: self._on_unchoke,
             m.REFUSED: self._on_refused,
             m.UNTAKEN: self._on_untaken,
+            **self.streams.table,
         }
 
     def deliver(self, peer: Peer, records: list[Record], size: int) -> None:
@@ -93,11 +99,12 @@ class Delivery:
                 resolve(record[1], peer, record[2])
                 continue
             if kind > m.CAST:
+                self.each = each
                 self._table[kind](peer, record)
                 continue
             process = lookup(record[1])
             if process is None:
-                self._nobody(peer, record)
+                self.nobody(peer, record)
                 continue
             # `Mailbox.full` and `put` in line: this is the path of every message.
             mailbox = process.mailbox
@@ -106,7 +113,7 @@ class Delivery:
             ) and not runtime.pressure.takes(process, peer):
                 runtime.pressure.refuse(process, peer, record)
                 continue
-            deadline = inf if kind == m.CAST else self._open_call(peer, record, now)
+            deadline = inf if kind == m.CAST else self.open_call(peer, record, now)
             if deadline is None:
                 continue
             if mailbox.task is not None:
@@ -149,15 +156,17 @@ class Delivery:
         """Fail calls and count casts that a lost conversation took with it."""
         runtime = self._runtime
         for entry in settled.dropped:
-            if entry.kind == m.CALL:
+            if entry.kind in m.ASKS:
                 self._fail(peer, entry.about, self._down(peer, "not sent"))
         for entry in settled.lost:
-            if entry.kind == m.CALL:
+            if entry.kind in m.ASKS:
                 self._fail(peer, entry.about, self._down(peer, "unknown"))
         for entry in settled.too_large:
-            if entry.kind == m.CALL:
+            if entry.kind in m.ASKS:
                 error = too_large(len(entry.data), peer.max_message)
                 self._fail(peer, entry.about, error)
+        if any(e.kind in m.OF_STREAMS for e in (*settled.lost, *settled.too_large)):
+            self.streams.lose(peer, lambda: self._down(peer, "unknown"))
         if settled.peer_is_new:
             # What was sent earlier may have been run, but its reply is gone.
             runtime.calls.fail_all(
@@ -166,6 +175,7 @@ class Delivery:
                 lambda pending: peer.outbox.has_left(pending.ticket),
             )
             runtime.abandon_calls_of(peer)
+            self.streams.purge(peer)
             runtime.monitors.lost_sent(peer)
             runtime.monitors.forget(peer)
         for actor, n in count_casts(settled).items():
@@ -178,8 +188,9 @@ class Delivery:
     def peer_down(self, peer: Peer, reason: str) -> None:
         """Fail what waits for a peer; take its unsent calls back."""
         runtime = self._runtime
-        for entry in peer.outbox.remove(lambda entry: entry[1] == m.CALL):
+        for entry in peer.outbox.remove(lambda entry: entry[1] in m.ASKS):
             self._fail(peer, entry.about, self._down(peer, "not sent"))
+        self.streams.lose(peer, lambda: self._down(peer, "unknown"))
         runtime.calls.fail_all(peer, lambda: self._down(peer, "unknown"))
         runtime.monitors.lost(peer)
         if peer.role == "client":
@@ -209,7 +220,7 @@ class Delivery:
         why = why.removeprefix(f"{peer.name}: ")
         return NodeDown(f"{peer.name} is not reachable ({why}); {outcome}", outcome)
 
-    def _open_call(self, peer: Peer, record: Record, now: float) -> float | None:
+    def open_call(self, peer: Peer, record: Record, now: float) -> float | None:
         """Note a call as open; return its deadline, None if it is refused."""
         if len(peer.open_calls) >= self._runtime.config.inbound_calls or (
             (peer.outbox.bytes or peer.outbox.bulk_bytes) and peer.full
@@ -219,8 +230,8 @@ class Delivery:
         peer.open_calls[record[m.CALL_ID]] = record
         return now + record[m.BUDGET] / 1000 if record[m.BUDGET] > 0 else inf
 
-    def _nobody(self, peer: Peer, record: Record) -> None:
-        """Take a call or cast to an actor that is not here."""
+    def nobody(self, peer: Peer, record: Record) -> None:
+        """Take a call, cast or stream to an actor that is not here."""
         if record[m.KIND] == m.CAST:
             self.drop_unknown(record, peer.name)
             return

@@ -55,6 +55,7 @@ class Handler:
             if `bound` is true).
         event: What callers name it.
         is_call: Whether it answers.
+        is_stream: Whether it gets a `Stream` before its arguments.
         concurrent: Whether it runs beside others, in the actor's nursery.
         cancellable: Whether a caller's Cancel ends it while it runs.
         calls: With how many positional arguments, and no others, the loop may
@@ -72,6 +73,7 @@ class Handler:
         "event",
         "function",
         "is_call",
+        "is_stream",
     )
 
     def __init__(
@@ -83,6 +85,7 @@ class Handler:
         concurrent: bool = False,
         cancellable: bool = False,
         bound: bool = False,
+        is_stream: bool = False,
     ) -> None:
         if not inspect.iscoroutinefunction(function):
             raise ConfigError(f"handler {event!r} must be an async function")
@@ -92,13 +95,21 @@ class Handler:
         self.concurrent = concurrent
         self.cancellable = cancellable or concurrent
         self.bound = bound
+        self.is_stream = is_stream
         self._signature = inspect.signature(function)
         counts = _NEVER if self.cancellable or bound else _counts(self._signature)
         self.calls: Container[int] = counts if is_call else _NEVER
         self.casts: Container[int] = _NEVER if is_call else counts
 
     def __repr__(self) -> str:
-        return f"<{'call' if self.is_call else 'cast'} {self.event}>"
+        return f"<{self.mark} {self.event}>"
+
+    @property
+    def mark(self) -> str:
+        """What it is marked with: `call`, `cast` or `stream`."""
+        if self.is_stream:
+            return "stream"
+        return "call" if self.is_call else "cast"
 
     async def run(
         self, server: GenServer, args: list[Any], kwargs: dict[str, Any]
@@ -114,9 +125,9 @@ class Handler:
         Raises:
             BadArguments: They do not fit; says how.
         """
-        actor = () if self.bound else (None,)
+        before = (None,) * ((not self.bound) + self.is_stream)
         try:
-            self._signature.bind(*actor, *args, **(kwargs or {}))
+            self._signature.bind(*before, *args, **(kwargs or {}))
         except TypeError as error:
             raise BadArguments(str(error)) from None
 
@@ -155,7 +166,7 @@ class CallHandler(Generic[S_contra, P, R_co]):
     ) -> None:
         self.handler = Handler(
             function,
-            _event_of(function),
+            event_of(function),
             is_call=True,
             concurrent=concurrent,
             cancellable=cancellable,
@@ -195,7 +206,7 @@ class CastHandler(Generic[S_contra, P]):
         concurrent: bool = False,
     ) -> None:
         self.handler = Handler(
-            function, _event_of(function), is_call=False, concurrent=concurrent
+            function, event_of(function), is_call=False, concurrent=concurrent
         )
         self.event = self.handler.event
         self.__doc__ = function.__doc__
@@ -337,7 +348,8 @@ def event_name(event: str) -> str:
     return event
 
 
-def _event_of(function: Callable[..., Any]) -> str:
+def event_of(function: Callable[..., Any]) -> str:
+    """Return the event that a decorated method handles: its name."""
     return event_name(getattr(function, "__name__", ""))
 
 
@@ -347,9 +359,10 @@ def no_event(thing: object) -> TypeError:
     Args:
         thing: What was given.
     """
-    if isinstance(thing, (CallHandler, CastHandler)):
+    handler = getattr(thing, "handler", None)
+    if isinstance(handler, Handler):
         return TypeError(
-            f"here an event is given by the name of its handler, {thing.event!r}; "
+            f"here an event is given by the name of its handler, {handler.event!r}; "
             "references take the handler itself"
         )
     return TypeError(f"an event is given by the name of its handler, not {thing!r}")
@@ -359,5 +372,6 @@ def handler_names(server: GenServer) -> tuple[list[str], list[str]]:
     """Return what an actor handles by name: calls, and casts."""
     names: tuple[list[str], list[str]] = ([], [])
     for name, handler in server._handlers.items():  # noqa: SLF001
-        names[not handler.is_call].append(name)
+        if not handler.is_stream:
+            names[not handler.is_call].append(name)
     return names

@@ -16,6 +16,7 @@ from clusterkit.actors.faults import describe, is_an_answer, text_of, traceback_
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
 from clusterkit.actors.server import Caller, GenServer
+from clusterkit.actors.serving import serve
 from clusterkit.actors.unhandled import MOST_TEXT
 from clusterkit.errors import (
     ActorDown,
@@ -175,7 +176,7 @@ class Loop:
                     else:
                         await self._unusual_call(handler, record, origin, deadline)
                 else:
-                    await self._take_internal(record)
+                    await self._take_other(record, origin)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the crash barrier
                 self.exiting = self._fail(error, record, origin)
             since += 1
@@ -205,8 +206,11 @@ class Loop:
             error=describe(error),
         )
 
-    async def _take_internal(self, record: list[Any]) -> None:
-        """Take a record that never left the process."""
+    async def _take_other(self, record: list[Any], origin: Any) -> None:
+        """Take an Open, or a record that never left the process."""
+        if record[0] == m.OPEN:
+            serve(self, record, origin)
+            return
         self.mailbox.mark -= 1  # see `put_own`
         if record[0] == STOP:
             self.exiting = "shutdown"
@@ -251,8 +255,8 @@ class Loop:
         self._send(origin)
         return self.exiting
 
-    def _decline(self, record: list[Any], origin: Any) -> None:
-        """Refuse a call that came while the actor ends, if anybody waits for it."""
+    def decline(self, record: list[Any], origin: Any) -> None:
+        """Refuse what came while the actor ends, if anybody waits for an answer."""
         if abandoned(record, origin):
             self.say_abandoned(origin)
         else:
@@ -295,7 +299,7 @@ class Loop:
     ) -> None:
         """Take a call that the loop's short way does not fit."""
         if self.settling or abandoned(record, origin):
-            self._decline(record, origin)
+            self.decline(record, origin)
         elif deadline != inf and self.runtime.now() >= deadline:
             self.runtime.expire(origin, record)
             self.runtime.accounts.drop("expired", peer=origin.name, actor=self.name)
@@ -317,6 +321,8 @@ class Loop:
             return await self.server.handle_call(event, args, kwargs)
         if not handler.is_call:
             raise NoSuchHandler(f"{event!r} is a cast, not a call")
+        if handler.is_stream:
+            raise NoSuchHandler(f"{event!r} is a stream, not a call")
         handler.check(args, kwargs)
         if handler.concurrent:
             self.beside.begin(handler, record, origin)
@@ -363,7 +369,7 @@ class Loop:
             raise error
         self.crash = error
         self.log_crash(error, record[m.EVENT] if record and len(record) > 2 else None)
-        if record is not None and record[m.KIND] == m.CALL:
+        if record is not None and record[m.KIND] in m.ASKS:
             self.runtime.fault(
                 origin, record, RemoteFault(type(error).__name__, text_of(error))
             )

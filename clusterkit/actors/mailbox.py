@@ -230,6 +230,6 @@ class Mailbox:
 
 def abandoned(record: list[Any], origin: Any) -> bool:
     """Say whether nobody waits any more for the answer to a queued call."""
-    return record[m.KIND] == m.CALL and (
+    return record[m.KIND] in m.ASKS and (
         origin.open_calls.get(record[m.CALL_ID]) is not record
     )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from clusterkit.actors.handlers import CallHandler, CastHandler
     from clusterkit.actors.runtime import Runtime
     from clusterkit.actors.server import GenServer
+    from clusterkit.actors.stream import OpenStream
+    from clusterkit.actors.stream_handlers import StreamHandler
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,7 +62,8 @@ class ActorRef(Generic[S]):
         Args:
             timeout: Seconds a call may take, `math.inf` for ever. A cancel
                 scope around the call counts too: whichever is shorter. The
-                scope raises `trio.Cancelled`, this `CallTimeout`.
+                scope raises `trio.Cancelled`, this `CallTimeout`. Of a stream,
+                how long either end waits with nothing moving.
         """
         return ActorRef(self._runtime, self.name, self.node, timeout)
 
@@ -111,6 +114,50 @@ class ActorRef(Generic[S]):
         except AttributeError:
             raise no_handler(handler, "@call") from None
         return self._runtime.call(
+            self.node, self.name, event, args, kwargs, self._timeout
+        )
+
+    def stream(
+        self, handler: StreamHandler[S, P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> OpenStream[R]:
+        """Open a stream to a handler: send to it, and receive, while it runs.
+
+            async with files.stream(Files.read, "/var/log/syslog") as log:
+                async for piece in log:
+                    ...
+                size = await log.result()
+
+        Args:
+            handler: The handler, as an attribute of its class, marked `@stream`.
+            args: Its arguments after the stream, as for `call`.
+            kwargs: Its keyword arguments.
+
+        Returns:
+            What opens the stream when its `async with` block is entered. That
+            returns when the request is queued here. What `call` may raise is
+            raised there, if it is known at once, and otherwise by what is done
+            in the block.
+
+        Raises:
+            TypeError: At once: it is no handler, or not marked `@stream`.
+            ConfigError: The patience of `within` is no number of seconds.
+
+        Guarantees:
+            At most once; FIFO with everything else sent from this node to that
+            actor, the actor beginning with the handler in its turn. Each
+            direction in order, once, also across reconnects. The patience of
+            `within`, or `stream_timeout`, is how long either end waits with
+            nothing moving; there is none for the whole.
+
+        Cancellation:
+            Leaving the block before the handler has returned, however that
+            comes, cancels the handler.
+        """
+        try:
+            event = handler.event
+        except AttributeError:
+            raise no_handler(handler, "@stream") from None
+        return self._runtime.stream(
             self.node, self.name, event, args, kwargs, self._timeout
         )
 

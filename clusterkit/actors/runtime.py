@@ -19,17 +19,19 @@ from clusterkit.actors.delivery import Delivery
 from clusterkit.actors.dropped import DroppedCasts
 from clusterkit.actors.life import Beginning, Ending, end_each
 from clusterkit.actors.monitors import Monitors
+from clusterkit.actors.opening import OpenedEnd
 from clusterkit.actors.own_thread import OwnThread
 from clusterkit.actors.pressure import Pressure
 from clusterkit.actors.process import Process
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.sending import Sending
 from clusterkit.actors.server import GenServer
+from clusterkit.actors.stream import OpenStream
 from clusterkit.errors import ConfigError, NodeDown, NoSuchActor
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from clusterkit.actors.here import Here
     from clusterkit.cluster.node import ClusterNode
@@ -202,6 +204,19 @@ class Runtime(Answering):
         self.registry.release(process)
         if process.beginning is not None:
             process.beginning.done.set()
+
+    def stream(
+        self,
+        node: str,
+        actor: str,
+        event: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        timeout: float | None,
+    ) -> OpenStream[Any]:
+        """Return what opens a stream; see `ActorRef.stream`."""
+        target = (node, actor)
+        return OpenStream(OpenedEnd(self, target, event, args, kwargs, timeout))
 
     def ref(self, name: str, node: str) -> ActorRef[Any]:
         """Return an untyped reference."""

@@ -27,6 +27,7 @@ from clusterkit.actors.handlers import (
     event_name,
 )
 from clusterkit.actors.settings import check_settings
+from clusterkit.actors.stream_handlers import StreamHandler
 from clusterkit.actors.unhandled import unknown_handler
 from clusterkit.wire import messages as m
 
@@ -79,6 +80,8 @@ class Caller:
             EncodeError, MessageTooLarge: The value cannot travel; the caller
                 is told.
         """
+        if self._record[m.KIND] == m.OPEN:
+            raise RuntimeError("a stream's handler answers by what it returns")
         if self._record[m.KIND] != m.CALL:
             raise RuntimeError("a cast has no caller that waits for an answer")
         if self.answered:
@@ -143,7 +146,7 @@ class GenServer:
         table: dict[str, Handler] = {}
         for base in reversed(cls.__mro__):
             for name, member in vars(base).items():
-                if isinstance(member, (CallHandler, CastHandler)):
+                if isinstance(member, (CallHandler, CastHandler, StreamHandler)):
                     table[name] = member.handler
                 elif name in table:
                     del table[name]  # overridden by something unmarked
@@ -212,7 +215,7 @@ class GenServer:
         Cancellation:
             Like a serial handler it is not cancelled for its caller's sake.
         """
-        raise unknown_handler(self, event, is_call=True)
+        raise unknown_handler(self, event, "call")
 
     async def handle_cast(
         self, event: str, args: list[Any], kwargs: dict[str, Any]
@@ -227,7 +230,7 @@ class GenServer:
         Cancellation:
             As for `handle_call`.
         """
-        error = unknown_handler(self, event, is_call=False)
+        error = unknown_handler(self, event, "cast")
         self._process.drop_cast(event, self.caller.node, error)
 
     async def handle_info(self, message: Any) -> None:

@@ -24,16 +24,16 @@ MOST_COMPARED: Final = 100
 """Handlers among which it looks for one that may have been meant."""
 
 
-def unknown_handler(server: GenServer, event: str, *, is_call: bool) -> NoSuchHandler:
+def unknown_handler(server: GenServer, event: str, mark: str) -> NoSuchHandler:
     """Return the error for an event that nothing handles; says what could.
 
     Args:
         server: The actor.
         event: What was asked for.
-        is_call: Whether by a call.
+        mark: What its handler would be marked with.
     """
-    event, mark = event[:MOST_TEXT], "call" if is_call else "cast"
-    names = [n for n, h in server._handlers.items() if h.is_call is is_call]  # noqa: SLF001
+    event = event[:MOST_TEXT]
+    names = [n for n, h in server._handlers.items() if h.mark == mark]  # noqa: SLF001
     near = get_close_matches(event, names[:MOST_COMPARED], n=1)
     text = f"{type(server).__name__} has no @{mark} handler {event!r}"
     if near:

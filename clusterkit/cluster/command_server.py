@@ -41,8 +41,8 @@ class CommandServer(CommandGate):
     Results are what the command line prints as JSON, in the shapes of the
     reference page. A mutation is answered after it took effect on this node.
 
-    Streams to tools do not exist in this protocol version, so `watch` is asked
-    again and again (long polling): the first call begins to keep events, each
+    Tools call and open no streams, so `watch` is asked again and again (long
+    polling): the first call begins to keep events, each
     further one returns the next, or nothing when its time is up. What is kept
     for one tool is bounded; a tool that is too slow finds an `events_lost`.
     """

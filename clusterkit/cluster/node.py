@@ -74,6 +74,10 @@ class NodeStatistics:
         unknown_casts: Casts to actors that this node does not run, dropped.
         undecodable: Casts from peers with a value that could not be built
             here, dropped.
+        streams: Ends of streams that are open on this node.
+        stray_chunks: Chunks, credits and ends that came for no stream, or for
+            one that was over; dropped.
+        overruns: Streams ended because a peer sent more than it might.
         foreign_gossip: Ring messages of other rings, ignored.
         rejected: Refused frames and handshakes, by reason: `cookie`,
             `guessing`, `ring`, `name`, `incarnation`, `given_up`, `version`,
@@ -92,6 +96,9 @@ class NodeStatistics:
     refused: dict[str, int]
     unknown_casts: int
     undecodable: int
+    streams: int
+    stray_chunks: int
+    overruns: int
     foreign_gossip: int
     rejected: dict[str, int]
     handshakes: int
@@ -292,6 +299,9 @@ class ClusterNode(Reach):
             refused=dict(runtime.delivery.refused),
             unknown_casts=dropped["no_actor"],
             undecodable=dropped["undecodable"],
+            streams=runtime.delivery.streams.count(),
+            stray_chunks=runtime.delivery.streams.stray,
+            overruns=runtime.delivery.streams.overruns,
             foreign_gossip=self.gossip.ignored.get("foreign", 0),
             rejected=dict(kernel.rejected),
             handshakes=kernel.reception.under_way,

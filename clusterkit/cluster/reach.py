@@ -17,6 +17,7 @@ from clusterkit.names import check_actor_name
 if TYPE_CHECKING:
     from clusterkit.actors.handlers import CallHandler
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.actors.stream import OpenStream
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.net.kernel import Kernel
 
@@ -114,6 +115,37 @@ class Reach:
         name, node = self._target(target)
         _check_event(event)
         self._runtime.cast_nowait(node, name, event, args, kwargs)
+
+    def stream(
+        self,
+        target: str,
+        event: str,
+        /,
+        *args: object,
+        timeout: float | None = None,
+        **kwargs: object,
+    ) -> OpenStream[Any]:
+        """Open a stream without the class at hand; see `ActorRef.stream`.
+
+            async with node.stream("files@bar", "read", "/etc/hosts") as stream:
+                hosts = await stream.collect()
+
+        Args:
+            target: `name`, `name@node` or `name@node@host:port`.
+            event: The handler's name.
+            args: Its arguments after the stream.
+            timeout: Seconds that either end waits with nothing moving;
+                `stream_timeout` of the config by default.
+            kwargs: Its keyword arguments; one called `timeout` needs a `ref`.
+
+        Raises:
+            ConfigError: The target or the timeout is not valid, or the node is
+                at another address.
+            TypeError: The event is not given by name.
+        """
+        name, node = self._target(target)
+        _check_event(event)
+        return self._runtime.stream(node, name, event, args, kwargs, timeout)
 
     @overload
     async def multi_call(

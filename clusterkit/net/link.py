@@ -296,12 +296,13 @@ class Link(Peer):
         """Return how many messages are left to send that are worth waiting for.
 
         Gossip is not: it says its news again; a peer that is away learns it
-        when it is back, from whoever is there. Nor are calls that have ended.
+        when it is back, from whoever is there. Nor are calls and streams that
+        have ended.
         """
         return sum(
             not str(entry.about).startswith("_")
             if entry.kind == m.CAST
-            else entry.kind != m.CALL or self.interest > 0
+            else entry.kind not in m.OF_ASKERS or self.interest > 0
             for entry in (*self.outbox, *self.talk.outgoing.unfinished())
         )
 

@@ -43,7 +43,8 @@ class Entry(NamedTuple):
     data: bytes
     kind: int
     about: int | str | None
-    """Call, Reply, Fault: the call's id. Cast: the actor. Otherwise None."""
+    """Call, Open, Reply, Fault: the call's id. Cast: the actor. Chunk, Credit, End: what
+    `streams.about` says. Otherwise None."""
 
 
 class Waiting:

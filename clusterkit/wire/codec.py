@@ -21,6 +21,8 @@ from clusterkit.wire.messages import (
     ARGS,
     CALL,
     CAST,
+    CHUNK,
+    DATA,
     EVENT,
     KIND,
     KWARGS,
@@ -322,6 +324,8 @@ def _named_values(record: Record) -> Iterator[tuple[str, Any]]:
             yield f"kwargs[{key!r}]", value
     elif record[KIND] == REPLY:
         yield "the result", record[VALUE]
+    elif record[KIND] == CHUNK:
+        yield "the message", record[DATA]
     else:
         yield "the message", record[1:]
 

@@ -129,18 +129,29 @@ class Intake:
         """Refuse a record that there is no room for.
 
         Returns:
-            What ends the call here that it would have answered, None if it
-            is no answer.
+            What ends the call or the stream here that it would have gone on
+            with, None if it was to begin something.
         """
         kind, about = large
         if kind in (m.REPLY, m.FAULT):  # the handler has run
             return [m.FAULT, about, "fault", ["NoRoom", _NO_ROOM]]
+        if kind in m.OF_STREAMS:
+            return self._end_stream(about)
         if kind == m.CAST:
             refused = msgpack.packb([m.REFUSED, about, 1])
             self._talk.outbox.append_control(refused, m.REFUSED)
         else:
             self._answer([m.FAULT, about, "busy", [_NO_ROOM]])
         return None
+
+    def _end_stream(self, about: Any) -> Record:
+        """End a stream at both ends: something of it is missing."""
+        if about < 0:  # from who was asked
+            number = -1 - about
+            self._talk.outbox.append(msgpack.packb([m.CANCEL, number]), m.CANCEL, None)
+            return [m.FAULT, number, "stream", [_NO_ROOM]]
+        self._answer([m.FAULT, about, "stream", [_NO_ROOM]])
+        return [m.CANCEL, about]
 
     def _answer(self, fault: Record) -> None:
         """Send a Fault, unless the peer reads none."""
@@ -152,21 +163,29 @@ class Intake:
         reason = _objection(record)
         if reason is None:
             return record
-        if record[0] == m.CALL:
+        if record[0] in m.ASKS:
             self._answer([m.FAULT, record[m.CALL_ID], "badarg", [reason]])
             return None
         if record[0] in (m.REPLY, m.FAULT):
             # The call has ended, and its caller must learn of it.
             return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
+        if record[0] == m.END:  # so has what its sender sends
+            return [*record[: m.END_CODE], "fault", ["Undecodable", reason]]
         return [m.UNTAKEN, record[m.ACTOR]]
 
 
 def _is_deep(record: Record) -> bool:
     """Say whether a well-formed record holds a value that nests too deep."""
-    if record[0] > m.CAST:
+    if not _holds_arguments(record):
         return too_deep(record)
     kwargs = record[m.KWARGS]
     return too_deep(record[m.ARGS]) or bool(kwargs and too_deep(kwargs))
+
+
+def _holds_arguments(record: Record) -> bool:
+    """Say whether what a record holds is one level further in: in args and kwargs."""
+    kind: int = record[0]
+    return kind <= m.CAST or kind == m.OPEN
 
 
 def _objection(record: Record) -> str | None:
@@ -177,7 +196,7 @@ def _objection(record: Record) -> str | None:
     """
     fields = record[: len(m.FIELDS[record[0]]) + 1]
     # Args and kwargs hold values, the others are values.
-    if too_deep(fields, MAX_DEPTH + (record[0] <= m.CAST)):
+    if too_deep(fields, MAX_DEPTH + _holds_arguments(record)):
         return f"nested deeper than {MAX_DEPTH}"
     bad = holds_undecodable(fields)
     return None if bad is None else bad.reason

@@ -68,7 +68,8 @@ COUNT: Final = 2
 
 # A Fragment is: kind, id, bytes of the whole that are still to come, a piece. The
 # first piece also has the kind of the whole, and what it is about: a Call, Reply or
-# Fault its call id, a Cast its actor.
+# Fault its call id, a Cast its actor, an Open its stream id; a Chunk and an End their
+# stream id, or from side 1 its complement, -1 - id.
 FRAGMENT: Final = 12
 FRAGMENT_ID: Final = 1
 REST: Final = 2
@@ -76,18 +77,47 @@ PART: Final = 3
 WHOLE_KIND: Final = 4
 WHOLE_ABOUT: Final = 5
 
+TAKEN_BACK: Final = -1
+"""The rest of a record whose sender has taken it back; its last piece is empty."""
+
+# An Open is: kind, actor, event, args, kwargs or nil, stream id, patience in ms,
+# window. All but the last are a Call's. Reply, Fault and Cancel end the stream.
+# A Chunk: kind, stream id, side, form, data. A Credit: kind, stream id, side,
+# bytes. An End: kind, stream id, side, code or "", details. The side is that of
+# who sends the record; see `wire/streams.py`.
+CHUNK: Final = 13
+CREDIT: Final = 14
+OPEN: Final = 15
+END: Final = 16
+PATIENCE: Final = 6
+WINDOW: Final = 7
+STREAM: Final = 1
+SIDE: Final = 2
+FORM: Final = 3
+DATA: Final = 4
+GRANTED: Final = 3
+END_CODE: Final = 3
+END_DETAILS: Final = 4
+
 LARGE: Final[dict[int, tuple[type, ...]]] = {
     CALL: (int,),
     CAST: (str,),
     REPLY: (int,),
     FAULT: (int,),
+    OPEN: (int,),
+    CHUNK: (int,),
+    END: (int,),
 }
 """Kinds that may come in pieces, and the types of what they are about."""
 
-TAKEN_BACK: Final = -1
-"""The rest of a record whose sender has taken it back; its last piece is empty."""
+ASKS: Final = frozenset({CALL, OPEN})
+"""Kinds that get one answer."""
 
-# 13 Chunk and 14 Credit are kept free for streams; this version refuses them.
+OF_STREAMS: Final = frozenset({CHUNK, CREDIT, END})
+"""Kinds that are of a stream which an Open has begun."""
+
+OF_ASKERS: Final = ASKS | OF_STREAMS | {CANCEL}
+"""Kinds that nobody misses when whoever asked has given up."""
 
 # Never on the wire: what a session hands up in the place of a cast with a value
 # that cannot be taken, as kind, actor.
@@ -120,6 +150,10 @@ FIELDS: Final[dict[int, tuple[tuple[type, ...], ...]]] = {
     UNCHOKE: (_STR,),
     REFUSED: (_STR, _INT),
     FRAGMENT: (_INT, _INT, _BYTES),
+    CHUNK: (_INT, _INT, _INT, _BYTES),
+    CREDIT: (_INT, _INT, _INT),
+    OPEN: (_STR, _STR, _LIST, _MAP, _INT, _INT, _INT),
+    END: (_INT, _INT, _STR, _LIST),
     PING: (_INT,),
     PONG: (_INT,),
     BYE: (),
@@ -138,6 +172,10 @@ NAMES: Final = {
     UNCHOKE: "Unchoke",
     REFUSED: "Refused",
     FRAGMENT: "Fragment",
+    CHUNK: "Chunk",
+    CREDIT: "Credit",
+    OPEN: "Open",
+    END: "End",
     PING: "Ping",
     PONG: "Pong",
     BYE: "Bye",

@@ -24,6 +24,18 @@ PRINTED = {
         built anew: 10
         restarts: 1
     """,
+    "fanout.py": r"""
+        bar eaba11c2
+        baz eaba11c2
+        nowhere NodeUnknown
+    """,
+    "files.py": r"""
+        written: 10000000
+        read: 10000000 of 10000000
+        it begins with b'\\x00\\x00\\x00' and that is enough
+        refused: files@bar read: none
+        found: \['apple pie', 'an apple'\]
+    """,
     "jobs.py": r"""
         ann does sweep
         bob takes paint and is never seen again

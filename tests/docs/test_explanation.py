@@ -73,7 +73,7 @@ def test_every_behaviour_of_the_reference_is_judged():
         f"{letter}{n + 1}" for letter, rows in ROWS.items() for n in range(rows)
     ]
     assert [row for row, _ in judged] == expected
-    assert {verdict for _, verdict in judged} == {"same", "differs", "later"}
+    assert {verdict for _, verdict in judged} <= {"same", "differs", "later"}
 
 
 def test_what_differs_or_comes_later_says_how():

@@ -68,6 +68,11 @@ CALL = [1, "counter", "add", [5], None, 1, 5000]
 PING = [32, 1]
 REPLY = [3, 1, 5]
 
+# A stream: opened; credit and a piece from the handler; a message and the end.
+OPEN = [15, "files", "read", ["/etc/hosts"], None, 2, 30_000, 262_144]
+FROM_HANDLER = [[14, 2, 1, 262_144], [13, 2, 1, 0, b"127.0.0.1"]]
+TO_HANDLER = [[13, 2, 0, 1, msgpack.packb("more")], [16, 2, 0, "", []]]
+
 # Value: what travels in its place as an extension, (code, payload).
 EXTENSIONS = {
     "(1, 'a')": (1, [1, "a"]),
@@ -147,6 +152,9 @@ def vectors() -> dict[str, str]:
     made["first_frame"] = sealed(there, 0, 0, [])
     made["call_frame"] = sealed(there, 1, 0, [PING, CALL])
     made["reply_frame"] = sealed(back, 0, 1, [[33, 1], REPLY])
+    made["open_frame"] = sealed(there, 2, 1, [OPEN])
+    made["chunk_frame"] = sealed(back, 1, 2, FROM_HANDLER)
+    made["end_frame"] = sealed(there, 3, 3, TO_HANDLER)
     made["ring_digest"] = hashlib.blake2b(RING.encode(), digest_size=8).digest()
     for value, (code, payload) in EXTENSIONS.items():
         packed = msgpack.packb(payload)

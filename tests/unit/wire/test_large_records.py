@@ -12,6 +12,7 @@ from clusterkit.wire.assembly import LEAST_PIECE, Room
 from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.conversation import Conversations, Settled
 from clusterkit.wire.session import FRAME_LIMIT
+from clusterkit.wire.streams import ASKED, OPENER
 
 from .playbook import call, cast, sealed, talk
 
@@ -36,7 +37,9 @@ def next_frame(play):
 def pieces_of(record, number=1, *, size=PIECE):
     """Cut a record as the page on the protocol says it."""
     data = msgpack.packb(record)
-    about = record[m.CALL_ID] if record[0] == m.CALL else record[1]
+    about = record[m.CALL_ID] if record[0] in m.ASKS else record[1]
+    if record[0] in m.OF_STREAMS and record[m.SIDE] == ASKED:
+        about = -1 - about
     for begin in range(0, len(data), size):
         part = data[begin : begin + size]
         rest = len(data) - begin - len(part)
@@ -226,6 +229,32 @@ def test_an_answer_that_finds_no_room_ends_its_call():
     play = full([m.REPLY, 7, "x" * PIECE])
     ((records, _),) = play.batches
     assert records[0][:3] == [m.FAULT, 7, "fault"]
+
+
+def test_an_open_that_finds_no_room_is_answered_busy():
+    play = full([m.OPEN, "files", "read", ["x" * PIECE], None, 7, 0, 1])
+    (fault,) = next_frame(play)
+    assert fault[:3] == [m.FAULT, 7, "busy"]
+
+
+CHUNK = b"x" * PIECE
+
+
+@pytest.mark.parametrize("rest", [[1, CHUNK], ["fault", [CHUNK]]], ids=["Chunk", "End"])
+def test_a_stream_whose_opener_finds_no_room_ends_at_both_ends(rest):
+    kind = m.CHUNK if rest[0] == 1 else m.END
+    play = full([kind, 7, OPENER, *rest])
+    assert play.batches[0][0] == [[m.CANCEL, 7]]
+    (fault,) = next_frame(play)
+    assert fault[:3] == [m.FAULT, 7, "stream"]
+
+
+@pytest.mark.parametrize("rest", [[1, CHUNK], ["fault", [CHUNK]]], ids=["Chunk", "End"])
+def test_a_stream_whose_handler_finds_no_room_ends_at_both_ends(rest):
+    kind = m.CHUNK if rest[0] == 1 else m.END
+    play = full([kind, 7, ASKED, *rest])
+    assert play.batches[0][0][0][:3] == [m.FAULT, 7, "stream"]
+    assert next_frame(play) == [[m.CANCEL, 7]]
 
 
 # Frames that never end.

@@ -74,6 +74,19 @@ def test_a_fault_with_a_bad_detail_still_ends_its_call(value, reason):
 
 
 @EACH
+def test_an_open_with_a_bad_argument_is_answered_badarg(value, reason):
+    record = [m.OPEN, "files", "read", [1, value], None, 7, 0, 1]
+    play = talk().says().hears(record).delivers()
+    play.says(fault(7, reason), ack=1).is_silent()
+
+
+@EACH
+def test_an_end_with_a_bad_detail_still_ends_its_direction(value, reason):
+    play = talk().says().hears([m.END, 7, 0, "rejected", ["overdrawn", [value]]])
+    play.delivers([m.END, 7, 0, "fault", ["Undecodable", reason]])
+
+
+@EACH
 def test_its_neighbours_are_delivered(value, reason):
     play = (
         talk().says().hears(cast(1), call(2, value), call(3, 4), cast(value), cast(5))

@@ -27,6 +27,7 @@ from clusterkit.wire.greetings import KINDS
 from clusterkit.wire.handshake import Dialer, Identity, Listener, Resume
 from clusterkit.wire.messages import FIELDS, NAMES
 from clusterkit.wire.session import Limits, Session
+from clusterkit.wire.stream_values import decode_value, encode_open
 
 from . import protocol_vectors as spec
 
@@ -177,6 +178,49 @@ def test_the_answer_with_a_pong_is_the_known_frame():
         list(bar.receive_data(VECTORS[name], 0.0))
     to_foo.outbox.append(CODEC.encode(spec.REPLY), m.REPLY, None)
     assert bar.next_frame(0.0) == VECTORS["reply_frame"]
+
+
+def exchange():
+    """Both ends, after the call and its answer."""
+    to_bar, foo, to_foo, bar = sessions()
+    for name in ("first_frame", "call_frame"):
+        list(bar.receive_data(VECTORS[name], 0.0))
+    foo.next_frame(0.0)
+    foo.say_ping()
+    to_bar.outbox.append(CODEC.encode(spec.CALL), m.CALL, 1)
+    foo.next_frame(0.0)
+    to_foo.outbox.append(CODEC.encode(spec.REPLY), m.REPLY, None)
+    list(foo.receive_data(bar.next_frame(0.0), 0.0))
+    return to_bar, foo, to_foo, bar
+
+
+def test_a_stream_is_the_known_frames():
+    to_bar, foo, to_foo, bar = exchange()
+    to_bar.outbox.append(encode_open(CODEC, spec.OPEN), m.OPEN, 2)
+    assert foo.next_frame(0.0) == VECTORS["open_frame"]
+    list(bar.receive_data(VECTORS["open_frame"], 0.0))
+    for record in spec.FROM_HANDLER:
+        to_foo.outbox.append(CODEC.encode(record), record[0], 2)
+    assert bar.next_frame(0.0) == VECTORS["chunk_frame"]
+    list(foo.receive_data(VECTORS["chunk_frame"], 0.0))
+    for record in spec.TO_HANDLER:
+        to_bar.outbox.append(CODEC.encode(record), record[0], 2)
+    assert foo.next_frame(0.0) == VECTORS["end_frame"]
+
+
+def test_the_known_frames_of_a_stream_are_read_as_its_records():
+    to_bar, foo, to_foo, bar = exchange()
+    to_bar.outbox.append(encode_open(CODEC, spec.OPEN), m.OPEN, 2)
+    foo.next_frame(0.0)
+    ((opened, _),) = bar.receive_data(VECTORS["open_frame"], 0.0)
+    assert opened == [spec.OPEN]
+    for record in spec.FROM_HANDLER:
+        to_foo.outbox.append(CODEC.encode(record), record[0], 2)
+    ((said, _),) = foo.receive_data(bar.next_frame(0.0), 0.0)
+    assert said == spec.FROM_HANDLER
+    ((more, _),) = bar.receive_data(VECTORS["end_frame"], 0.0)
+    assert more == spec.TO_HANDLER
+    assert decode_value(CODEC, more[0][m.DATA]) == "more"
 
 
 def test_the_known_frame_is_read_as_its_call():
