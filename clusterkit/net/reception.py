@@ -20,7 +20,14 @@ from clusterkit.net.admission import (
     session_number,
 )
 from clusterkit.net.client_peer import ClientPeer
-from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.greeter import (
+    expect,
+    next_event,
+    open_session,
+    secure,
+    send_all,
+)
+from clusterkit.net.refusals import UNTIED
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Greeted, Listener, Proved, Resume
 
@@ -69,11 +76,17 @@ class Reception:
         except StreamBroken:
             pass  # it went away; nothing of ours has changed
         except ProtocolError as error:
-            self._kernel.reject(error.reason, host, None)
+            self._offended(error, host)
         finally:
             del self._slots[slot]
             if not adopted:
                 stream.close()
+
+    def _offended(self, error: ProtocolError, host: str) -> None:
+        if error.reason == "tls":
+            self._kernel.refused(host, "tls", str(error), address=host)
+        else:
+            self._kernel.reject(error.reason, host, None)
 
     def _take_slot(self) -> trio.CancelScope:
         """Return a scope with the deadline; make room by closing the silent."""
@@ -91,6 +104,7 @@ class Reception:
         """Return whether the stream was adopted by a peer."""
         kernel = self._kernel
         listener = Listener(kernel.me, kernel.cookies, kernel.nonce())
+        await secure(stream, listener)
         hello = expect(await next_event(stream, listener), Greeted).hello
         self._slots[slot] = True
         link = kernel.peers.get(hello.name) if hello.role == "member" else None
@@ -105,7 +119,8 @@ class Reception:
         except ProtocolError as error:
             if error.reason != "cookie":
                 raise
-            kernel.refused(hello.name, "cookie", address=host)
+            doubt = UNTIED if listener.bound else ""
+            kernel.refused(hello.name, "cookie", doubt, address=host)
             await send_all(stream, listener.refuse("cookie"))
             return False
         if proved.hello.role == "client":

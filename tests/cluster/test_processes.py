@@ -47,11 +47,11 @@ class Running:
 
 
 @asynccontextmanager
-async def process(name, port=0):
+async def process(name, port=0, *tls):
     root = Path(clusterkit.__file__).parent.parent
     path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
     child = await trio.lowlevel.open_process(
-        [sys.executable, str(PROGRAM), name, str(port)],
+        [sys.executable, str(PROGRAM), name, str(port), *tls],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
     )
