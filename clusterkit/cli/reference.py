@@ -65,6 +65,15 @@ The first of these counts: `-a`, `--cookie-file`, the variable
 is refused. `cluster-cli cookie new` makes one.
 """
 
+_TLS: Final = """\
+## TLS
+
+With `--tls-cert`, `--tls-key` and `--tls-ca`, or the variables
+`CLUSTERKIT_TLS_CERT`, `CLUSTERKIT_TLS_KEY` and `CLUSTERKIT_TLS_CA`, the connection
+is encrypted, and both ends show a certificate. It takes all three. How to make
+them is in [Encrypt the links](../how-to/tls.md).
+"""
+
 _PROMPT: Final = """\
 ## The prompt
 
@@ -79,8 +88,8 @@ quotes around it: `call counter add {"by": 5}`.
 
 def reference() -> str:
     """Return the page, in Markdown."""
-    parts = [_HEAD, _commands(), _options(), _COOKIE, _OUTPUT, _statuses(), _PROMPT]
-    return "\n".join(parts)
+    parts = [_HEAD, _commands(), _options(), _COOKIE, _TLS, _OUTPUT, _statuses()]
+    return "\n".join([*parts, _PROMPT])
 
 
 def _commands() -> str:
