@@ -63,9 +63,12 @@ def contexts(node, ca="ours"):
     return TlsContexts(**made)
 
 
-def secured(transport, tls):
-    """A transport with TLS around it."""
-    return TlsTransport(transport, load(tls))
+def secured(transport, tls, trusting=None):
+    """A transport with TLS around it, whose dialers trust one more CA."""
+    found = load(tls)
+    if trusting is not None:
+        found.dialer.load_verify_locations(trusting.ca)
+    return TlsTransport(transport, lambda: found)
 
 
 def _written(path, *blobs):

@@ -15,7 +15,8 @@ from clusterkit.cluster.cookies import (
 )
 from clusterkit.errors import ConfigError
 from clusterkit.names import Address
-from clusterkit.net.certificates import Tls, load
+from clusterkit.net.certificates import Tls
+from clusterkit.net.renewal import credentials
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.net.tls import TlsTransport
 
@@ -117,4 +118,4 @@ def chosen_tls(
 
 def _transport(tls: Tls | None) -> Transport:
     tcp = TcpTransport()
-    return tcp if tls is None else TlsTransport(tcp, load(tls))
+    return tcp if tls is None else TlsTransport(tcp, credentials(tls))

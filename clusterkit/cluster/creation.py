@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from clusterkit.cluster.node import ClusterNode
     from clusterkit.config import Config
-    from clusterkit.net.certificates import Credentials, Tls, TlsContexts
+    from clusterkit.net.certificates import Tls, TlsContexts
+    from clusterkit.net.tls import Renewable
 
 __all__ = ["ActorFactory", "create_cluster"]
 
@@ -133,7 +134,7 @@ def _require_trio() -> None:
         raise RuntimeError("clusterkit runs on trio: trio.run(main)") from None
 
 
-def _encrypted(platform: Platform, credentials: Credentials | None) -> Platform:
+def _encrypted(platform: Platform, credentials: Renewable | None) -> Platform:
     """Return the platform with TLS around its transport, if there is to be any."""
     if credentials is None:
         return platform

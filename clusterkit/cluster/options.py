@@ -17,11 +17,14 @@ from clusterkit.config import Config
 from clusterkit.core import HashRing
 from clusterkit.errors import ConfigError, NameTaken
 from clusterkit.names import Address, NodeInfo, check_name, node_info
-from clusterkit.net.certificates import Credentials, Tls, TlsContexts, load
+from clusterkit.net.certificates import Tls, TlsContexts
+from clusterkit.net.renewal import credentials
 from clusterkit.net.tcp import is_unspecified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from clusterkit.net.tls import Renewable
 
 ActorFactory: TypeAlias = "Callable[[], GenServer] | GenServer"
 """What `actors=` maps names to: a class, a `partial` of one, or an instance."""
@@ -109,8 +112,8 @@ def refuse_unspecified(host: str) -> None:
         )
 
 
-def checked_tls(tls: object, host: str) -> Credentials | None:
-    """Return what to encrypt with, None for links in clear.
+def checked_tls(tls: object, host: str) -> Renewable | None:
+    """Return what gives what to encrypt with, None for links in clear.
 
     Args:
         tls: What was given.
@@ -123,7 +126,7 @@ def checked_tls(tls: object, host: str) -> Credentials | None:
         return None
     if not isinstance(tls, (Tls, TlsContexts)):
         raise ConfigError(f"tls is a Tls, or TlsContexts, not {tls!r:.100}")
-    return load(tls, host)
+    return credentials(tls, host)
 
 
 def checked_state(state: object) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from clusterkit.errors import ProtocolError
 from clusterkit.net.certificates import said
@@ -18,9 +18,13 @@ from clusterkit.net.first_bytes import refuse_clear
 from clusterkit.net.transport import StreamBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterkit.names import Address
     from clusterkit.net.certificates import Credentials
     from clusterkit.net.transport import Listener, Stream, Transport
+
+Renewable: TypeAlias = "Callable[[], Credentials]"
 
 PIECE: Final = 64 * 1024
 """Bytes encrypted before they are handed on: as much ciphertext waits at most,
@@ -266,7 +270,7 @@ class TlsStream:
 class TlsListener:
     """A listening socket whose connections are encrypted; see `transport.Listener`."""
 
-    def __init__(self, inner: Listener, credentials: Credentials) -> None:
+    def __init__(self, inner: Listener, credentials: Renewable) -> None:
         self._inner = inner
         self._credentials = credentials
 
@@ -285,7 +289,7 @@ class TlsListener:
             StreamBroken: The listener is closed.
         """
         stream, host = await self._inner.accept()
-        return TlsStream(stream, self._credentials), host
+        return TlsStream(stream, self._credentials()), host
 
     def close(self) -> None:
         """Stop listening."""
@@ -297,10 +301,10 @@ class TlsTransport:
 
     Args:
         inner: Makes what carries the bytes.
-        credentials: What to encrypt with.
+        credentials: Gives what to encrypt with, asked for each connection.
     """
 
-    def __init__(self, inner: Transport, credentials: Credentials) -> None:
+    def __init__(self, inner: Transport, credentials: Renewable) -> None:
         self._inner = inner
         self._credentials = credentials
 
@@ -314,7 +318,7 @@ class TlsTransport:
             StreamBroken: Refused or unreachable; the text says which.
         """
         stream = await self._inner.connect(address)
-        return TlsStream(stream, self._credentials, address.host)
+        return TlsStream(stream, self._credentials(), address.host)
 
     async def listen(self, address: Address) -> TlsListener:
         """Bind; port 0 takes any free one.

@@ -259,9 +259,7 @@ async def test_a_certificate_of_another_ca_is_refused_at_both_ends(made):
 async def test_a_listener_that_refuses_the_dialer_says_why():
     """In TLS 1.3 the dialer is done before it is looked at."""
     network = MemoryNetwork(Random(0))
-    theirs = files("evil", "theirs")
-    trusting = secured(network.host("a"), theirs)
-    trusting._credentials.dialer.load_verify_locations(files("b").ca)
+    trusting = secured(network.host("a"), files("evil", "theirs"), files("b"))
     listener = await secured(network.host("b"), files("b")).listen(Address("b", PORT))
     dialled = await trusting.connect(Address("b", PORT))
     accepted, _ = await listener.accept()
