@@ -30,9 +30,9 @@ PIECE: Final = 64 * 1024
 """Bytes encrypted before they are handed on: as much ciphertext waits at most,
 and 1.5 KiB of overhead, in a stream whose peer does not read."""
 
-MOST_GREETING: Final = 64 * 1024
-"""Bytes that a peer may send until its TLS handshake is done: a chain of some
-dozens of certificates."""
+MOST_GREETING: Final = 32 * 1024
+"""Bytes that a peer may send until its TLS handshake is done: a chain of a dozen
+certificates. OpenSSL takes up to three times that for them."""
 
 MOST_ANSWERS: Final = 64 * 1024
 """Bytes of answers of TLS itself that wait for a peer which asks and does not
@@ -99,14 +99,12 @@ class TlsStream:
         got = 0
         if not dialer:
             # A stranger that says nothing has cost nothing yet.
-            got += await self._hear_greeting(first=True)
+            got = await self._hear_greeting(got)
         self._tls = self._wrapped()
         while not self._shaken():
             while not self._flush():
                 await self._inner.wait_writable()
-            got += await self._hear_greeting(first=not got)
-            if got > MOST_GREETING:
-                raise ProtocolError("a TLS handshake without end", "tls")
+            got = await self._hear_greeting(got)
         self._secured = True
         return self._credentials.binding(self._tls, dialer=dialer)
 
@@ -124,14 +122,16 @@ class TlsStream:
         except ValueError as error:
             raise StreamBroken(f"{host} is no name for a certificate") from error
 
-    async def _hear_greeting(self, *, first: bool) -> int:
-        """Take bytes of the peer's TLS handshake; return how many."""
+    async def _hear_greeting(self, got: int) -> int:
+        """Take bytes of the peer's TLS handshake; return how many it were so far."""
         data = await self._inner.receive()
         if not data:
             raise StreamBroken("closed during the TLS handshake")
-        if first:
+        if not got:
             refuse_clear(self._inner, data, answer=self._dialled is None)
-        return self._incoming.write(data)
+        if got + len(data) > MOST_GREETING:
+            raise ProtocolError("a TLS handshake without end", "tls")
+        return got + self._incoming.write(data)
 
     def _shaken(self) -> bool:
         """Go on with the TLS handshake; say whether it is done at this end."""
