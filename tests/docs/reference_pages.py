@@ -51,6 +51,7 @@ BOUNDS = (
     ("net.link", "STEADY", "s"),
     ("net.reception", "PROBE", "s"),
     ("net.tcp", "STAGGER", "s"),
+    ("net.tls", "MOST_GREETING", "bytes"),
     ("actors.sending", "YIELD_EVERY", ""),
     ("actors.loop", "TURN_MESSAGES", ""),
     ("actors.loop", "TURN_SECONDS", "s"),
@@ -86,7 +87,6 @@ MORE_BOUNDS = (
     ("net.disk", "MAX_FILE", "bytes"),
     ("net.certificates", "MAX_PEM", "bytes"),
     ("net.tls", "PIECE", "bytes"),
-    ("net.tls", "MOST_GREETING", "bytes"),
     ("net.tls", "MOST_ANSWERS", "bytes"),
     ("net.tcp", "READ_BYTES", "bytes"),
     ("net.tcp", "BACKLOG", ""),
@@ -283,7 +283,8 @@ def configuration() -> str:
         table("bound", "value", "meaning", rows=bounds),
         "## Surroundings",
         "Without `cookie=`, the variable `CLUSTERKIT_COOKIE` counts, and after it the file `~/.clusterkit.cookie`, which "
-        "nobody but its owner may be able to read. Nothing else is read from files or the environment.",
+        "nobody but its owner may be able to read. With `tls=Tls(...)` its three files are read, and read again when they change. "
+        "Nothing else is read from files or the environment.",
     )
 
 

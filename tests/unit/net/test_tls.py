@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,6 +13,7 @@ import trio
 from clusterkit.errors import ProtocolError
 from clusterkit.names import Address
 from clusterkit.net import tls
+from clusterkit.net.certificates import _digest
 from clusterkit.net.first_bytes import refuse_clear, refuse_tls
 from clusterkit.net.greeter import send_all
 from clusterkit.net.transport import StreamBroken
@@ -84,6 +87,10 @@ async def failures(dialled, accepted):
     return raised
 
 
+def certificate_of(tls):
+    return ssl.PEM_cert_to_DER_cert(Path(tls.certificate).read_text())
+
+
 @virtual
 async def test_both_ends_are_tied_to_the_same_and_other_ends_to_others():
     network = MemoryNetwork(Random(0))
@@ -95,7 +102,8 @@ async def test_both_ends_are_tied_to_the_same_and_other_ends_to_others():
     assert other[0] == other[1]
     assert turned[0] == turned[1]
     assert len({first[0], other[0], turned[0]}) == 3
-    assert first[0].startswith(b"tls certificates ")
+    ends = [_digest(certificate_of(files(name))) for name in "ab"]
+    assert first[0] == b"tls certificates " + b"".join(ends)
 
 
 @virtual
