@@ -70,7 +70,8 @@ class Tls:
     def __post_init__(self) -> None:
         for name in ("certificate", "key", "ca"):
             value = getattr(self, name)
-            if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+            path = os.fspath(value) if isinstance(value, os.PathLike) else value
+            if not isinstance(path, str) or not path or "\0" in path:
                 raise ConfigError(f"tls: {name} is the path of a file, not {value!r}")
         if not isinstance(self.hostnames, bool):
             raise ConfigError(f"tls: hostnames is a bool, not {self.hostnames!r}")
@@ -320,12 +321,17 @@ def _met(
 
     Raises:
         ssl.SSLError: One of them refuses the other.
+        ConfigError: The host's name has to be checked, and none could have it.
     """
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = (
-        listener.wrap_bio(there, back, server_side=True),
-        dialer.wrap_bio(back, there, server_hostname=host),
-    )
+    name = host if dialer.check_hostname else None
+    try:
+        ends = (
+            listener.wrap_bio(there, back, server_side=True),
+            dialer.wrap_bio(back, there, server_hostname=name),
+        )
+    except ValueError as error:
+        raise ConfigError(f"no certificate can name the host {name}") from error
     unready = {0, 1}
     while unready:
         for end in (1, 0):

@@ -148,12 +148,18 @@ def test_with_host_names_the_certificate_has_to_name_the_own_host():
     assert load(tls).own  # nobody dials a tool
 
 
+@pytest.mark.parametrize("host", [".b", "a" * 64 + ".b"])
+def test_a_host_that_no_certificate_can_name_matters_only_if_it_is_asked_for(host):
+    assert load(files("foo"), host).own
+    assert host in refused(files("foo", hostnames=True), host)
+
+
 def test_without_tls_1_3_there_is_no_tls(monkeypatch):
     monkeypatch.setattr(ssl, "HAS_TLSv1_3", False)
     assert "has no TLS 1.3" in refused(files("foo"))
 
 
-@pytest.mark.parametrize("value", [None, "", 5, b"x.pem"])
+@pytest.mark.parametrize("value", [None, "", 5, b"x.pem", "a\0b"])
 def test_a_path_that_is_none_is_refused(value):
     with pytest.raises(ConfigError, match="certificate is the path"):
         Tls(certificate=value, key="k", ca="c")
