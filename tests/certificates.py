@@ -11,7 +11,7 @@ from pathlib import Path
 import trustme
 
 from clusterkit import Tls, TlsContexts
-from clusterkit.net.certificates import load
+from clusterkit.net.credentials import load
 from clusterkit.net.tls import TlsTransport
 
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from clusterkit.errors import ConfigError
 from clusterkit.logs import log
-from clusterkit.net.certificates import Tls, TlsContexts, load
+from clusterkit.net.certificates import Tls, TlsContexts
+from clusterkit.net.credentials import load
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from clusterkit.net.certificates import Credentials
+    from clusterkit.net.credentials import Credentials
 
 logger = logging.getLogger("clusterkit.net")
 

@@ -14,7 +14,7 @@ import trio.lowlevel
 
 from clusterkit.errors import ClusterError, NodeDown, TlsRefused, WrongCookie
 from clusterkit.names import Address
-from clusterkit.net.certificates import _met
+from clusterkit.net.credentials import _met
 from clusterkit.net.greeter import next_event, secure, send_all
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.net.transport import StreamBroken
@@ -227,7 +227,7 @@ async def test_another_ca_is_refused_with_the_reason_at_both_ends():
 async def test_a_certificate_that_ends_while_its_node_runs_is_refused(monkeypatch):
     async with AsyncExitStack() as stack:
         with monkeypatch.context() as patch:
-            patch.setattr("clusterkit.net.certificates._met", as_if_it_were_valid)
+            patch.setattr("clusterkit.net.credentials._met", as_if_it_were_valid)
             tls = files("late", days=-1)
             late = await stack.enter_async_context(running("late", tls=tls))
         b = await stack.enter_async_context(running("b", tls=files("b")))

@@ -11,7 +11,7 @@ import pytest
 
 from clusterkit import Tls, TlsContexts, create_cluster
 from clusterkit.errors import ConfigError
-from clusterkit.net.certificates import load
+from clusterkit.net.credentials import load
 from tests.certificates import contexts, files
 
 HERE = "127.0.0.1"

@@ -10,7 +10,7 @@ import pytest
 
 from clusterkit import Tls
 from clusterkit.errors import ConfigError, TlsRefused
-from clusterkit.net.certificates import load
+from clusterkit.net.credentials import load
 from clusterkit.net.renewal import credentials
 from clusterkit.testing import MemoryNetwork
 from tests.certificates import contexts, files

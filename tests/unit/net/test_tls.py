@@ -12,8 +12,8 @@ import trio
 
 from clusterkit.errors import ProtocolError
 from clusterkit.names import Address
-from clusterkit.net import tls
-from clusterkit.net.certificates import _digest
+from clusterkit.net import tls_stream
+from clusterkit.net.credentials import _digest
 from clusterkit.net.first_bytes import refuse_clear, refuse_tls
 from clusterkit.net.greeter import send_all
 from clusterkit.net.transport import StreamBroken
@@ -166,10 +166,10 @@ async def test_a_peer_that_does_not_read_leaves_one_piece_waiting():
         sent = 0
         while taken := dialled.send_nowait(memoryview(data)[sent:]):
             sent += taken
-            assert len(dialled._waiting) <= tls.PIECE + 2048
-        assert sent <= 10_000 + tls.PIECE
+            assert len(dialled._waiting) <= tls_stream.PIECE + 2048
+        assert sent <= 10_000 + tls_stream.PIECE
         assert dialled.send_nowait(memoryview(data)[sent:]) == 0
-        assert len(dialled._waiting) <= tls.PIECE + 2048
+        assert len(dialled._waiting) <= tls_stream.PIECE + 2048
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send_all, dialled, data[sent:])
             await receive_exactly(accepted, len(data))
@@ -358,7 +358,7 @@ async def test_what_tls_itself_answers_goes_out_without_a_word_of_ours():
 
 @virtual
 async def test_a_peer_that_does_not_read_tls_s_own_answers_is_cut_off(monkeypatch):
-    monkeypatch.setattr(tls, "MOST_ANSWERS", -tls.PIECE)
+    monkeypatch.setattr(tls_stream, "MOST_ANSWERS", -tls_stream.PIECE)
     network = MemoryNetwork(Random(0), buffer=100)
     async with pair(network) as (_, accepted):
         accepted.send_nowait(bytes(10_000))
