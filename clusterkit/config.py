@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Final, Literal
 
 from clusterkit.errors import ConfigError
@@ -44,7 +45,7 @@ class Config:
     max_message: int = 16 * MIB
     """Largest encoded message accepted from a peer, announced to it in the
     handshake. A larger one is `MessageTooLarge` at the sender. Memory per
-    peer while one arrives is about twice this. From 4 KiB to 2 GiB."""
+    peer while one arrives is about three times this. From 4 KiB to 2 GiB."""
 
     dial_timeout: float = 0.5
     """How long one attempt to connect and shake hands may take. Raise it
@@ -73,6 +74,17 @@ class Config:
     """Longest pause in a long outage; bounds how late a peer that comes
     back is noticed if it does not dial itself."""
 
+    give_up_after: float = inf
+    """After how long an outage a link is given up: what it holds is accounted
+    for, and it is dialled no more. For ever by default: a node that is away for
+    a weekend is to come back by itself. Two nodes that have given each other up
+    find together only by `meet`, `kernel.connect` or a restart."""
+
+    give_up_tries: float = inf
+    """After how many failed dials of one outage a link is given up, likewise.
+    At the pace of the pauses above a refused connection is tried some 70 times
+    in the first ten seconds, one that nobody answers 20 times; then every 2.5 s."""
+
     tie_wait: float = 1.0
     """How long the loser of simultaneous dials waits for the other's."""
 
@@ -84,6 +96,10 @@ class Config:
     dead_after: float = 3.0
     """A session without a byte for this long is dead (half-open, paused).
     At least twice `ping_after`."""
+
+    frame_timeout: float = 10.0
+    """A session on which a begun frame is not whole for this long is dead: no
+    frame is longer than 256 KiB. It is dialled anew, and nothing is lost."""
 
     down_after: float = 2.0
     """A peer without a session for this long is down: pending calls fail,
@@ -99,7 +115,7 @@ class Config:
     ack_delay: float = 0.02
     """Longest time an Ack waits for a frame going back to ride on."""
 
-    ack_bytes: int = 64 * KIB
+    ack_bytes: int = 256 * KIB
     """Received bytes after which an Ack is sent at once."""
 
     window_bytes: int = 4 * MIB
@@ -111,6 +127,11 @@ class Config:
     window_records: int = 4_096
     """The same, in messages: this and 2,048 below the `mailbox` of an actor.
     Not checked, since each actor has its own."""
+
+    assembly_bytes: int = 64 * MIB
+    """Bytes of messages over 64 KiB that may be on their way in, from all
+    peers; of one peer it is `max_message`. One that finds no room is refused:
+    a call with `MailboxFull`, a cast with `Refused`. One alone always fits."""
 
     outbox_messages: int = 65_536
     """Messages waiting to be sent to one peer, before the policy applies."""

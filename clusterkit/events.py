@@ -55,14 +55,20 @@ class LinkDown(Event):
 
 @dataclass(frozen=True, slots=True)
 class LinkGivenUp(Event):
-    """The link will not be tried again; what it held is accounted for."""
+    """The link will not be tried again; what it held is accounted for.
+
+    Its calls have failed with `NodeDown`, its casts are `Undelivered`. `meet`
+    and `kernel.connect` begin anew, and so does a restarted peer that dials; after
+    `time` and `tries` any peer that does.
+    """
 
     peer: str
     """The peer's name."""
 
     reason: str
     """`protocol`: it broke the protocol twice at the same record. `unread`: it
-    goes on asking, and reads no answers."""
+    goes on asking, and reads no answers. `time`: it was not reached within
+    `give_up_after`. `tries`: it was not reached by `give_up_tries` dials."""
 
 
 @dataclass(frozen=True, slots=True)

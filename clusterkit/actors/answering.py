@@ -16,6 +16,7 @@ from clusterkit.actors.here import Here, Origin
 from clusterkit.actors.registry import Registry
 from clusterkit.errors import ActorDown, EncodeError, MessageTooLarge, RemoteFault
 from clusterkit.wire import messages as m
+from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.frame import array_header
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Answering:
         registry: The node's actors.
         calls: Those of this node that wait for an answer, also from itself.
         kernel: The node's links; see `attach`.
+        copies: As `copy_local`.
         late_replies: Answers dropped because nobody waited any more.
     """
 
@@ -50,7 +52,7 @@ class Answering:
         self.here = Here(name)
         self.registry = Registry()
         self.late_replies = 0
-        self._copy_local = copy_local
+        self.copies = copy_local
         self._scopes: dict[int, trio.CancelScope] = {}
 
     def attach(self, kernel: Kernel) -> None:
@@ -72,7 +74,7 @@ class Answering:
             self.late_replies += 1
             return
         if isinstance(origin, Here):
-            if self._copy_local:
+            if self.copies:
                 value = self.localise([m.REPLY, call_id, value])[m.VALUE]
             del origin.open_calls[call_id]
             self.calls.resolve(call_id, origin, value)
@@ -83,7 +85,12 @@ class Answering:
             self.fault(origin, record, error)
             raise
         del origin.open_calls[call_id]
-        origin.outbox.append(data, m.REPLY, None)
+        outbox = origin.outbox
+        if outbox.bulk is None and len(data) <= PIECE:  # `append` in line
+            outbox.queue.append((data, m.REPLY, call_id))
+            outbox.bytes += len(data)
+        else:
+            outbox.append(data, m.REPLY, call_id)
 
     def localise(self, record: list[Any]) -> list[Any]:
         """Return a record that stays on this node as its receiver gets it.
@@ -93,7 +100,7 @@ class Answering:
         Raises:
             EncodeError, MessageTooLarge: It could not travel to another node.
         """
-        if not self._copy_local:
+        if not self.copies:
             return record
         body = array_header(1) + self.encode(record)
         copy: list[Any] = self.kernel.codec.decode(body)[0]
@@ -140,7 +147,7 @@ class Answering:
             self.calls.fail(call_id, origin, from_fault(code, details, where))
         else:
             data = self.encode(record, origin.max_message)
-            origin.outbox.append(data, m.FAULT, None)
+            origin.outbox.append(data, m.FAULT, call_id)
 
     def expire(self, origin: Origin, record: list[Any]) -> None:
         """Forget a call that its caller has timed out on."""

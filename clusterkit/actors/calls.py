@@ -152,12 +152,16 @@ class Calls:
             try:
                 await trio.lowlevel.wait_task_rescheduled(pending.leave)
             except BaseException:
-                if self.take(pending.id) is not None:
-                    self._abandon(pending)
+                self.give_up(pending)
                 raise
         if pending.error is not None:
             raise pending.error
         return pending.value
+
+    def give_up(self, pending: Pending) -> None:
+        """Forget a call whose caller waits no longer, if it has not ended."""
+        if self.take(pending.id) is not None:
+            self._abandon(pending)
 
     def take(self, id: int) -> Pending | None:
         """Remove a call and its deadline; None if it has ended."""

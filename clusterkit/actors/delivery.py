@@ -25,7 +25,7 @@ from clusterkit.net.link import Link
 from clusterkit.net.peer import count_casts
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import too_large
-from clusterkit.wire.session import MANY
+from clusterkit.wire.intake import MANY
 
 if TYPE_CHECKING:
     from clusterkit.actors.process import Process
@@ -166,7 +166,7 @@ class Delivery:
             runtime.calls.fail_all(
                 peer,
                 lambda: self._down(peer, "unknown"),
-                lambda pending: pending.ticket <= peer.outbox.taken,
+                lambda pending: peer.outbox.has_left(pending.ticket),
             )
             runtime.abandon_calls_of(peer)
             runtime.monitors.lost_sent(peer)
@@ -215,7 +215,7 @@ class Delivery:
     def _open_call(self, peer: Peer, record: Record, now: float) -> float | None:
         """Note a call as open; return its deadline, None if it is refused."""
         if len(peer.open_calls) >= self._runtime.config.inbound_calls or (
-            peer.outbox.bytes and peer.full
+            (peer.outbox.bytes or peer.outbox.bulk_bytes) and peer.full
         ):
             self._too_many(peer, record)
             return None
@@ -272,7 +272,11 @@ class Delivery:
     def _on_fault(self, peer: Peer, record: Record) -> None:
         calls = self._runtime.calls
         pending = calls.pending.get(record[m.ANSWERS])
-        where = pending.where() if pending is not None else {}
+        where = {}
+        if pending is not None:
+            where = pending.where()
+            if pending.peer is peer:  # refused with its first piece: spare the rest
+                peer.outbox.withdraw(pending.ticket)
         error = from_fault(record[m.CODE], record[m.DETAILS], where)
         calls.fail(record[m.ANSWERS], peer, error)
 

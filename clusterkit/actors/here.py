@@ -25,7 +25,7 @@ class Here:
     Attributes:
         name: This node's name.
         open_calls: Local calls that are not answered yet, by id.
-        interest: Local monitors; counted for symmetry.
+        interest: Local calls and monitors; counted for symmetry.
         outbox: Always empty.
     """
 

@@ -123,23 +123,25 @@ class Loop:
         self.exiting = reason
         self.mailbox.wake()
 
-    async def handle_messages(self) -> str:
+    async def handle_messages(self) -> str:  # noqa: C901, PLR0912, PLR0915 - in one piece, on the path of every message
         """Handle messages until there is a reason to end."""
         server, mailbox, me = self.server, self.mailbox, trio.lowlevel.current_task()
         queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
+        time = self.runtime.now
         turn, since, stride = 0, 0, 1
-        turn_began = looked = trio.current_time()
+        turn_began = looked = time()
         while self.exiting is None:
             if not queue or self.paused:
                 self.handled += since
-                self.relax()
+                if mailbox.waited_for:
+                    self.relax()
                 # An idle actor must not keep its last message alive.
                 self.current = self.current_caller = None
                 record = args = NOTHING
                 await mailbox.park(me)
                 queue, handlers = mailbox.queue, server._handlers  # noqa: SLF001
                 turn, since, stride = 0, 0, 1
-                turn_began = looked = trio.current_time()
+                turn_began = looked = time()
                 continue
             self.current = record, origin, size, deadline = queue.popleft()
             mailbox.bytes -= size
@@ -158,21 +160,34 @@ class Loop:
                     else:
                         await self._unusual_cast(handler, record, origin)
                 elif kind == m.CALL:
-                    await self._answer(handlers, record, origin, deadline)
+                    args = record[3]
+                    handler = handlers.get(record[2])
+                    if (  # nor for every call; `abandoned` in line
+                        handler is not None
+                        and len(args) in handler.calls
+                        and not record[4]
+                        and origin.open_calls.get(record[5]) is record
+                        and (deadline == inf or time() < deadline)
+                        and not self.settling
+                    ):
+                        value = await handler.function(server, *args)
+                        self._reply(value, record, origin)
+                    else:
+                        await self._unusual_call(handler, record, origin, deadline)
                 else:
                     await self._take_internal(record)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the crash barrier
-                self.exiting = self.crashed(error, record, origin)
+                self.exiting = self._fail(error, record, origin)
             since += 1
             if mailbox.waited_for and 2 * len(queue) <= mailbox.mark:
                 self.relax()
             if since >= stride and queue:
                 self.handled += since
-                turn, since, now = turn + since, 0, trio.current_time()
+                turn, since, now = turn + since, 0, time()
                 stride = min(4 * stride, STRIDE) if now - looked < FAST else 1
                 if turn >= TURN_MESSAGES or now >= turn_began + TURN_SECONDS:
                     await trio.lowlevel.checkpoint()
-                    turn, stride, turn_began = 0, 1, (now := trio.current_time())
+                    turn, stride, turn_began = 0, 1, (now := time())
                 looked = now
         self.handled += since
         return self.exiting
@@ -198,54 +213,43 @@ class Loop:
         else:
             await self.server.handle_info(record[1])
 
-    async def _answer(
-        self,
-        handlers: dict[str, Handler],
-        record: list[Any],
-        origin: Any,
-        deadline: float,
-    ) -> None:
-        """Run the handler of a call and reply."""
-        # `abandoned` in line: this is the path of every call.
-        if self.settling or origin.open_calls.get(record[m.CALL_ID]) is not record:
-            self._decline(record, origin)
+    def _reply(self, value: Any, record: list[Any], origin: Any) -> None:
+        """Answer a call with what its handler returned."""
+        if value is LATER or (
+            self.current_caller is not None and self._replied_early(value)
+        ):
             return
-        runtime, args = self.runtime, record[m.ARGS]
-        if deadline != inf and runtime.now() >= deadline:
-            runtime.expire(origin, record)
-            return
-        handler = handlers.get(record[m.EVENT])
         try:
-            if (
-                handler is not None
-                and len(args) in handler.calls
-                and not record[m.KWARGS]
-            ):
-                value = await handler.function(self.server, *args)
-            else:
-                value = await self._unusual_call(handler, record, origin)
-        except CallError as error:
-            self._answer_with(error, record, origin)
-        else:
-            if value is LATER or (
-                self.current_caller is not None and self._replied_early(value)
-            ):
-                return
-            try:
-                runtime.reply(origin, record, value)
-            except (EncodeError, MessageTooLarge) as error:
-                self.say_unsent(origin, record, error)
+            self.runtime.reply(origin, record, value)
+        except (EncodeError, MessageTooLarge) as error:
+            self.say_unsent(origin, record, error)
+        self._send(origin)
+
+    def _send(self, origin: Any) -> None:
+        """Send an answer soon: at once, if no other will follow it."""
         waiting = len(origin.outbox.queue)
         if waiting >= GATHER or not self.mailbox.queue:
             origin.flush()
-        elif waiting == 1:
+        elif waiting <= 1:
             origin.wake()  # more answers will follow, but the next may take long
 
-    def _answer_with(self, error: CallError, record: list[Any], origin: Any) -> None:
-        """Answer with an error, if it is meant for the caller; else raise it."""
-        if not is_an_answer(error):
-            raise error
+    def _fail(
+        self, error: Exception | SystemExit, record: list[Any], origin: Any
+    ) -> str | None:
+        """Answer with an error that is meant for the caller; else, end this life.
+
+        Returns:
+            Why it ends; None if it goes on as before.
+        """
+        if (
+            record[m.KIND] != m.CALL
+            or not isinstance(error, CallError)
+            or not is_an_answer(error)
+        ):
+            return self.crashed(error, record, origin)
         self.runtime.fault(origin, record, error)
+        self._send(origin)
+        return self.exiting
 
     def _decline(self, record: list[Any], origin: Any) -> None:
         """Refuse a call that came while the actor ends, if anybody waits for it."""
@@ -282,9 +286,21 @@ class Loop:
         return True
 
     async def _unusual_call(
+        self, handler: Handler | None, record: list[Any], origin: Any, deadline: float
+    ) -> None:
+        """Take a call that the loop's short way does not fit."""
+        if self.settling or abandoned(record, origin):
+            self._decline(record, origin)
+        elif deadline != inf and self.runtime.now() >= deadline:
+            self.runtime.expire(origin, record)
+        else:
+            value = await self._run_call(handler, record, origin)
+            self._reply(value, record, origin)
+
+    async def _run_call(
         self, handler: Handler | None, record: list[Any], origin: Any
     ) -> Any:
-        """Run a call that the loop's short way does not fit."""
+        """Run the handler of such a call; return its value."""
         event, args, kwargs = record[m.EVENT], record[m.ARGS], record[m.KWARGS] or {}
         if handler is None:
             if event.startswith("_") or event in LIFECYCLE:

@@ -183,7 +183,7 @@ class Monitors:
         for monitor in list(self._of_peer.get(peer, ())):
             held = self._ours[monitor]
             if held.incarnation is None:
-                if held.ticket <= peer.outbox.taken:
+                if peer.outbox.has_left(held.ticket):
                     self.fire(peer, monitor, "noconnection")
             elif held.incarnation not in {0, incarnation}:
                 self.fire(peer, monitor, "restarted")

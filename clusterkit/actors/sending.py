@@ -19,8 +19,9 @@ from clusterkit.errors import (
     OutboxFull,
 )
 from clusterkit.names import check_timeout
-from clusterkit.net.peer import GATHER, UNSENT_BYTES, UNSENT_MESSAGES
+from clusterkit.net.peer import GATHER, Lack
 from clusterkit.wire import messages as m
+from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.codec import too_large
 
 if TYPE_CHECKING:
@@ -66,15 +67,24 @@ class Sending:
             check_timeout(timeout)
         if node == runtime.name:
             pending = self._open_local(actor, event, args, kwargs, timeout)
-            return await runtime.calls.wait(pending)
-        link = runtime.link_to(node)
-        if not link.at_ease:
-            link, timeout = await self._admit_call(link, actor, event, timeout)
-        pending = self._open_remote(link, actor, event, args, kwargs, timeout)
+        else:
+            link = runtime.link_to(node)
+            if not link.at_ease:
+                link, timeout = await self._admit_call(link, actor, event, timeout)
+            pending = self._open_remote(link, actor, event, args, kwargs, timeout)
+        # `Calls.wait` in line: this is the path of every call.
         try:
-            return await runtime.calls.wait(pending)
+            if pending.id in runtime.calls.pending:
+                pending.task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(pending.leave)
+        except BaseException:
+            runtime.calls.give_up(pending)
+            raise
         finally:
-            link.interest -= 1
+            pending.peer.interest -= 1
+        if pending.error is not None:
+            raise pending.error
+        return pending.value
 
     async def cast(
         self,
@@ -102,15 +112,15 @@ class Sending:
                 len(outbox.queue) >= link.easy_messages
                 or outbox.bytes >= link.easy_bytes
                 or link.choked
+                or outbox.bulk is not None
+                or len(data) > PIECE
             ):
-                link = await self._remote_room(link, actor, event)
-                if len(data) > link.max_message:  # known only since it is up
-                    raise too_large(len(data), link.max_message)
-                outbox = link.outbox
-            outbox.queue.append((data, m.CAST, actor))
-            outbox.bytes += len(data)
-            if len(outbox.queue) == 1:  # else the writer is, or will be, awake
-                link.wake()
+                await self._cast_slowly(link, actor, event, data)
+            else:
+                outbox.queue.append((data, m.CAST, actor))
+                outbox.bytes += len(data)
+                if len(outbox.queue) == 1:  # else the writer is, or will be, awake
+                    link.wake()
         self._casts += 1
         if self._casts % YIELD_EVERY == 0:
             await trio.lowlevel.checkpoint()
@@ -142,7 +152,7 @@ class Sending:
                 raise self._full(f"{actor}@{node}", event)
             if link.full:
                 link.make_room(wait=False)
-        link.post(data, m.CAST, actor)
+        link.post(data, m.CAST, actor, flow=actor)
         link.wake()
 
     def abandon(self, pending: Pending) -> None:
@@ -170,16 +180,23 @@ class Sending:
             raise CallingSelf(
                 "a serial handler cannot call its own actor", to=actor, event=event
             )
-        if process.mailbox.full and not process.make_room():
+        # `full`, and below `put`, in line: this is the path of every local call.
+        mailbox = process.mailbox
+        if (
+            len(mailbox.queue) >= mailbox.mark or mailbox.bytes >= mailbox.byte_mark
+        ) and not process.make_room():
             raise self._full(actor, event)
         calls = runtime.calls
         calls.last_id = call_id = calls.last_id + 1
-        record = runtime.localise(
-            [m.CALL, actor, event, list(args), kwargs or None, call_id, 0]
-        )
+        record = [m.CALL, actor, event, list(args), kwargs or None, call_id, 0]
+        if runtime.copies:
+            record = runtime.localise(record)
         pending = calls.open(call_id, here, actor, event, timeout, runtime.now())
         here.open_calls[call_id] = record
-        process.mailbox.put((record, here, 0, inf))
+        here.interest += 1
+        if mailbox.task is not None:
+            mailbox.wake()
+        mailbox.queue.append((record, here, 0, inf))
         return pending
 
     async def _admit_call(
@@ -202,7 +219,7 @@ class Sending:
                 return link, timeout
             self._expect_up(link)
             with trio.move_on_at(ends) as scope:
-                await link.room(*self._low(link))
+                await link.room(Lack.OUTBOX)
             if scope.cancelled_caught:
                 raise CallTimeout(
                     f"the outbox to {link.name} stayed full for {timeout:g} s",
@@ -250,12 +267,18 @@ class Sending:
         )
         pending = calls.open(call_id, link, actor, event, timeout, runtime.now())
         outbox = link.outbox
-        pending.ticket = outbox.append(data, m.CALL, call_id)
+        queue = outbox.queue
+        if outbox.bulk is None and len(data) <= PIECE:  # `append` in line
+            queue.append((data, m.CALL, call_id))
+            outbox.bytes += len(data)
+            pending.ticket = outbox.taken + len(queue)
+        else:
+            pending.ticket = outbox.append(data, m.CALL, call_id, actor)
         link.interest += 1
-        waiting = len(outbox.queue)
+        waiting = len(queue)
         if waiting >= GATHER or link.interest == 1:
             link.flush()  # enough for a frame, or nothing else is under way
-        elif waiting == 1:
+        elif waiting <= 1:
             link.wake()
         return pending
 
@@ -284,7 +307,17 @@ class Sending:
             return
         raise self._full(process.name, event)
 
-    async def _remote_room(self, link: Link, actor: str, event: str) -> Link:
+    async def _cast_slowly(
+        self, link: Link, actor: str, event: str, data: bytes
+    ) -> None:
+        """Queue a cast that is large, or may have to wait."""
+        link = await self._remote_room(link, actor, event, len(data))
+        if len(data) > link.max_message:  # known only since it is up
+            raise too_large(len(data), link.max_message)
+        link.post(data, m.CAST, actor, flow=actor)
+        link.wake()
+
+    async def _remote_room(self, link: Link, actor: str, event: str, size: int) -> Link:
         """Wait until a cast may be queued on a link that is busy or choked.
 
         Returns:
@@ -301,9 +334,9 @@ class Sending:
                 if actor in link.choked:
                     await link.change()
                 elif link.full and not link.make_room(wait=True):
-                    await link.room(*self._low(link))
-                elif link.hurried:
-                    await link.room(UNSENT_BYTES // 2, UNSENT_MESSAGES // 2)
+                    await link.room(Lack.OUTBOX)
+                elif (lack := link.lack(size, actor)) is not None:
+                    await link.room(lack)
                 else:
                     return link
         if actor in link.choked:
@@ -312,11 +345,6 @@ class Sending:
             f"the outbox to {link.name} stayed full for "
             f"{self._runtime.config.busy_wait:g} s"
         )
-
-    def _low(self, link: Link) -> tuple[int, int]:
-        """Return the outbox size at which waiting senders may go on."""
-        config = self._runtime.config
-        return config.outbox_bytes // 2, config.outbox_messages // 2
 
     def _full(self, to: str, event: str) -> MailboxFull:
         return MailboxFull("its mailbox is full", to=to, event=event)

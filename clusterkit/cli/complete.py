@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.local_commands import OUTPUT_OPTIONS, TIME_OPTIONS
-from clusterkit.cluster.command_spec import Argument, Command, Kind, Where
+from clusterkit.cluster.command_spec import Argument, Command, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -107,7 +107,7 @@ def _candidates(
 
 def _commands() -> Iterator[tuple[str, str]]:
     for command in COMMANDS.values():
-        if command.where is not Where.SHELL:
+        if command.where.at_prompt:
             yield command.name, command.help
 
 

@@ -9,9 +9,10 @@ from clusterkit.cli.client import Destination
 from clusterkit.cluster.cookies import (
     COOKIE_FILE,
     COOKIE_VARIABLE,
-    cookies,
-    read_cookie,
-    surrounding_cookie,
+    Found,
+    checked_cookies,
+    cookies_in,
+    surrounding_cookies,
 )
 from clusterkit.errors import ConfigError
 from clusterkit.names import Address
@@ -55,7 +56,7 @@ def destination(
     """
     return Destination(
         address=Address(options["hostname"], options["node_port"]),
-        cookies=tuple(chosen_cookies(options, warn, environ)),
+        cookies=tuple(chosen_cookies(options, warn, environ).cookies),
         instance=options["instance"],
         timeout=options["timeout"],
         transport=_transport(chosen_tls(options, environ)),
@@ -66,24 +67,24 @@ def chosen_cookies(
     options: Mapping[str, Any],
     warn: Callable[[str], None],
     environ: Mapping[str, str] = os.environ,
-) -> list[bytes]:
-    """Return the cookie: `-a`, else the file given, else the surroundings'.
+) -> Found:
+    """Return the cookies: `-a`, else the file given, else the surroundings'.
 
     Raises:
         ConfigError: There is none, it is empty, or others can read its file.
     """
     if options.get("key") is not None:
         warn(KEY_WARNING)
-        return cookies(options["key"])
+        return Found(checked_cookies(options["key"]))
     if options.get("cookie_file") is not None:
-        return [read_cookie(options["cookie_file"])]
-    found = surrounding_cookie(environ)
+        return cookies_in(options["cookie_file"])
+    found = surrounding_cookies(environ)
     if found is None:
         raise ConfigError(
             f"no cookie: give --cookie-file, set {COOKIE_VARIABLE}, or make "
             f"{COOKIE_FILE} with `cluster-cli cookie new`"
         )
-    return [found]
+    return found
 
 
 def chosen_tls(

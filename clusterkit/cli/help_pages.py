@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.local_commands import CONNECTION_OPTIONS, OUTPUT_OPTIONS
 from clusterkit.cli.parser import PROGRAM, usage
-from clusterkit.cluster.command_spec import Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,7 +107,7 @@ def commands(*, at_prompt: bool = False) -> list[Command]:
     return [
         command
         for command in COMMANDS.values()
-        if not (at_prompt and command.where is Where.SHELL)
+        if command.where.at_prompt or not at_prompt
     ]
 
 

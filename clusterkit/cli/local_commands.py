@@ -180,20 +180,26 @@ LOCAL: Final = (
     ),
     Command(
         name="cookie",
-        help="Make a new cookie that only its owner can read.",
-        data="the path of the file",
-        example=("cookie new", "wrote ~/.clusterkit.cookie"),
+        help="Make a new cookie, or take the next step of changing the cluster's.",
+        data='for `new` the path of the file; for `rotate` `{"file", "step", "of", '
+        '"done", "waiting", "next"}`: who has read it, who has not, what to do',
+        example=(
+            "cookie rotate --all",
+            "step 1 of 3: the new cookie is accepted by bar, foo",
+        ),
         arguments=(
             Argument(
                 name="action",
                 kind=Kind.WORD,
-                help="Make a new one.",
-                words=("new",),
+                help="Make a new file; or rotate: step by step, so that all nodes "
+                "find each other at all times.",
+                words=("new", "rotate"),
             ),
             Argument(
                 name="path",
                 kind=Kind.PATH,
-                help="The file; `~/.clusterkit.cookie` by default.",
+                help="The file; by default that of `--cookie-file`, or "
+                "`~/.clusterkit.cookie`.",
                 times="perhaps",
             ),
         ),
@@ -201,12 +207,22 @@ LOCAL: Final = (
             Option(
                 flags=("-f", "--force"),
                 name="force",
-                help="Replace one that is there. Nodes that use it are cut off.",
+                help="new: replace one that is there; nodes that use it are cut off. "
+                "rotate: do not wait for members that have not taken the last step.",
+            ),
+            Option(
+                flags=("--all",),
+                name="all",
+                help="rotate: have every member read its file again, not only the node.",
             ),
         ),
-        changes="the cookie file",
+        details="A rotation has three steps: all accept the new cookie, all dial with "
+        "it, all drop the old one. Each `rotate` takes one of them in the file, has the "
+        "node read it, and says what is next. It refuses while a member has not taken "
+        "the step before. No cookie travels: copy the file to other machines yourself.",
+        changes="the cookie file, and the cookies that are accepted",
         view=View.WORD,
-        where=Where.SHELL,
+        where=Where.BOTH,
     ),
 )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 import clusterkit
+from clusterkit.cli.cookie_command import carry_out_cookie
 from clusterkit.cli.destination import destination
 from clusterkit.cli.help_pages import overview, page
 from clusterkit.cli.loading import INTERRUPTED, loaded
@@ -22,7 +23,6 @@ from clusterkit.cli.output import OK, REFUSED, Output, OutputLost, discard, tell
 from clusterkit.cli.parser import PROGRAM, parse
 from clusterkit.cli.perform import perform_here, perform_once
 from clusterkit.cluster.command_spec import Where
-from clusterkit.cluster.cookies import COOKIE_FILE, new_cookie
 from clusterkit.errors import ClusterError
 from clusterkit.wire.messages import PROTOCOL
 
@@ -111,7 +111,7 @@ def _carry_out(request: Request, output: Output) -> int:
 
         return trio.run(run_demo, output)
     elif command.name == "cookie":
-        _make_cookie(request, output)
+        return carry_out_cookie(request, output)
     else:
         perform_here(request, output)
     return OK
@@ -127,12 +127,3 @@ def _converse(request: Request, output: Output) -> int:
     from clusterkit.cli.pipe import run_lines
 
     return trio.run(run_lines, to, output)
-
-
-def _make_cookie(request: Request, output: Output) -> None:
-    path = request.values.get("path", COOKIE_FILE)
-    file = new_cookie(path, force=request.values.get("force", False))
-    if output.as_json:
-        output.result(request, str(file))
-    else:
-        output.text(f"wrote {file}")

@@ -90,7 +90,7 @@ def parse_line(words: Sequence[str]) -> Request:
     Raises:
         UsageError: As for `parse`.
     """
-    known = {n: c for n, c in COMMANDS.items() if c.where is not Where.SHELL}
+    known = {n: c for n, c in COMMANDS.items() if c.where.at_prompt}
     if words[0].startswith("-"):
         flag = words[0].partition("=")[0]
         leads = any(flag in option.flags for option in CONNECTION_OPTIONS)

@@ -62,7 +62,9 @@ _COOKIE: Final = """\
 
 The first of these counts: `-a`, `--cookie-file`, the variable
 `CLUSTERKIT_COOKIE`, the file `~/.clusterkit.cookie`. A file that others can read
-is refused. `cluster-cli cookie new` makes one.
+is refused. `cluster-cli cookie new` makes one; [rotate the
+cookie](../how-to/rotate-the-cookie.md) says how to change it. A file holds one
+cookie on a line: the first dials, all are accepted, lines with a `#` are comments.
 """
 
 _TLS: Final = """\
@@ -131,7 +133,11 @@ def _options() -> str:
     rows += [("`--version`", "Show the versions of the program and the protocol.")]
     rows += [("`-h, --help`", "Show help, about a command if one is given.")]
     lines = ["## Options", "", "Before or after the command; not with `run`, which has"]
-    lines += ["its own, nor with `cookie`.", "", *_table(("option", "meaning"), rows)]
+    lines += [
+        "its own. `cookie new` needs none of them.",
+        "",
+        *_table(("option", "meaning"), rows),
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -211,6 +211,19 @@ def _actors(result: Result) -> str:
     )
 
 
+def _cookies(result: Result) -> str:
+    rows = [
+        [row["node"], *_accepted(row), row["error"] or row["file"] or NOTHING]
+        for row in result.data
+    ]
+    return table(["NODE", "DIALS", "ALSO ACCEPTS", "FILE"], rows, result.style)
+
+
+def _accepted(row: Mapping[str, Any]) -> list[str]:
+    first, *others = row["accepts"] or [NOTHING]
+    return [first, ", ".join(others) or NOTHING]
+
+
 def _ring(result: Result) -> str:
     if not result.data:
         return "the ring is empty"
@@ -259,5 +272,6 @@ _VIEWS: Final[dict[View, Callable[[Result], str]]] = {
     View.WEIGHTS: _weights,
     View.LINKS: _links,
     View.ACTORS: _actors,
+    View.COOKIES: _cookies,
     View.RING: _ring,
 }

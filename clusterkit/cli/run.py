@@ -76,11 +76,12 @@ def create_options(
     for name in {"command", ring}.intersection(named):
         raise UsageError(f"an actor cannot be called {name}: that is the node's own")
     rfactor = values.get("rfactor", DEFAULT_WEIGHT)
+    found = chosen_cookies(values, output.note)
     factors = checked_factors(rfactor, values.get("pfactor", DEFAULT_PFACTOR))
     return {
         "host": values.get("host", DEFAULT_HOST),
         "port": values.get("port", DEFAULT_PORT),
-        "cookie": chosen_cookies(values, output.note),
+        "cookie": found.file or found.cookies,
         "ring": ring,
         "actors": load_actors(named),
         "seeds": values.get("seeds", ()),

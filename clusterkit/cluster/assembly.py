@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from clusterkit.actors.ref import take_ref
 from clusterkit.actors.runtime import Runtime
-from clusterkit.actors.server import GenServer
 from clusterkit.cluster import command_server
 from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.groups import collapsed_groups
+from clusterkit.cluster.keyring import Keyring
 from clusterkit.cluster.neighbourhood import Neighbourhood
 from clusterkit.cluster.node import ClusterNode
+from clusterkit.cluster.node_actor import NODE, node_actor
 from clusterkit.cluster.process_hooks import ProcessHooks
 from clusterkit.cluster.ring_file import RingFile
 from clusterkit.cluster.ring_post import ACTOR
@@ -37,6 +38,7 @@ from clusterkit.wire.seal import stretch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from clusterkit.cluster.cookies import Found
     from clusterkit.cluster.platform import Platform
     from clusterkit.config import Config
 
@@ -48,7 +50,7 @@ class Plan:
     name: str
     bind: Address
     advertise: Address | None
-    secrets: list[bytes] = field(repr=False)
+    secrets: Found
     ring: str
     rfactor: int
     pfactor: int
@@ -88,7 +90,7 @@ class Assembly:
     async def running(self) -> AsyncIterator[None]:
         """Bind, read the state file, run the parts; shut down after the block."""
         plan = self._plan
-        for cookie in plan.secrets:
+        for cookie in plan.secrets.cookies:
             # Before anybody waits for it: it takes as long as many calls.
             await plan.platform.run_blocking(stretch, cookie)
         saved = await self._file.open(plan.ring) if self._file is not None else None
@@ -156,7 +158,7 @@ class Assembly:
         now = int(plan.platform.wall_clock() * 1000)
         kernel = Kernel(
             Identity(name=plan.name, incarnation=now),
-            plan.secrets,
+            plan.secrets.cookies,
             plan.platform.transport,
             codec,
             plan.config,
@@ -196,6 +198,7 @@ class Assembly:
             self._broadcast,
             self._watchdog,
             self._ending,
+            Keyring(kernel, plan.platform.run_blocking, plan.secrets.file),
             leaves=plan.leaves,
         )
 
@@ -250,16 +253,5 @@ class Assembly:
         nursery.start_soon(self._hooks.run)
         if self._plan.platform.watchdog:
             nursery.start_soon(self._watchdog.run)
-        await self._runtime.start("_node", _node_actor(), reserved=True)
+        await self._runtime.start(NODE, node_actor(self.node.cookies), reserved=True)
         await self._runtime.start(command_server.NAME, command_server.CommandServer)
-
-
-def _node_actor() -> GenServer:
-    """Answers for the node itself."""
-    server = GenServer()
-
-    @server.on_call("ping")
-    async def ping() -> str:
-        return "pong"
-
-    return server

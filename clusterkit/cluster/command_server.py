@@ -15,6 +15,7 @@ import trio
 
 from clusterkit.cluster.actor_rows import actor_rows
 from clusterkit.cluster.command_gate import CommandGate, Forbidden, answers
+from clusterkit.cluster.cookie_rows import cookie_rows, reload_cookies
 from clusterkit.cluster.json_values import event_json, json_value
 from clusterkit.cluster.ring_shares import shares
 from clusterkit.errors import NotInRing, RingError
@@ -216,6 +217,24 @@ class CommandServer(CommandGate):
             {"id": name, "weight": weight, "share": round(share[name], 6)}
             for name, weight in ring.weights().items()
         ]
+
+    @answers
+    async def cookies(self, timeout: float) -> list[dict[str, Any]]:
+        """Return which cookies each member accepts."""
+        return await cookie_rows(self._node, self._process.runtime, timeout)
+
+    @answers
+    async def reload(
+        self, timeout: float, *, all: bool = False, force: bool = False
+    ) -> None:
+        """Read the cookie file again, here or everywhere."""
+        await reload_cookies(
+            self._node,
+            self._process.runtime,
+            timeout,
+            everywhere=all is True,
+            force=force is True,
+        )
 
     @answers
     async def watch(self, timeout: float) -> list[dict[str, Any]]:

@@ -58,6 +58,12 @@ class Where(Enum):
     NODE = "the node spoken to"
     HERE = "the command line itself"
     SHELL = "the command line itself, but not from its prompt"
+    BOTH = "the command line itself, some of it with the node; not from its prompt"
+
+    @property
+    def at_prompt(self) -> bool:
+        """Whether it may be typed there, too."""
+        return self in (Where.NODE, Where.HERE)
 
 
 class View(Enum):
@@ -73,6 +79,7 @@ class View(Enum):
     WEIGHTS = "a table of weights"
     LINKS = "a table of links"
     ACTORS = "a table of actors"
+    COOKIES = "a table of fingerprints"
     RING = "a picture of the ring, and a table of shares"
     EVENTS = "a line for each event"
     HELP = "a help page"

@@ -285,6 +285,37 @@ OPERATING: Final = (
         view=View.RING,
     ),
     Command(
+        name="cookies",
+        help="Show which cookies each member accepts; never the cookies themselves.",
+        data='a list of `{"node", "accepts", "file", "error"}`; what is accepted is '
+        "told by fingerprints, the one that dials first, and is null where `error` "
+        "says why it is not known; the file is null for a node that has none",
+        example=("cookies", "bar  3f0c9a51c4a7d2e8  /home/bar/.clusterkit.cookie"),
+        view=View.COOKIES,
+        timed=True,
+    ),
+    Command(
+        name="reload",
+        help="Have the node read its cookie file again, as SIGHUP does.",
+        example=("reload --all", "ok"),
+        options=(
+            Option(
+                flags=("--all",),
+                name="all",
+                help="Every member its own; fails if one did not.",
+            ),
+            Option(
+                flags=("-f", "--force"),
+                name="force",
+                help="Also if none of the cookies in it was valid before.",
+            ),
+        ),
+        details="What is unfit changes nothing. Connections that are up go on.",
+        changes="the cookies that are accepted",
+        view=View.DONE,
+        timed=True,
+    ),
+    Command(
         name="watch",
         help="Show what happens, as it happens, until Ctrl-C.",
         data='for each event a line `{"event", "time", …}` without the usual frame; '

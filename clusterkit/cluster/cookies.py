@@ -6,69 +6,109 @@ import os
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from clusterkit.cluster.cookie_file import (
+    MOST_COOKIES,
+    read_cookie_file,
+    write_private,
+)
 from clusterkit.errors import ClusterError, ConfigError
-from clusterkit.net.disk import read_regular
-from clusterkit.wire.handshake import checked_cookie
+from clusterkit.wire.seal import checked_cookie, derive, stretch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Cookie: TypeAlias = str | bytes | os.PathLike[str] | Sequence[str | bytes] | None
+    """What is given as `cookie=`."""
+
 COOKIE_FILE: Final = "~/.clusterkit.cookie"
 COOKIE_VARIABLE: Final = "CLUSTERKIT_COOKIE"
 
-MAX_COOKIE: Final = 4096
-"""Bytes of the largest cookie file; more is another file, given by mistake."""
+PRINT_BYTES: Final = 8
+"""Length of a cookie's fingerprint."""
 
 
-def cookies(
-    cookie: str | bytes | Sequence[str | bytes] | None,
-    environ: Mapping[str, str] = os.environ,
-) -> list[bytes]:
-    """Return the cookies to use; the first dials, all are accepted.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The cookies to use, and the file that they are in.
+
+    Attributes:
+        cookies: The first dials, all are accepted.
+        file: None if they were told some other way.
+    """
+
+    cookies: list[bytes] = field(repr=False)
+    file: Path | None = None
+
+
+def found_cookies(cookie: Cookie, environ: Mapping[str, str] = os.environ) -> Found:
+    """Return the cookies to use, and where they are kept.
 
     Args:
-        cookie: One, several while rotating, or None: then the variable
-            `CLUSTERKIT_COOKIE` counts, and after it `~/.clusterkit.cookie`.
+        cookie: One, several while rotating, or the path of a file of them, as
+            a `Path`. None: then the variable `CLUSTERKIT_COOKIE` counts, and
+            after it `~/.clusterkit.cookie`.
         environ: The environment.
 
     Raises:
-        ConfigError: There is none, one is empty or neither text nor bytes, or
-            others can read the file.
+        ConfigError: There is none, one is empty or neither text nor bytes,
+            they are too many, or others can read the file.
     """
     if cookie is None:
-        found = surrounding_cookie(environ)
+        found = surrounding_cookies(environ)
         if found is None:
             raise ConfigError(
                 f"no cookie: pass cookie=, set {COOKIE_VARIABLE}, or make "
                 f"{COOKIE_FILE} with `cluster-cli cookie new`"
             )
-        return [found]
+        return found
+    if isinstance(cookie, os.PathLike):
+        return cookies_in(cookie)
+    return Found(checked_cookies(cookie))
+
+
+def checked_cookies(cookie: object) -> list[bytes]:
+    """Return the cookies that a program has given, one or several.
+
+    Raises:
+        ConfigError: There is none, one is empty or neither text nor bytes, or
+            they are too many.
+    """
     several = [cookie] if isinstance(cookie, (str, bytes)) else cookie
     if not isinstance(several, Iterable):
         raise ConfigError("a cookie is text or bytes, or there is a list of them")
-    return [checked_cookie(_as_bytes(c)) for c in several] or [checked_cookie(b"")]
+    found = [checked_cookie(_as_bytes(c)) for c in several] or [checked_cookie(b"")]
+    if len(found) > MOST_COOKIES:
+        raise ConfigError(f"{len(found)} cookies are over {MOST_COOKIES}")
+    return found
 
 
-def read_cookie(path: str | Path) -> bytes:
-    """Return the cookie in a file, without the white space around it.
+def cookies_in(path: str | os.PathLike[str]) -> Found:
+    """Return the cookies in a file.
 
     Raises:
-        ConfigError: There is no such file, it is empty or none for a cookie, or
-            its mode lets others read it (the mode counts, also for root).
+        ConfigError: As `read_cookie_file`.
     """
     file = Path(path).expanduser()
-    try:
-        content, mode = read_regular(file, MAX_COOKIE)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the cookie file {file}: {error.strerror}"
-        ) from error
-    if mode & 0o077:
-        raise ConfigError(f"others can read {file}; run: chmod 600 {file}")
-    return checked_cookie(content.strip(), f"the cookie file {file}")
+    return Found(list(read_cookie_file(file).cookies), file.absolute())
+
+
+def fingerprint(cookie: bytes) -> str:
+    """Return what tells cookies apart without telling them, 16 hex digits.
+
+    It is as costly to guess a cookie from as a handshake is: one scrypt for
+    each try. It takes as long itself the first time, so stretch the cookie
+    beforehand where that matters.
+    """
+    return derive(stretch(cookie), b"fingerprint")[:PRINT_BYTES].hex()
+
+
+def fresh_cookie() -> bytes:
+    """Return a new one, of 256 random bits."""
+    return secrets.token_urlsafe(32).encode()
 
 
 def new_cookie(path: str | Path, *, force: bool = False) -> Path:
@@ -83,25 +123,22 @@ def new_cookie(path: str | Path, *, force: bool = False) -> Path:
         ConfigError: The file cannot be written.
     """
     file = Path(path).expanduser()
-    fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(secrets.token_urlsafe(32) + "\n")
-        if force:
-            fresh.replace(file)
-        else:
-            os.link(fresh, file)  # fails if there is one, unlike a rename
-            fresh.unlink()
+        fresh = write_private(file, fresh_cookie() + b"\n")
+        try:
+            if force:
+                fresh.replace(file)
+            else:
+                os.link(fresh, file)  # fails if there is one, unlike a rename
+        finally:
+            with suppress(OSError):  # it has been renamed
+                fresh.unlink()
     except FileExistsError:
-        fresh.unlink()
         raise ClusterError(
             f"{file} exists; nodes that use it would be cut off. "
-            "Use --force to replace it"
+            "Use --force to replace it, or `cluster-cli cookie rotate`"
         ) from None
     except OSError as error:
-        with suppress(OSError):  # it may never have been made
-            fresh.unlink()
         raise ConfigError(f"cannot write {file}: {error.strerror}") from error
     return file
 
@@ -114,14 +151,14 @@ def _as_bytes(cookie: object) -> bytes:
     raise ConfigError(f"a cookie is text or bytes, not of type {type(cookie).__name__}")
 
 
-def surrounding_cookie(environ: Mapping[str, str] = os.environ) -> bytes | None:
-    """Return the cookie of the environment, else of the home folder, if any.
+def surrounding_cookies(environ: Mapping[str, str] = os.environ) -> Found | None:
+    """Return the cookies of the environment, else of the home folder, if any.
 
     Raises:
-        ConfigError: The file is not fit for a cookie.
+        ConfigError: The file is not fit for cookies.
     """
     if environ.get(COOKIE_VARIABLE):
-        return environ[COOKIE_VARIABLE].encode()
+        return Found([environ[COOKIE_VARIABLE].encode()])
     if not Path(COOKIE_FILE).expanduser().exists():
         return None
-    return read_cookie(COOKIE_FILE)
+    return cookies_in(COOKIE_FILE)

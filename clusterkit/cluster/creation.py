@@ -10,7 +10,7 @@ import trio
 
 from clusterkit.cluster import options
 from clusterkit.cluster.assembly import Assembly, Plan
-from clusterkit.cluster.cookies import cookies
+from clusterkit.cluster.cookies import found_cookies
 from clusterkit.cluster.options import ActorFactory
 from clusterkit.cluster.platform import Platform
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
@@ -35,7 +35,7 @@ async def create_cluster(
     host: str = "127.0.0.1",
     port: int = 7022,
     *,
-    cookie: str | bytes | Sequence[str | bytes] | None = None,
+    cookie: str | bytes | os.PathLike[str] | Sequence[str | bytes] | None = None,
     ring: str = "ring",
     actors: Mapping[str, ActorFactory] | None = None,
     seeds: Iterable[str] = (),
@@ -63,7 +63,8 @@ async def create_cluster(
         host: Where to listen; reachable from this machine only by default.
         port: The port; 0 takes any free one, which `node.port` tells.
         cookie: The cluster's shared secret; several while rotating, the
-            first one dials. None: `CLUSTERKIT_COOKIE`, then
+            first one dials. A `Path` is that of a file of them, which the
+            node can read again. None: `CLUSTERKIT_COOKIE`, then
             `~/.clusterkit.cookie`.
         ring: The ring's name; nodes of different rings never mix.
         actors: Names and what builds each.
@@ -104,7 +105,7 @@ async def create_cluster(
         name=check_name(name, "node name"),
         bind=bind,
         advertise=told,
-        secrets=cookies(cookie),
+        secrets=found_cookies(cookie),
         ring=check_name(ring, "ring name"),
         rfactor=factors[0],
         pfactor=factors[1],

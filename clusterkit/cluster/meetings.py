@@ -148,7 +148,7 @@ class Meetings:
         with trio.move_on_after(timeout):
             async with connect_as_client(
                 node.address,
-                kernel.cookies,
+                tuple(kernel.cookies),
                 kernel.transport,
                 kernel.codec,
                 kernel.config,

@@ -6,7 +6,6 @@ Wiring only: what happens is in the parts. `create_cluster` is the one door.
 from __future__ import annotations
 
 import logging
-import signal
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
@@ -18,6 +17,7 @@ from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.draining import say_what_waits
 from clusterkit.cluster.reach import Reach
 from clusterkit.cluster.ring_post import ACTOR
+from clusterkit.cluster.signals import ENDING, HEARD, Hangups, told_to_end
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
 from clusterkit.logs import log
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.broadcast import Broadcast, Events
     from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.gossip import GossipRing
+    from clusterkit.cluster.keyring import Keyring
     from clusterkit.cluster.watchdog import Watchdog
     from clusterkit.core import HashRing
     from clusterkit.net.kernel import Kernel
@@ -69,9 +70,9 @@ class NodeStatistics:
         undecodable: Casts from peers with a value that could not be built
             here, dropped.
         foreign_gossip: Ring messages of other rings, ignored.
-        rejected: Refused frames and handshakes, by reason: `cookie`, `ring`,
-            `name`, `incarnation`, `given_up`, `version`, `seal`, `size`,
-            `timeout`, `protocol`.
+        rejected: Refused frames and handshakes, by reason: `cookie`,
+            `guessing`, `ring`, `name`, `incarnation`, `given_up`, `version`,
+            `seal`, `size`, `timeout`, `protocol`.
         handshakes: Handshakes under way.
         loop_lag: The longest the event loop was held lately, in seconds.
     """
@@ -99,6 +100,7 @@ class ClusterNode(Reach):
         port: The port it is bound to, also if 0 was asked for.
         kernel: Its links.
         gossip: Its ring, and the commands that change it.
+        cookies: Its cookies, and how to change them while it runs.
     """
 
     def __init__(
@@ -110,10 +112,12 @@ class ClusterNode(Reach):
         broadcast: Broadcast,
         watchdog: Watchdog,
         ending: Ending,
+        cookies: Keyring,
         *,
         leaves: bool,
     ) -> None:
         super().__init__(name, kernel, runtime, gossip)
+        self.cookies = cookies
         self.host = ""
         self.port = 0
         self._leaves = leaves
@@ -289,7 +293,9 @@ class ClusterNode(Reach):
     ) -> None:
         """Run until SIGTERM or SIGINT, then shut down; main thread only.
 
-        A second signal ends the process at once, with status 1.
+        A second signal ends the process at once, with status 1. SIGHUP has the
+        cookie file read again; one that came because the terminal was closed
+        ends the node as SIGTERM does.
 
         Args:
             task_status: For `nursery.start`: it returns when signals are heard.
@@ -300,9 +306,10 @@ class ClusterNode(Reach):
         Cancellation:
             Signals are as before; the node goes on until its block is left.
         """
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        hangups = Hangups()
+        with trio.open_signal_receiver(*HEARD) as signals:
             task_status.started()
-            await anext(signals)
+            await told_to_end(signals, hangups, self.cookies.reload_or_log)
             seconds = self._runtime.config.drain_timeout
             say_what_waits(self.kernel, seconds)
             async with trio.open_nursery() as nursery:
@@ -357,6 +364,7 @@ class ClusterNode(Reach):
             log(logger, logging.ERROR, "not_left", error=error)
 
     async def _force_on(self, signals: Any) -> None:
-        await anext(signals)
+        while await anext(signals) not in ENDING:
+            pass  # what it would read again is not needed any more
         self._ending.cut()
         raise SystemExit(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from clusterkit.errors import ProtocolError
+from clusterkit.net.patience import SPENT
 from clusterkit.wire.greetings import COUNTER_LIMIT
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ def link_objection(me: Identity, link: Link, proved: Proved) -> Objection | None
     known = link.talk.incarnation
     if hello.incarnation < known:
         return Objection("incarnation", str(known))
-    if link.given_up is not None and hello.incarnation == known:
-        return Objection("given_up", link.given_up)
+    shunned = link.given_up is not None and link.given_up not in SPENT
+    if shunned and hello.incarnation == known:
+        return Objection("given_up", link.given_up or "")
     if link.sessions >= session_number(hello.sessions, proved.sessions):
         return Objection("stale")
     if link.dial is not None and link.dial.challenged and me.name < hello.name:

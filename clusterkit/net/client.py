@@ -173,7 +173,7 @@ async def _shake(
     welcome = welcomed.welcome
     node.talk.conclude(welcome, challenged.incarnation)
     node.ring = welcome.ring
-    node.max_message = min(config.max_message, welcome.max_message)
+    node.take_limit(welcome.max_message)
     now = trio.current_time()
     return node, open_session(dialer, node.talk, codec, config, now, dialer=True)
 

@@ -27,7 +27,7 @@ class ClientPeer(Peer):
     role: ClassVar[Role] = "client"
 
     def __init__(self, name: str, kernel: Kernel) -> None:
-        super().__init__(name, kernel.config)
+        super().__init__(name, kernel.config, kernel.assembly)
         self._kernel = kernel
 
     def attach(self, stream: Stream, session: Session) -> None:

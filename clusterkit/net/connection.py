@@ -35,6 +35,9 @@ DIRECT_WRITES: Final = 16
 """Direct writes in a row, with nothing received in between, before the writer
 takes over: a task that sends many small things is better batched."""
 
+WRITE_TURN: Final = 256 * 1024
+"""The writer lets others run after so many bytes that the socket took at once."""
+
 READ_TURN: Final = 1024 * 1024
 READ_RECORDS: Final = 1024
 """The reader lets others run after so many bytes or records. Many small ones
@@ -237,15 +240,21 @@ class Connection:
         return count
 
     async def _write(self) -> None:
+        turn = 0
         try:
             while True:
                 self._direct = 0
                 if not self._rest:
                     self._rest = self.session.next_frame(self._now()) or b""
-                if self._rest:
-                    await self._send_rest()
-                else:
+                if not self._rest:
                     await self._park()
+                    turn = 0
+                    continue
+                turn += len(self._rest)
+                await self._send_rest()
+                if turn > WRITE_TURN:
+                    turn = 0
+                    await trio.lowlevel.checkpoint()
         except StreamBroken as error:
             self.detach(str(error))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import trio
@@ -17,6 +16,7 @@ from clusterkit.errors import (
 )
 from clusterkit.net.admission import session_number
 from clusterkit.net.greeter import ask, open_session, secure
+from clusterkit.net.patience import Verdict
 from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
@@ -27,18 +27,6 @@ if TYPE_CHECKING:
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.link import Link
     from clusterkit.net.transport import Stream
-
-
-class Verdict(Enum):
-    """What became of an attempt, as far as the next one is concerned."""
-
-    UP = auto()
-    FAILED = auto()
-    """Back off and try again."""
-    TIE = auto()
-    """The peer's own dial is about to arrive: give it a second."""
-    AGAIN = auto()
-    """What was agreed is outdated: try at once."""
 
 
 class Dial:
@@ -66,7 +54,7 @@ class Dial:
     async def run(self) -> Verdict:
         """Try each cookie in turn; return what became of it."""
         try:
-            for cookie in self._kernel.cookies:
+            for cookie in tuple(self._kernel.cookies):
                 event = await self._try(cookie)
                 if event is None:
                     return Verdict.UP
@@ -101,7 +89,7 @@ class Dial:
         challenged = await ask(stream, dialer, dialer.hello(link.sessions), Challenged)
         if isinstance(challenged, Refused):
             return challenged
-        self._check_current()
+        self._check_current(cookie)
         self._check_name(challenged)
         number = session_number(link.sessions, challenged.sessions)
         self.challenged = True
@@ -116,11 +104,11 @@ class Dial:
         welcomed = await ask(stream, dialer, proof, Welcomed)
         if isinstance(welcomed, Refused):
             return welcomed
-        self._check_current()
+        self._check_current(cookie)
         self._attach(stream, dialer, challenged, welcomed, number)
         return None
 
-    def _check_current(self) -> None:
+    def _check_current(self, cookie: bytes) -> None:
         """Stop if this attempt was abandoned while its answer was on the way.
 
         A task that is already runnable does not notice its cancellation
@@ -132,6 +120,8 @@ class Dial:
         """
         if self._scope.cancel_called or self._link.connection is not None:
             raise StreamBroken("abandoned for another connection")
+        if cookie not in self._kernel.cookies:
+            raise StreamBroken("its cookie was replaced meanwhile")
 
     def _attach(
         self,

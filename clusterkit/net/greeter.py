@@ -117,6 +117,7 @@ def open_session(
             ack_bytes=config.ack_bytes,
             ping_after=config.ping_after if dialer else _late_ping(config),
             dead_after=config.dead_after,
+            frame_timeout=config.frame_timeout,
         ),
         now,
         speaks_first=dialer,

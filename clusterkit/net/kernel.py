@@ -20,8 +20,10 @@ from clusterkit.net.reception import Reception
 from clusterkit.net.refusals import log_refusal
 from clusterkit.net.tcp import is_unspecified
 from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.assembly import Room
 from clusterkit.wire.greetings import COUNTER_LIMIT, NONCE_BYTES
-from clusterkit.wire.handshake import Identity, checked_cookie
+from clusterkit.wire.handshake import Identity
+from clusterkit.wire.seal import checked_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -67,6 +69,7 @@ class Kernel:
             there: one that began at 0 again would accept a Proof which was
             on its way before it was made anew.
         ended: Whether `run` is over.
+        assembly: What all peers have together for large messages under way.
     """
 
     _nursery: trio.Nursery  # from `run` on
@@ -97,6 +100,7 @@ class Kernel:
         self.sessions = 0
         self.ended = False
         self.reception = Reception(self)
+        self.assembly = Room(config.assembly_bytes)
         self._book: dict[str, Address] = {}
         self._listener: Listener | None = None
         self._seldom = Seldom(trio.current_time)
@@ -151,6 +155,11 @@ class Kernel:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+    def use_cookies(self, cookies: Sequence[bytes]) -> None:
+        """Take other cookies from now on; sessions that are up go on."""
+        # In place: handshakes that are under way look at the same list.
+        self.cookies[:] = [checked_cookie(cookie) for cookie in cookies]
 
     def spawn(self, task: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start a task that lives no longer than the kernel; none after its end."""

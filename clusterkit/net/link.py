@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from clusterkit.core.backoff import Backoff
 from clusterkit.errors import ClusterError, NodeDown, ProtocolError
 from clusterkit.events import LinkDown, LinkGivenUp, LinkUp
 from clusterkit.logs import log
 from clusterkit.net.connection import Connection
-from clusterkit.net.dialling import Dial, Verdict
+from clusterkit.net.dialling import Dial
+from clusterkit.net.patience import TIME, TRIES, Patience, Verdict
 from clusterkit.net.peer import LinkStatistics, Peer
 from clusterkit.wire import messages as m
 from clusterkit.wire.conversation import Settled
@@ -54,7 +54,7 @@ class Link(Peer):
     """
 
     def __init__(self, name: str, kernel: Kernel, address: Address | None) -> None:
-        super().__init__(name, kernel.config)
+        super().__init__(name, kernel.config, kernel.assembly)
         self.address = address
         self.pinned = False
         self.seekers = 0
@@ -68,14 +68,8 @@ class Link(Peer):
         self.parted = False
         self._kernel = kernel
         self._outage: trio.CancelScope | None = None
-        self._outage_began = 0.0
         self._began = 0.0
-        self._backoff = Backoff(
-            kernel.config.backoff_first,
-            kernel.config.backoff_cap,
-            kernel.config.backoff_patience,
-            kernel.config.backoff_long_cap,
-        )
+        self._patience = Patience(kernel.config)
         self._broke_at: int | None = None
         self._changed = trio.lowlevel.ParkingLot()
 
@@ -102,10 +96,14 @@ class Link(Peer):
     @property
     def wanted(self) -> bool:
         """Whether there is a reason to have a connection."""
-        return not (self.gone or self.given_up) and (
+        return not (self.gone or self.given_up) and (self.seekers > 0 or self.kept)
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is one but that somebody waits just for a connection."""
+        return (
             (self.pinned and not self.parted)
             or self.interest > 0
-            or self.seekers > 0
             or len(self.outbox) > 0
             or self.talk.outgoing.unacked > 0
         )
@@ -236,8 +234,9 @@ class Link(Peer):
         message would end every session, since it would come again in the
         next. Nothing that was sent is above: a life keeps its limit.
         """
-        limit = min(self._config.max_message, theirs)
-        before, self.max_message = self.max_message, limit
+        before = self.max_message
+        super().take_limit(theirs)
+        limit = self.max_message
         if limit < before:
             large = self.outbox.remove(lambda entry: len(entry[0]) > limit)
             self.settle_with(Settled(too_large=large))
@@ -247,7 +246,10 @@ class Link(Peer):
         self.settle(settled, self._kernel.observer)
 
     def give_up(self, reason: str) -> None:
-        """Stop trying for good, until it is asked for again by name."""
+        """Stop trying for good, until it is asked for again by name.
+
+        A peer that was only not reached may also dial again itself.
+        """
         self.given_up = reason
         self.close(reason)
         log(logger, logging.WARNING, "link_given_up", peer=self.name, reason=reason)
@@ -312,7 +314,7 @@ class Link(Peer):
             address=str(self.address) if self.address else None,
             state=self.state,
             outbox=len(self.outbox),
-            outbox_bytes=self.outbox.bytes,
+            outbox_bytes=self.outbox.bytes + self.outbox.bulk_bytes,
             unacked=outgoing.unacked,
             unacked_bytes=outgoing.unacked_bytes,
             dropped=self.outbox.dropped,
@@ -334,7 +336,7 @@ class Link(Peer):
             self.outbox.remove(lambda entry: entry[1] not in GOES_ON)
             self._kernel.observer.peer_left(self)
         if trio.current_time() - self._began >= STEADY:
-            self._backoff.reset()
+            self._patience.calm()
         self._say_down(reason)
         self.unpark()  # who waits for room on a busy wire need not any more
         if connection.error is not None:
@@ -347,10 +349,11 @@ class Link(Peer):
 
     async def _reconnect(self, outage: trio.CancelScope) -> None:
         """Dial until there is a session or no reason for one."""
-        self._outage_began = trio.current_time()
+        self._patience.begin(trio.current_time())
         with outage:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._declare_down)
+                nursery.start_soon(self._run_out_of_time)
                 await self._dial_until_up()
                 nursery.cancel_scope.cancel()
         if self._outage is outage:
@@ -374,20 +377,19 @@ class Link(Peer):
             if verdict is Verdict.UP:
                 return
             self._changed.unpark_all()
-            await trio.sleep(self._pause(verdict, trio.current_time() - since))
+            now, patience = trio.current_time(), self._patience
+            if patience.is_spent_by(verdict) and self.kept:
+                self.give_up(TRIES)
+            pause = patience.pause(verdict, now - since, now, self._kernel.rng)
+            await trio.sleep(pause)
 
-    def _pause(self, verdict: Verdict, spent: float) -> float:
-        """Return how long to wait after a dial that took `spent` seconds.
-
-        A dial that nobody answered was a pause itself: a second one on top
-        would find a healed network late.
-        """
-        if verdict is Verdict.TIE:
-            return self._config.tie_wait
-        if verdict is Verdict.AGAIN:
-            return 0.0
-        outage = trio.current_time() - self._outage_began
-        return max(0.0, self._backoff.next_pause(outage, self._kernel.rng) - spent)
+    async def _run_out_of_time(self) -> None:
+        await trio.sleep(self._config.give_up_after)
+        # Whoever only waits for a connection gives up by himself; what is sent
+        # meanwhile makes it one to be given up.
+        while not self.kept:  # noqa: ASYNC110
+            await trio.sleep(self._config.down_after)
+        self.give_up(TIME)
 
     async def _declare_down(self) -> None:
         await trio.sleep(self._config.down_after)

@@ -9,18 +9,24 @@ kinds. The floor above speaks to both alike: `post` a record, then `flush` or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import trio
 
 from clusterkit.errors import OutboxFull
+from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.conversation import Conversations, Settled
 from clusterkit.wire.messages import CAST
+from clusterkit.wire.outbox import CONTROL
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from clusterkit.config import Config
     from clusterkit.events import Event
     from clusterkit.net.connection import Connection
+    from clusterkit.wire.assembly import Room
     from clusterkit.wire.greetings import Role
     from clusterkit.wire.messages import Record
 
@@ -30,6 +36,11 @@ UNSENT_MESSAGES: Final = 2048
 """While a link is up, a sender of casts waits when more than this is unsent.
 Together with the window it bounds what can still arrive after a Choke: less
 than a mailbox takes beyond its mark."""
+
+
+UNSENT_BULK: Final = 1024 * 1024
+"""The same, in bytes, for what goes by the bulk lane: large casts, and those that
+have to stay behind them."""
 
 
 GATHER: Final = 32
@@ -42,6 +53,17 @@ REFUSALS: Final = 10
 """Refusals that may wait for a peer, in multiples of the calls it may have open. A
 peer that reads takes them as they come; from one that does not, nothing more is
 taken."""
+
+
+class Lack(Enum):
+    """What a sender waits for when there is too much unsent."""
+
+    LINE = auto()
+    """Small messages, on a live connection."""
+    BULK = auto()
+    """Large ones."""
+    OUTBOX = auto()
+    """Its bounds."""
 
 
 class Observer(Protocol):
@@ -126,14 +148,14 @@ class Peer:
 
     role: ClassVar[Role] = "member"
 
-    def __init__(self, name: str, config: Config) -> None:
+    def __init__(self, name: str, config: Config, assembly: Room | None = None) -> None:
         self.name = name
-        self.talk = Conversations()
+        self.talk = Conversations(assembly)
         self.outbox = self.talk.outbox
         self.connection: Connection | None = None
         self.gone = False
         self.choked: set[str] = set()
-        self.max_message = config.max_message
+        self.max_message = self.outbox.most_under_way = config.max_message
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
         self.most_waiting = config.outbox_messages + REFUSALS * config.inbound_calls
@@ -141,17 +163,33 @@ class Peer:
         self._usual_easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
         self.easy_bytes = self._usual_easy_bytes
         self.easy_messages = min(UNSENT_MESSAGES, config.outbox_messages)
-        # The least demanding of those who wait for room.
-        self._low_bytes = self._low_messages = 0
         self._waiting = trio.lowlevel.ParkingLot()
+        self._for_room: dict[Lack, trio.lowlevel.ParkingLot] = {}
 
     def __repr__(self) -> str:
         state = "up" if self.connection else "down"
         return f"<{type(self).__name__} {self.name} {state} {self.outbox!r}>"
 
-    def post(self, data: bytes, kind: int, about: int | str | None) -> int:
-        """Queue an encoded record; return its ticket. Nothing is sent yet."""
-        return self.outbox.append(data, kind, about)
+    def post(
+        self, data: bytes, kind: int, about: int | str | None, flow: Hashable = None
+    ) -> int:
+        """Queue an encoded record; return its ticket. Nothing is sent yet.
+
+        Args:
+            data: The record.
+            kind: Its kind, which says how urgent it is.
+            about: See `Entry`.
+            flow: What it stays in order with; see `Outbox.append`.
+        """
+        if kind in CONTROL:
+            self.outbox.append_control(data, kind)
+            return 0
+        return self.outbox.append(data, kind, about, flow)
+
+    def take_limit(self, theirs: int) -> None:
+        """Take note of the largest message that the peer accepts, in bytes."""
+        self.max_message = min(self._config.max_message, theirs)
+        self.outbox.most_under_way = self.max_message
 
     def wake(self) -> None:
         """Have what is queued sent soon, together with what else comes."""
@@ -168,15 +206,28 @@ class Peer:
         """Whether the outbox is at its bound."""
         outbox, config = self.outbox, self._config
         return (
-            outbox.bytes >= config.outbox_bytes or len(outbox) >= config.outbox_messages
+            outbox.bytes + outbox.bulk_bytes >= config.outbox_bytes
+            or len(outbox) >= config.outbox_messages
         )
 
-    @property
-    def hurried(self) -> bool:
-        """Whether a live connection has more to send than it should."""
-        return self.connection is not None and (
-            self.outbox.bytes > UNSENT_BYTES or len(self.outbox) > UNSENT_MESSAGES
-        )
+    def lack(self, size: int, flow: str) -> Lack | None:
+        """Say what a sender of casts should wait for on a live connection.
+
+        Args:
+            size: Encoded bytes of the cast.
+            flow: The actor it is for.
+
+        Returns:
+            `Lack.LINE` or `Lack.BULK`, after the lane that it would go to; None if
+            there is room.
+        """
+        outbox, bulk = self.outbox, self.outbox.bulk
+        if self.connection is None:
+            return None
+        if size > PIECE or (bulk is not None and bulk.holds(flow)):
+            return Lack.BULK if outbox.bulk_bytes > UNSENT_BULK else None
+        many = outbox.bytes > UNSENT_BYTES or len(outbox.queue) > UNSENT_MESSAGES
+        return Lack.LINE if many else None
 
     @property
     def at_ease(self) -> bool:
@@ -186,6 +237,7 @@ class Peer:
             outbox.bytes < self.easy_bytes
             and len(outbox.queue) < self.easy_messages
             and not self.choked
+            and outbox.bulk is None
         )
 
     @property
@@ -211,28 +263,48 @@ class Peer:
             OutboxFull: It must not, or cannot.
         """
         policy = self._config.outbox_policy
-        if policy == "drop_oldest" and self.outbox.drop_oldest_cast() is not None:
-            return True
+        if policy == "drop_oldest":
+            while self.full and self.outbox.drop_oldest_cast() is not None:
+                pass  # one large message may take the place of many
+            if not self.full:
+                return True
         if policy == "wait" and wait:
             return False
-        raise OutboxFull(
-            f"{len(self.outbox)} messages ({self.outbox.bytes} bytes) wait for {self.name}"
-        )
+        outbox = self.outbox
+        size = outbox.bytes + outbox.bulk_bytes
+        raise OutboxFull(f"{len(outbox)} messages ({size} bytes) wait for {self.name}")
 
-    async def room(self, low_bytes: int, low_messages: int) -> None:
-        """Wait until no more than that is queued, or something else changed.
+    async def room(self, lack: Lack) -> None:
+        """Wait until half of what is too much is gone, or something else changed.
 
         The connection, or a choke. The caller has to look again.
+
+        Args:
+            lack: What there is too much of.
         """
-        self._low_bytes = max(self._low_bytes, low_bytes)
-        self._low_messages = max(self._low_messages, low_messages)
         self.outbox.on_room = self._look_for_room
-        await self._waiting.park()
+        await self._for_room.setdefault(lack, trio.lowlevel.ParkingLot()).park()
 
     def _look_for_room(self) -> None:
-        outbox = self.outbox
-        if outbox.bytes <= self._low_bytes and len(outbox) <= self._low_messages:
-            self.unpark()
+        for lack in [lack for lack in self._for_room if self._eased(lack)]:
+            self._for_room.pop(lack).unpark_all()
+        if not self._for_room:
+            self.outbox.on_room = None
+
+    def _eased(self, lack: Lack) -> bool:
+        """Say whether there is at most half of what is too much."""
+        outbox, config = self.outbox, self._config
+        if lack is Lack.BULK:
+            return 2 * outbox.bulk_bytes <= UNSENT_BULK
+        if lack is Lack.LINE:
+            return (
+                2 * outbox.bytes <= UNSENT_BYTES
+                and 2 * len(outbox.queue) <= UNSENT_MESSAGES
+            )
+        return (
+            2 * (outbox.bytes + outbox.bulk_bytes) <= config.outbox_bytes
+            and 2 * len(outbox) <= config.outbox_messages
+        )
 
     async def change(self) -> None:
         """Wait until something changed: a choke, or the connection."""
@@ -241,8 +313,9 @@ class Peer:
     def unpark(self) -> None:
         """Let everybody who waits for room or a change look again."""
         self.outbox.on_room = None
-        self._low_bytes = self._low_messages = 0
-        self._waiting.unpark_all()
+        lots, self._for_room = self._for_room, {}
+        for lot in (self._waiting, *lots.values()):
+            lot.unpark_all()
 
     def settle(self, settled: Settled, observer: Observer) -> None:
         """Carry out what agreeing on the conversations brought to light."""

@@ -6,7 +6,8 @@ deadline and one kilobyte; and nothing of a link changes before a valid Proof.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -27,6 +28,7 @@ from clusterkit.net.greeter import (
     secure,
     send_all,
 )
+from clusterkit.net.guesses import Guesses, source_of
 from clusterkit.net.refusals import UNTIED
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Greeted, Listener, Proved, Resume
@@ -36,7 +38,10 @@ if TYPE_CHECKING:
     from clusterkit.net.link import Link
     from clusterkit.net.peer import Peer
     from clusterkit.net.transport import Stream
+    from clusterkit.wire.greetings import Hello, Proof
     from clusterkit.wire.session import Session
+
+TOO_MANY: Final = "too many wrong cookies came from this address lately"
 
 PROBE: float = 1.0
 """How long an old session gets to show that its process still lives."""
@@ -52,6 +57,7 @@ class Reception:
     def __init__(self, kernel: Kernel) -> None:
         self.total = 0
         self._kernel = kernel
+        self._guesses = Guesses(trio.current_time, kernel.rng)
         # Oldest first; the value tells whether a valid Hello has come.
         self._slots: dict[trio.CancelScope, bool] = {}
 
@@ -103,7 +109,8 @@ class Reception:
     async def _shake(self, stream: Stream, slot: trio.CancelScope, host: str) -> bool:
         """Return whether the stream was adopted by a peer."""
         kernel = self._kernel
-        listener = Listener(kernel.me, kernel.cookies, kernel.nonce())
+        heeds = partial(self._heeds, host)
+        listener = Listener(kernel.me, kernel.cookies, kernel.nonce(), heeds)
         await secure(stream, listener)
         hello = expect(await next_event(stream, listener), Greeted).hello
         self._slots[slot] = True
@@ -111,21 +118,47 @@ class Reception:
         sessions = link.sessions if link else kernel.sessions
         await send_all(stream, listener.challenge(sessions))
         if listener.state == "refused":
-            spoken = "protocols {} to {}".format(*hello.versions)
-            kernel.refused(hello.name, "version", spoken, address=host)
+            kernel.refused(hello.name, "version", listener.detail, address=host)
             return False
         try:
             proved = expect(await next_event(stream, listener), Proved)
         except ProtocolError as error:
-            if error.reason != "cookie":
+            if error.reason not in ("cookie", "guessing"):
                 raise
             doubt = UNTIED if listener.bound else ""
-            kernel.refused(hello.name, "cookie", doubt, address=host)
-            await send_all(stream, listener.refuse("cookie"))
+            detail = self._count_unproved(error.reason, hello.name, host, doubt)
+            await send_all(stream, listener.refuse(error.reason, detail))
             return False
         if proved.hello.role == "client":
             return await self._admit_client(stream, listener, proved)
         return await self._admit_member(stream, listener, proved)
+
+    def _heeds(self, host: str, hello: Hello, proof: Proof) -> bool:
+        """Say whether a proof is judged, before anything is known of its MAC.
+
+        Who knows the conversation that it had with us, a random number, has
+        been let in before.
+        """
+        link = self._kernel.peers.get(hello.name)
+        if link is not None and proof.yours == link.talk.outgoing.id != 0:
+            return True
+        return self._guesses.may_try(host)
+
+    def _count_unproved(self, reason: str, name: str, host: str, doubt: str) -> str:
+        """Count a proof that was wrong or not judged; return what to say of it.
+
+        Of an address that is held back there is one line for all its names.
+        """
+        kernel, guesses = self._kernel, self._guesses
+        if reason == "guessing":
+            kernel.refused(source_of(host), reason, TOO_MANY, address=host)
+            return TOO_MANY
+        if guesses.holds_back(host):
+            kernel.rejected[reason] += 1
+        else:
+            kernel.refused(name, reason, doubt, address=host)
+        guesses.wrong(host)
+        return ""
 
     async def _admit_client(
         self, stream: Stream, listener: Listener, proved: Proved
@@ -139,7 +172,7 @@ class Reception:
             proved.proof, proved.hello.incarnation, self._kernel.fresh_id()
         )
         await send_all(stream, self._welcome(listener, resume))
-        client.max_message = min(client.max_message, proved.proof.max_message)
+        client.take_limit(proved.proof.max_message)
         client.attach(stream, self._session(listener, client))
         return True
 
@@ -152,6 +185,8 @@ class Reception:
         )
         if objection is None:
             objection = await self._name_in_use(proved)
+        if objection is None and listener.cookie not in kernel.cookies:
+            objection = Objection("cookie")  # it was dropped meanwhile
         if objection is not None:  # and no link is made for a node that may not come
             return await self._refuse(stream, listener, proved, objection)
         # After that await everything may have changed, so look only now.

@@ -28,6 +28,7 @@ logger = logging.getLogger("clusterkit.net")
 
 REMEDIES: Final = {
     "cookie": "give both ends the same cookie",
+    "guessing": "find who at that address has the wrong cookie, or is guessing it",
     "ring": "give both nodes the same ring name, or keep them apart",
     "name": "give every node a name of its own, and dial it by that name",
     "version": "run releases with a common protocol version at both ends",

@@ -114,6 +114,8 @@ class Codec:
                 if record[KWARGS]:
                     check_shape(record[KWARGS], MAX_DEPTH + 1)
                 values = record[ARGS]
+            elif record[0] == REPLY:
+                values = record[2:]
             for value in values:
                 # Mostly a few leaves or one flat map of them: not worth a call.
                 if type(value) in LEAVES:

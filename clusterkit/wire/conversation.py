@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clusterkit.errors import ProtocolError
+from clusterkit.wire.assembly import Assembly, Room
 from clusterkit.wire.handshake import Resume
 from clusterkit.wire.outbox import GOES_ON, Entry, Outbox, RawEntry
 
@@ -94,6 +95,14 @@ class Outgoing:
             ProtocolError: It acknowledges what this session has not sent, or
                 takes an acknowledgement back.
         """
+        batches = self._batches
+        if batches and number <= self._written:
+            entries, size = batches[0]
+            if number == self.acked + len(entries):  # mostly it is just one frame
+                batches.popleft()
+                self.unacked_bytes -= size
+                self.acked = number
+                return
         self._forget(number, self._written)
 
     def resume(self, received: int) -> None:
@@ -140,16 +149,29 @@ class Conversations:
         outgoing: What we send.
         incoming: The peer's conversation that we hold, 0 for none.
         received: Number of its last record that we took responsibility for.
+        assembly: Its large records, as far as their pieces are here.
         outbox: What has no number yet.
+
+    Args:
+        room: What all peers have together for large records under way.
     """
 
-    __slots__ = ("_fresh", "incarnation", "incoming", "outbox", "outgoing", "received")
+    __slots__ = (
+        "_fresh",
+        "assembly",
+        "incarnation",
+        "incoming",
+        "outbox",
+        "outgoing",
+        "received",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room | None = None) -> None:
         self.incarnation = 0
         self.outgoing = Outgoing(0)
         self.incoming = 0
         self.received = 0
+        self.assembly = Assembly(room or Room())
         self.outbox = Outbox()
         self._fresh = 0
 
@@ -240,16 +262,19 @@ class Conversations:
         settled.dropped = self.outbox.remove(bool)
         self.outgoing = Outgoing(0)
         self.incoming = self.received = 0
+        self.assembly.clear()
         return settled
 
     def _begin(self, conversation: int, settled: Settled) -> None:
         settled.lost += self.outgoing.unfinished()
         self.outgoing = Outgoing(conversation)
+        self.outbox.start_anew()
 
     def _hold(self, conversation: int, settled: Settled) -> None:
         settled.peer_is_new = True
         self.incoming = conversation
         self.received = 0
+        self.assembly.clear()
 
     def _forget_incarnation(self, incarnation: int, settled: Settled) -> None:
         """The peer has been restarted: answers of its former life are void."""

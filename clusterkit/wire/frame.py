@@ -60,6 +60,10 @@ class FrameReader:
             ProtocolError: A length is over the limit (`reason="size"`).
         """
         rest = self._rest
+        if not rest and self._is_one(data):
+            with memoryview(data) as frame:
+                yield frame
+            return
         if rest:
             rest += data
             source: bytes | bytearray = rest
@@ -87,6 +91,19 @@ class FrameReader:
             rest += source[position:]
         elif position:
             self._rest = rest[position:]
+
+    def _is_one(self, data: bytes) -> bool:
+        """Say whether `data` is one whole frame, as it is on a quiet link."""
+        return (
+            len(data) >= LENGTH.size
+            and len(data) == LENGTH.unpack_from(data)[0] + LENGTH.size
+            and len(data) - LENGTH.size <= self.limit
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes of an unfinished frame are here."""
+        return len(self._rest)
 
     def take_rest(self) -> bytes:
         """Return and forget the bytes of an unfinished frame."""

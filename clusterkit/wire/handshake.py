@@ -19,7 +19,7 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from clusterkit.errors import ConfigError, ProtocolError
+from clusterkit.errors import ProtocolError
 from clusterkit.wire.frame import LONGEST, FrameReader
 from clusterkit.wire.greetings import (
     MAX_GREETING,
@@ -35,10 +35,10 @@ from clusterkit.wire.greetings import (
     read_greeting,
 )
 from clusterkit.wire.messages import PROTOCOL
-from clusterkit.wire.seal import Sealer, derive, stretch
+from clusterkit.wire.seal import Sealer, checked_cookie, derive, stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 VERSIONS: Final = (PROTOCOL, PROTOCOL)
 
@@ -287,15 +287,32 @@ class Listener(Handshake):
 
     Args:
         me: Who listens.
-        cookies: All that are valid; more than one while rotating.
+        cookies: All that are valid when the proof comes: they are looked at
+            then, so that one which is dropped meanwhile is refused.
         nonce: 32 random bytes.
+        heeds: Says whether a proof is judged at all; every one by default.
+
+    Attributes:
+        detail: Both ranges of versions, after `challenge` found none common.
+        cookie: The one that the proof was made with, once it has come.
     """
 
     _hello: Hello  # from its arrival on
 
-    def __init__(self, me: Identity, cookies: Sequence[bytes], nonce: bytes) -> None:
+    def __init__(
+        self,
+        me: Identity,
+        cookies: Sequence[bytes],
+        nonce: bytes,
+        heeds: Callable[[Hello, Proof], bool] = lambda *_: True,
+    ) -> None:
         super().__init__(me, nonce)
-        self._cookies = [checked_cookie(cookie) for cookie in cookies]
+        self._heeds = heeds
+        self.detail = ""
+        self.cookie = b""
+        self._cookies = cookies
+        for cookie in cookies:
+            checked_cookie(cookie)
         self._sessions = 0
 
     def challenge(self, sessions: int) -> bytes:
@@ -312,8 +329,9 @@ class Listener(Handshake):
         version = min(highest, VERSIONS[1])
         if version < max(lowest, VERSIONS[0]):
             self.state = "refused"
-            detail = f"this node speaks {_range(VERSIONS)}, that one {_range([lowest, highest])}"
-            return Refusal(reason="version", detail=detail).to_bytes()
+            theirs = f"{_range([lowest, highest])} at {self._hello.name}"
+            self.detail = cut(f"{_range(VERSIONS)} at {self.me.name}, {theirs}")
+            return Refusal(reason="version", detail=self.detail).to_bytes()
         self.state = "challenging"
         self._sessions = sessions
         return self._emit(
@@ -356,6 +374,8 @@ class Listener(Handshake):
         return [Greeted(hello)]
 
     def _on_proof(self, proof: Proof, covered: bytes, mac: bytes) -> list[Event]:
+        if not self._heeds(self._hello, proof):
+            raise ProtocolError("a proof that is not judged", "guessing")
         self._transcript.update(covered)
         for cookie in self._cookies:
             secret = stretch(cookie)
@@ -363,7 +383,7 @@ class Listener(Handshake):
                 break
         else:
             raise ProtocolError("the dialer does not have the cookie", "cookie")
-        self._secret = secret
+        self._secret, self.cookie = secret, cookie
         self._transcript.update(mac)
         self.state = "proved"
         return [Proved(self._hello, proof, self._sessions)]
@@ -372,21 +392,6 @@ class Listener(Handshake):
         ("start", Hello): "_on_hello",
         ("challenging", Proof): "_on_proof",
     }
-
-
-def checked_cookie(cookie: bytes, what: str = "a cookie") -> bytes:
-    """Return `cookie` if it is not empty.
-
-    Args:
-        cookie: The secret.
-        what: How the error calls it.
-
-    Raises:
-        ConfigError: It is empty: that would sign with a key that all know.
-    """
-    if not cookie:
-        raise ConfigError(f"{what} is empty; make one with `cluster-cli cookie new`")
-    return cookie
 
 
 def _range(versions: Sequence[int]) -> str:

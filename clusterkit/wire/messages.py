@@ -64,8 +64,28 @@ UNCHOKE: Final = 10
 REFUSED: Final = 11
 COUNT: Final = 2
 
-# 12 Fragment, 13 Chunk and 14 Credit are kept free for large messages and
-# streams; this version refuses them.
+# A Fragment is: kind, id, bytes of the whole that are still to come, a piece. The
+# first piece also has the kind of the whole, and what it is about: a Call, Reply or
+# Fault its call id, a Cast its actor.
+FRAGMENT: Final = 12
+FRAGMENT_ID: Final = 1
+REST: Final = 2
+PART: Final = 3
+WHOLE_KIND: Final = 4
+WHOLE_ABOUT: Final = 5
+
+LARGE: Final[dict[int, tuple[type, ...]]] = {
+    CALL: (int,),
+    CAST: (str,),
+    REPLY: (int,),
+    FAULT: (int,),
+}
+"""Kinds that may come in pieces, and the types of what they are about."""
+
+TAKEN_BACK: Final = -1
+"""The rest of a record whose sender has taken it back; its last piece is empty."""
+
+# 13 Chunk and 14 Credit are kept free for streams; this version refuses them.
 
 UNNUMBERED: Final = 32
 # Ping and Pong are: kind, token. Bye is its kind alone. An Ack needs no record:
@@ -78,6 +98,7 @@ TOKEN: Final = 1
 _INT, _STR, _LIST = (int,), (str,), (list,)
 _MAP = (dict, type(None))
 _ANY = (object,)
+_BYTES = (bytes,)
 
 # Kind → the types of the fields after it.
 FIELDS: Final[dict[int, tuple[tuple[type, ...], ...]]] = {
@@ -92,6 +113,7 @@ FIELDS: Final[dict[int, tuple[tuple[type, ...], ...]]] = {
     CHOKE: (_STR,),
     UNCHOKE: (_STR,),
     REFUSED: (_STR, _INT),
+    FRAGMENT: (_INT, _INT, _BYTES),
     PING: (_INT,),
     PONG: (_INT,),
     BYE: (),
@@ -109,6 +131,7 @@ NAMES: Final = {
     CHOKE: "Choke",
     UNCHOKE: "Unchoke",
     REFUSED: "Refused",
+    FRAGMENT: "Fragment",
     PING: "Ping",
     PONG: "Pong",
     BYE: "Bye",

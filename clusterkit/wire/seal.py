@@ -14,6 +14,8 @@ import hmac
 from functools import lru_cache
 from typing import Final
 
+from clusterkit.errors import ConfigError
+
 TAG_BYTES: Final = 32
 """Length of a tag: HMAC-SHA256 (RFC 2104), not truncated."""
 
@@ -33,6 +35,21 @@ def stretch(cookie: bytes) -> bytes:
     return hashlib.scrypt(
         cookie, salt=b"clusterkit/1", n=2**14, r=8, p=1, maxmem=64 << 20, dklen=32
     )
+
+
+def checked_cookie(cookie: bytes, what: str = "a cookie") -> bytes:
+    """Return `cookie` if it is not empty.
+
+    Args:
+        cookie: The secret.
+        what: How the error calls it.
+
+    Raises:
+        ConfigError: It is empty: that would sign with a key that all know.
+    """
+    if not cookie:
+        raise ConfigError(f"{what} is empty; make one with `cluster-cli cookie new`")
+    return cookie
 
 
 def derive(secret: bytes, *parts: bytes) -> bytes:
@@ -55,10 +72,12 @@ class Sealer:
         self._inner = hashlib.sha256(block.translate(_INNER))
         self._outer = hashlib.sha256(block.translate(_OUTER))
 
-    def tag(self, data: bytes | memoryview) -> bytes:
-        """Return the 32-byte tag of `data`."""
+    def tag(self, data: bytes | memoryview, *more: bytes) -> bytes:
+        """Return the 32-byte tag of `data`, and of what is joined to it."""
         inner = self._inner.copy()
         inner.update(data)
+        for part in more:
+            inner.update(part)
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()

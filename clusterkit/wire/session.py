@@ -13,14 +13,16 @@ it sends the frames of `next_frame` in order, each whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
 from clusterkit.errors import ProtocolError
 from clusterkit.wire import messages as m
-from clusterkit.wire.codec import MAX_DEPTH, holds_undecodable, too_deep
+from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.frame import HEADER, SEALED_OVERHEAD, FrameReader, array_header
+from clusterkit.wire.intake import CONTROLS, DEFUSING, PIECES, Intake, needs_of
 from clusterkit.wire.seal import TAG_BYTES
 
 if TYPE_CHECKING:
@@ -32,16 +34,18 @@ if TYPE_CHECKING:
     from clusterkit.wire.outbox import RawEntry
     from clusterkit.wire.seal import Sealer
 
-BATCH_BYTES: Final = 64 * 1024
+BATCH_BYTES: Final = PIECE
 """Records are gathered into frames up to this size, so that hashing one frame
-overlaps with the wire carrying the last. One larger record gets its own."""
+overlaps with the wire carrying the last."""
 
-MANY: Final = 8
-"""Records in a frame from which on it pays to check them all at once."""
+FRAME_LIMIT: Final = 256 * 1024
+"""The longest frame of a session, in bytes after its length. Ours are of little
+more than `BATCH_BYTES`, or twice that with what overtakes."""
 
-MOST_REFUSALS: Final = 65_536
-"""Messages that wait for a peer from which on its calls with a value that cannot
-be taken are not answered any more: it does not read."""
+FEW: Final = 4
+SMALL: Final = 16 * 1024
+"""A frame of a few parts of which the last is not small is hashed part by part, and
+copied once; to join the parts first is faster for all others."""
 
 _BODY_AT = HEADER.size
 
@@ -57,6 +61,7 @@ class Limits:
     ack_bytes: int
     ping_after: float
     dead_after: float
+    frame_timeout: float
 
 
 class Session:
@@ -92,7 +97,10 @@ class Session:
         self._codec = codec
         self._send_seal, self._receive_seal = sealers
         self._limits = limits
-        self._reader = FrameReader(max(limits.max_message, BATCH_BYTES) + 1024)
+        self._intake = Intake(conversations, codec, limits.max_message)
+        self._reader = FrameReader(FRAME_LIMIT)
+        # When the frame began that has not come whole.
+        self._began = inf
         self._sent_frames = 0
         self._received_frames = 0
         self._may_send = speaks_first
@@ -128,19 +136,27 @@ class Session:
         for frame in self._reader.feed(data):
             records = self._open(frame)
             self._may_send = True
+            self._began = inf
             if not records:
                 continue
             suspect = self._codec.take_undecodable()
-            records, deep = self._sort_out(records)
-            if not records:
-                continue
+            needs = needs_of(records)
+            if needs & CONTROLS:
+                records = self._act_on_controls(records)
+                if not records:
+                    continue
             self.active = now
-            self._talk.received += len(records)
             self._owe_ack(len(frame), now)
-            if suspect or deep:
-                records = [r for r in map(self._defuse, records) if r is not None]
+            if needs & PIECES:
+                yield from self._intake.put_together(records, len(frame))
+                continue
+            self._talk.received += len(records)
+            if suspect or needs & DEFUSING:
+                records = self._intake.defuse(records)
             if records:
                 yield records, len(frame)
+        if self._began == inf and self._reader.waiting:
+            self._began = now
 
     def next_frame(self, now: float) -> bytes | None:
         """Return the next frame to send, None if there is nothing to say."""
@@ -156,13 +172,13 @@ class Session:
         self._ack_owed = False
         self._ack_due = None
         self._unacked_in = 0
-        return self._close(array_header(len(parts)) + b"".join(parts))
+        return self._close([array_header(len(parts)), *parts])
 
     def on_time(self, now: float) -> bool:
         """Do what is due: an Ack, a Ping. Return False if the peer is dead."""
         # Compared with the very sums that `next_deadline` returns: a difference
         # may round to just below, and the shell would wake for nothing, for ever.
-        if now >= self.heard + self._limits.dead_after:
+        if now >= self._dead_at():
             return False
         if self._ack_due is not None and now >= self._ack_due:
             self._ack_owed = True
@@ -174,7 +190,7 @@ class Session:
 
     def next_deadline(self) -> float:
         """Return when `on_time` has something to do, later than it last ran."""
-        due = min(self._ping_due(), self.heard + self._limits.dead_after)
+        due = min(self._ping_due(), self._dead_at())
         return due if self._ack_due is None else min(due, self._ack_due)
 
     def say_ping(self) -> None:
@@ -202,6 +218,17 @@ class Session:
         """Whether `next_frame` has something to say now."""
         return self._ack_owed or bool(self._controls) or self._may_take()
 
+    def _dead_at(self) -> float:
+        """Return when this session is over, unless something comes.
+
+        After silence, or a frame that never ends. A wrong length makes one, and
+        so does a peer that sends a byte at a time; all else waits behind it.
+        """
+        return min(
+            self.heard + self._limits.dead_after,
+            self._began + self._limits.frame_timeout,
+        )
+
     def _ping_due(self) -> float:
         return max(self.heard, self._pinged) + self._limits.ping_after
 
@@ -221,9 +248,15 @@ class Session:
         if outgoing.resend:
             return outgoing.next_resend()
         room = self._limits.window_records - outgoing.sent + outgoing.acked
-        entries, size = self._talk.outbox.take(BATCH_BYTES, room)
-        outgoing.number(entries, size)
+        entries, size = self._talk.outbox.take(BATCH_BYTES, room, bulk=self._bulk_may)
+        if entries:
+            outgoing.number(entries, size)
         return entries
+
+    @property
+    def _bulk_may(self) -> bool:
+        """Whether bulk may send: half of the window is kept free of it."""
+        return 2 * self._talk.outgoing.unacked_bytes < self._limits.window_bytes
 
     def _may_take(self) -> bool:
         """Whether a record may be sent: there is one, and the window is open."""
@@ -231,22 +264,29 @@ class Session:
             return False
         talk = self._talk
         outgoing = talk.outgoing
-        if not talk.outbox.bytes:
-            return bool(outgoing.resend)
-        return bool(outgoing.resend) or (
-            outgoing.unacked_bytes < self._limits.window_bytes
-            and outgoing.sent - outgoing.acked < self._limits.window_records
-        )
+        outbox = talk.outbox
+        if outgoing.resend:
+            return True
+        if outbox.bytes:
+            may = outgoing.unacked_bytes < self._limits.window_bytes
+        elif outbox.bulk is None:
+            return False
+        else:
+            may = self._bulk_may
+        return may and outgoing.sent - outgoing.acked < self._limits.window_records
 
-    def _close(self, body: bytes) -> bytes:
-        signed = (
-            HEADER.pack(
-                len(body) + SEALED_OVERHEAD, self._sent_frames, self._talk.received
-            )
-            + body
-        )
-        self._sent_frames += 1
-        return signed + self._send_seal.tag(signed)
+    def _close(self, parts: list[bytes]) -> bytes:
+        """Return the frame of `parts`, which make an array."""
+        frame, received = self._sent_frames, self._talk.received
+        self._sent_frames = frame + 1
+        if len(parts) > FEW or len(parts[-1]) < SMALL:
+            body = b"".join(parts)
+            header = HEADER.pack(len(body) + SEALED_OVERHEAD, frame, received)
+            signed = header + body
+            return signed + self._send_seal.tag(signed)
+        size = sum(map(len, parts)) + SEALED_OVERHEAD
+        parts.insert(0, HEADER.pack(size, frame, received))
+        return b"".join((*parts, self._send_seal.tag(*parts)))
 
     def _open(self, frame: memoryview) -> list[Any]:
         """Check length, seal, counter and ack, in this order; decode."""
@@ -266,68 +306,11 @@ class Session:
             self._talk.outgoing.ack(ack)
         return records
 
-    def _sort_out(self, records: list[Any]) -> tuple[list[Record], bool]:
-        """Check every record, act on those of the connection.
-
-        Returns:
-            The numbered ones, and whether one of them needs `_defuse`.
-        """
-        controls = deep = False
-        if len(records) >= MANY and m.are_plain(records):
-            return records, False
-        for record in records:
-            if m.is_plain(record):
-                continue
-            if not m.well_formed(record):
-                raise ProtocolError("a record of unknown kind or shape")
-            kind = record[0]
-            if kind >= m.UNNUMBERED:
-                controls = True
-            elif kind > m.CAST:
-                deep = deep or too_deep(record)
-            elif too_deep(record[m.ARGS]) or (
-                record[m.KWARGS] and too_deep(record[m.KWARGS])
-            ):
-                deep = True
-        if controls:
-            self._act_on_controls(records)
-            records = [record for record in records if record[0] < m.UNNUMBERED]
-        return records, deep
-
-    def _act_on_controls(self, records: list[Record]) -> None:
+    def _act_on_controls(self, records: list[Record]) -> list[Record]:
+        """Do what concerns the connection; return the numbered records."""
         for record in records:
             if record[0] == m.PING:
                 self._say([m.PONG, record[m.TOKEN]])
             elif record[0] == m.BYE:
                 self.peer_left = True
-
-    def _defuse(self, record: Record) -> Record | None:
-        """Answer or replace a record with a value that cannot be taken."""
-        reason = _objection(record)
-        if reason is None:
-            return record
-        if record[0] == m.CALL:
-            if len(self._talk.outbox) >= MOST_REFUSALS:
-                return None
-            fault = [m.FAULT, record[m.CALL_ID], "badarg", [reason]]
-            self._talk.outbox.append(msgpack.packb(fault), m.FAULT, None)
-            return None
-        if record[0] in (m.REPLY, m.FAULT):
-            # The call has ended, and its caller must learn of it.
-            return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
-        self._codec.undecodable += 1
-        return None
-
-
-def _objection(record: Record) -> str | None:
-    """Say why a record cannot be taken, None if it can.
-
-    What follows the fields that are known is not looked at: a later version
-    may have values there that this one cannot build.
-    """
-    fields = record[: len(m.FIELDS[record[0]]) + 1]
-    # Args and kwargs hold values, the others are values.
-    if too_deep(fields, MAX_DEPTH + (record[0] <= m.CAST)):
-        return f"nested deeper than {MAX_DEPTH}"
-    bad = holds_undecodable(fields)
-    return None if bad is None else bad.reason
+        return [record for record in records if record[0] < m.UNNUMBERED]

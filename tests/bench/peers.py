@@ -78,6 +78,12 @@ def foreign(name: str, *packages: str, workloads: tuple[str, ...]) -> Peer:
     return Peer(name, (program,), packages=packages, usual=name == "pykka")
 
 
+def without(part: str) -> Peer:
+    """Return clusterkit with one of its parts switched off."""
+    program = Program("without.py", (part, "client"), REMOTE, server=(part, "server"))
+    return Peer(f"-{part}", (program,), yardstick=False, usual=False)
+
+
 def ours(package: str) -> str:
     """Return the requirement for the version that we run with ourselves."""
     return f"{package}=={version(package)}"
@@ -95,6 +101,9 @@ PEERS = (
         ),
         yardstick=False,
     ),
+    without("seal"),
+    without("resume"),
+    without("lanes"),
     Peer(
         "bare",
         (

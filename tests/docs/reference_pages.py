@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from functools import cache
+from math import inf
 from pathlib import Path
 
 import clusterkit
@@ -23,6 +24,7 @@ from clusterkit import create_cluster, errors, events
 from clusterkit.actors.server import GenServer
 from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.cluster.gossip import GossipRing
+from clusterkit.cluster.keyring import Keyring
 from clusterkit.cluster.node import ClusterNode, NodeStatistics
 from clusterkit.config import Config
 from clusterkit.net.kernel import Kernel
@@ -42,14 +44,23 @@ BOUNDS = (
     ("wire.codec", "MAX_DEPTH", ""),
     ("wire.codec", "MAX_REASON", "bytes"),
     ("wire.session", "BATCH_BYTES", "bytes"),
+    ("wire.session", "FRAME_LIMIT", "bytes"),
+    ("wire.bulk", "PIECE", "bytes"),
+    ("wire.bulk", "MOST_UNDER_WAY", ""),
+    ("wire.assembly", "LEAST_PIECE", "bytes"),
     ("net.connection", "DIRECT_BYTES", "bytes"),
     ("net.connection", "DIRECT_WRITES", ""),
+    ("net.connection", "WRITE_TURN", "bytes"),
     ("net.connection", "READ_TURN", "bytes"),
     ("net.connection", "READ_RECORDS", ""),
     ("net.peer", "UNSENT_BYTES", "bytes"),
     ("net.peer", "UNSENT_MESSAGES", ""),
+    ("net.peer", "UNSENT_BULK", "bytes"),
     ("net.link", "STEADY", "s"),
     ("net.reception", "PROBE", "s"),
+    ("net.guesses", "GUESSES", ""),
+    ("net.guesses", "GUESS_RATE", "rate"),
+    ("net.guesses", "LUCKY", "share"),
     ("net.tcp", "STAGGER", "s"),
     ("net.tls_stream", "MOST_GREETING", "bytes"),
     ("actors.sending", "YIELD_EVERY", ""),
@@ -79,8 +90,10 @@ MORE_BOUNDS = (
     ("core.ring_index", "CACHED_WEIGHT", ""),
     ("core.ring_index", "REBUILD_SHARE", ""),
     ("core.registers", "MOST_JUMP", ""),
-    ("wire.session", "MANY", ""),
-    ("wire.session", "MOST_REFUSALS", ""),
+    ("wire.session", "FEW", ""),
+    ("wire.session", "SMALL", "bytes"),
+    ("wire.intake", "MANY", ""),
+    ("wire.intake", "MOST_REFUSALS", ""),
     ("net.peer", "REFUSALS", ""),
     ("net.kernel", "MOST_LINKS", ""),
     ("net.peer", "GATHER", ""),
@@ -88,6 +101,7 @@ MORE_BOUNDS = (
     ("net.credentials", "MAX_PEM", "bytes"),
     ("net.tls_stream", "PIECE", "bytes"),
     ("net.tls_stream", "MOST_ANSWERS", "bytes"),
+    ("net.guesses", "MOST_SOURCES", ""),
     ("net.tcp", "READ_BYTES", "bytes"),
     ("net.tcp", "BACKLOG", ""),
     ("actors.calls", "MOST_QUEUES", ""),
@@ -105,7 +119,8 @@ MORE_BOUNDS = (
     ("actors.unhandled", "MOST_TEXT", ""),
     ("actors.unhandled", "MOST_SHOWN", ""),
     ("actors.unhandled", "MOST_COMPARED", ""),
-    ("cluster.cookies", "MAX_COOKIE", "bytes"),
+    ("cluster.cookie_file", "MAX_COOKIE", "bytes"),
+    ("cluster.cookie_file", "MOST_COOKIES", ""),
     ("cluster.actor_rows", "MOST_ACTORS", ""),
     ("cluster.actor_rows", "MOST_HANDLERS", ""),
     ("cluster.draining", "MOST_NAMES", ""),
@@ -130,6 +145,9 @@ NO_BOUNDS = {
     "wire.seal": "the size of a SHA-256",
     "wire.greetings NONCE_BYTES": "part of the format",
     "wire.greetings COUNTER_LIMIT": "the sign bit of a number in a greeting",
+    "wire.intake CONTROLS": "a flag",
+    "wire.intake DEFUSING": "a flag",
+    "wire.intake PIECES": "a flag",
     "actors.monitors NOT_SENT": "stands for none",
     "actors.loop INFO": "kind of a record",
     "actors.loop STOP": "kind of a record",
@@ -143,6 +161,8 @@ NO_BOUNDS = {
     "core.registers U64": "the largest number of 64 bits",
     "core.registers MOST_TIME": "half of the numbers of 64 bits",
     "core.registers LATEST": "the sum of two others",
+    "cluster.cookie_file STEPS": "the steps of a rotation, by their names",
+    "cluster.cookies PRINT_BYTES": "a format",
     "cluster.ring_file FORMAT": "the version of the file",
     "cluster.ring_post PART_ROOM": "follows from the format of a message",
     "cluster.ring_shares WHOLE": "the circle, in units of its own",
@@ -163,8 +183,12 @@ def quantity(value: object, unit: str = "") -> str:
             if value >= size and value % size == 0:
                 return f"{value // size:,} {name}"
         return f"{value:,} bytes"
+    if unit == "rate":
+        return f"{value:g}"
     if unit == "share":
         return str(Fraction(value).limit_denominator(1000))
+    if value == inf:
+        return "never"
     if isinstance(value, float) or unit == "s":
         days = value / 86_400
         return f"{days:g} days" if days >= 2 else f"{value:g} s"
@@ -382,6 +406,7 @@ CLASSES = (
     Shown(
         Kernel, "`node.kernel`", only=("connect", "disconnect", "is_connected", "links")
     ),
+    Shown(Keyring, "`node.cookies`", hidden=("reload_or_log",)),
     Shown(NodeStatistics, "`node.statistics()`"),
     Shown(LinkStatistics, "`node.kernel.links()`"),
     Shown(ActorStatistics, "`node.statistics().actors`"),

@@ -28,6 +28,7 @@ LIMITS = Limits(
     ack_bytes=2**16,
     ping_after=1.0,
     dead_after=3.0,
+    frame_timeout=1e9,
 )
 NO_ACK = LENGTH.size + 8
 
@@ -339,6 +340,7 @@ def test_a_deadline_that_has_come_leads_to_a_later_one(start, ack, ping, dead, h
         ack_bytes=2**16,
         ping_after=ping,
         dead_after=dead * ping,
+        frame_timeout=1e9,
     )
     ours = session(b"out", b"back", speaks_first=True, limits=limits)
     theirs = session(b"back", b"out", speaks_first=False, limits=limits)

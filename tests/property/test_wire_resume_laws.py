@@ -30,12 +30,14 @@ def test_a_schedule_is_a_function_of_its_seed():
 
 
 def test_schedules_reach_what_they_are_for():
-    worlds = [run_schedule(Random(n), steps=200, faithful=False) for n in range(60)]
+    worlds = [run_schedule(Random(n), steps=300, faithful=False) for n in range(60)]
     nodes = [node for world in worlds for node in world.nodes.values()]
     assert max(node.sessions for node in nodes) > 5
     assert max(len(node.delivered) for node in nodes) > 20
     assert max(world.resumed for world in worlds) > 1
     assert any(world.refused for world in worlds)
+    assert any(world.halves for world in worlds)
+    assert any(world.torn for world in worlds)
     assert any(world.graves for world in worlds)
     assert any(node.told for node in nodes)
 

@@ -28,17 +28,22 @@ from clusterkit.wire.handshake import (
 from clusterkit.wire.session import Limits, Session
 
 COOKIE = b"monster"
-CODEC = Codec(2**16)
+CODEC = Codec(2**20)
 # Small, so that schedules reach every bound.
 LIMITS = Limits(
-    max_message=2**16,
+    max_message=2**20,
     window_bytes=600,
     window_records=12,
     ack_delay=0.02,
     ack_bytes=150,
     ping_after=1.0,
     dead_after=1e9,
+    frame_timeout=1e9,
 )
+
+
+SIZES = (0, 1, 40, 200) * 8 + (70_000, 200_000)
+"""Bytes of messages; the last two travel in pieces."""
 
 
 class End:
@@ -71,17 +76,19 @@ class Node:
         self.end = self.dial = None
         self.accepted = []
         self.told = set()
+        self.withdrawn = set()
         self.delivered = []
 
     def queue(self, payload, size):
         record = [m.CAST, "sink", "put", [payload, "x" * size], None]
         self.accepted.append(payload)
-        self.talk.outbox.append(CODEC.encode(record), m.CAST, payload)
+        self.talk.outbox.append(CODEC.encode(record), m.CAST, str(payload), "sink")
 
     def settle(self, settled):
         for entry in [*settled.lost, *settled.dropped]:
-            assert entry.about not in self.told, "told twice"
-            self.told.add(entry.about)
+            if entry.kind == m.CAST:  # else it is a piece, and its last one counts
+                assert int(entry.about) not in self.told, "told twice"
+                self.told.add(int(entry.about))
 
     def give_up(self):
         self.detach()
@@ -137,7 +144,7 @@ class Node:
         self.detach()
         fresh = self.world.fresh()
         resume, settled = self.talk.accept(event.proof, hello.incarnation, fresh)
-        end.send(end.machine.welcome("", "h", 1, 2**16, resume))
+        end.send(end.machine.welcome("", "h", 1, 2**20, resume))
         self.attach(end, number, settled, dialer=False)
 
     # The dialer's part.
@@ -147,7 +154,7 @@ class Node:
         end.number = max(self.sessions, event.sessions) + 1
         end.peer = event.incarnation
         offer = self.talk.offer(self.world.fresh())
-        end.send(end.machine.prove("", "h", 1, 2**16, offer))
+        end.send(end.machine.prove("", "h", 1, 2**20, offer))
 
     def on_welcomed(self, end, event):
         settled = self.talk.conclude(event.welcome, end.peer)
@@ -162,6 +169,7 @@ class Node:
         self.dial = None
         self.sessions = number
         self.world.resumed += bool(self.talk.outgoing.resend)
+        self.world.halves += any(w.sent for w in self.talk.outbox.bulk or ())
         self.settle(settled)
         out, back = end.machine.keys()
         sealers = (out, back) if dialer else (back, out)
@@ -187,7 +195,7 @@ class World:
     def __init__(self, rng):
         self.rng = rng
         self.now = 0.0
-        self.payload = self.resumed = self.refused = 0
+        self.payload = self.resumed = self.refused = self.torn = self.halves = 0
         self.nodes = {name: Node(self, name, 1) for name in "ab"}
         self.graves = []
         self.ends = []
@@ -214,7 +222,7 @@ class World:
 
     def queue(self, node):
         self.payload += 1
-        node.queue(self.payload, self.rng.choice((0, 1, 40, 200)))
+        node.queue(self.payload, self.rng.choice(SIZES))
 
     def flush(self, node):
         node.flush()
@@ -224,7 +232,7 @@ class World:
         ends = [end for end in self.ends if end.node is node and end.inbox]
         if ends:
             end = self.rng.choice(ends)
-            size = size or self.rng.choice((1, 20, 100, 1_000, 1_000))
+            size = size or self.rng.choice((1, 20, 100, 1_000, 1_000, 10**5))
             data = bytes(end.inbox[:size])
             del end.inbox[:size]
             node.read(end, data)
@@ -244,6 +252,16 @@ class World:
     def notice(self, node):
         """Let the node find its session or its dial dead."""
         node.detach()
+
+    def withdraw(self, node):
+        """Take something back that was not sent, or not all of it."""
+        outbox = node.talk.outbox
+        if outbox.bulk is not None:
+            waiting = self.rng.choice(list(outbox.bulk))
+            assert outbox.withdraw(-waiting.id)
+            node.accepted.remove(int(waiting.entry.about))
+            node.withdrawn.add(int(waiting.entry.about))
+            self.torn += waiting.sent > 0
 
     def tick(self, node):
         self.now += self.rng.choice((0.001, 0.02, 1.0))
@@ -301,6 +319,7 @@ class World:
                 for payload in life.delivered
                 if payload in set(node.accepted)
             ]
+            assert not node.withdrawn & {n for life in lives for n in life.delivered}
             assert arrived == sorted(set(arrived)), "twice, or out of order"
             if node in self.graves:
                 continue
@@ -318,6 +337,7 @@ ACTIONS = {
     World.tick: 10,
     World.cut: 3,
     World.notice: 4,
+    World.withdraw: 1,
 }
 UNFAITHFUL = {World.restart: 0.7, World.give_up: 0.7}
 

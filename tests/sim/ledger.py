@@ -19,6 +19,10 @@ from clusterkit.errors import CallTimeout, MailboxFull, NodeDown, OutboxFull
 from clusterkit.events import Refused, Undelivered
 from clusterkit.testing.sim import PORT
 
+LARGE = 0.02
+BALLAST = 300_000
+"""The share of messages that carry up to so many bytes."""
+
 
 class Sink(GenServer):
     """Enters what reaches it into the ledger."""
@@ -27,17 +31,17 @@ class Sink(GenServer):
         self.ledger, self.at = ledger, name
 
     @cast
-    async def take(self, line, number):
+    async def take(self, line, number, ballast):
         self.ledger.delivered(line, number, self.at)
 
     @call
-    async def ask(self, line, number):
+    async def ask(self, line, number, ballast):
         self.ledger.delivered(line, number, self.at)
         if self.ledger.sim.rng.random() < 0.7:
-            return [line, number]
+            return [line, number, ballast]
         # Some are answered later, when their calls have long been acknowledged.
         seconds = self.ledger.sim.rng.random()
-        self.send_after(seconds, (self.caller, [line, number]))
+        self.send_after(seconds, (self.caller, [line, number, ballast]))
         return later()
 
     async def handle_info(self, message):
@@ -156,13 +160,22 @@ class Ledger:
         while number not in line.accepted:
             await trio.lowlevel.checkpoint()
 
+    def _ballast(self):
+        """Return what makes some messages, and their answers, travel in pieces."""
+        large = self.sim.rng.random() < LARGE
+        return bytes(self.sim.rng.randrange(BALLAST)) if large else b""
+
     async def _cast(self, node, index, number):
         line = self.lines[index]
         line.accepted[number] = "cast"
         line.bound[number] = self._bound_for(node, line.peer)
         try:
             await node.cast(
-                f"sink@{line.peer}@{line.peer}:{PORT}", "take", index, number
+                f"sink@{line.peer}@{line.peer}:{PORT}",
+                "take",
+                index,
+                number,
+                self._ballast(),
             )
         except (MailboxFull, OutboxFull):
             del line.accepted[number]
@@ -171,15 +184,17 @@ class Ledger:
     async def _ask(self, node, index, number, timeout):
         line = self.lines[index]
         line.accepted[number] = "pending"
+        ballast = self._ballast()
         try:
             answer = await node.call(
                 f"sink@{line.peer}@{line.peer}:{PORT}",
                 "ask",
                 index,
                 number,
+                ballast,
                 timeout=timeout,
             )
-            assert answer == [index, number]
+            assert answer == [index, number, ballast]
             line.accepted[number] = "answered"
         except NodeDown as error:
             line.accepted[number] = error.outcome

@@ -32,7 +32,7 @@ def secret_file(path, cookie, mode=0o600):
 
 
 def chosen(line, environ=None, warn=lambda _: None):
-    return chosen_cookies(parse_words(line).options, warn, environ or {})
+    return chosen_cookies(parse_words(line).options, warn, environ or {}).cookies
 
 
 def parse_words(line):

@@ -286,9 +286,17 @@ def test_run_takes_no_option_of_a_connection_it_does_not_make():
     assert complaint("run foo -I foo") == "unknown option -I foo"
 
 
-def test_a_cookie_is_only_made_new():
+def test_a_cookie_is_made_new_or_rotated():
     assert values("cookie new") == {"action": "new"}
-    assert complaint("cookie old").startswith("expected new, not 'old'")
+    assert complaint("cookie old").startswith("expected new or rotate, not 'old'")
+
+
+def test_a_rotation_is_told_which_node_it_speaks_to():
+    request = parse(
+        ["-p", "7023", "cookie", "rotate", "here", "--all", "--timeout", "2"]
+    )
+    assert request.values == {"action": "rotate", "path": "here", "all": True}
+    assert (request.options["node_port"], request.options["timeout"]) == (7023, 2)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,23 @@ import stat
 
 import pytest
 
-from clusterkit.cluster.cookies import MAX_COOKIE, cookies, new_cookie, read_cookie
+from clusterkit.cluster.cookie_file import MAX_COOKIE, MOST_COOKIES
+from clusterkit.cluster.cookies import (
+    cookies_in,
+    fingerprint,
+    found_cookies,
+    new_cookie,
+)
 from clusterkit.errors import ClusterError, ConfigError
+
+
+def cookies(*told):
+    return found_cookies(*told).cookies
+
+
+def read_cookie(path):
+    (cookie,) = cookies_in(path).cookies
+    return cookie
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +37,30 @@ def test_text_and_bytes_are_taken_as_they_are():
 
 def test_several_keep_their_order_so_that_the_first_one_dials():
     assert cookies(["new", b"old"]) == [b"new", b"old"]
+
+
+def test_a_path_is_that_of_a_file_and_a_text_is_a_cookie(tmp_path):
+    path = new_cookie(tmp_path / "cookie")
+    assert found_cookies(path).cookies == [path.read_bytes().strip()]
+    assert found_cookies(path).file == path
+    assert found_cookies(str(path)).cookies == [str(path).encode()]
+    assert found_cookies(str(path)).file is None
+
+
+def test_the_file_is_found_again_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new_cookie("cookie")
+    assert cookies_in("cookie").file == tmp_path / "cookie"
+
+
+def test_more_than_a_rotation_can_need_are_refused():
+    with pytest.raises(ConfigError, match=f"over {MOST_COOKIES}"):
+        cookies([f"c{n}" for n in range(MOST_COOKIES + 1)])
+
+
+def test_a_fingerprint_tells_cookies_apart_and_is_none():
+    assert fingerprint(b"one") == fingerprint(b"one") != fingerprint(b"two")
+    assert len(fingerprint(b"one")) == 16
 
 
 @pytest.mark.parametrize("empty", ["", b"", [], ["good", ""]])

@@ -135,5 +135,7 @@ async def test_what_is_possible_is_taken(tmp_path):
 
 def test_a_plan_shows_no_cookie():
     from clusterkit.cluster.assembly import Plan
+    from clusterkit.cluster.cookies import Found
 
-    assert Plan.__dataclass_fields__["secrets"].repr is False
+    assert Plan.__dataclass_fields__["secrets"].type == "Found"
+    assert "secret" not in repr(Found([b"secret"]))

@@ -122,6 +122,7 @@ LIMITS = {
     "ack_bytes": 64 * 1024,
     "ping_after": 1.0,
     "dead_after": 3.0,
+    "frame_timeout": 10.0,
 }
 OURS, THEIRS = b"key d>l".ljust(32), b"key l>d".ljust(32)
 

@@ -196,10 +196,19 @@ def test_no_common_version_is_refused_with_both_ranges(versions, theirs):
     play.reports(
         Refused,
         reason="version",
-        detail=f"this node speaks protocol 1, that one {theirs}",
+        detail=f"protocol 1 at bar, {theirs} at foo",
         authentic=False,
     ).is_refused()
     assert machine.state == "refused"
+
+
+def test_both_ranges_are_told_however_long_the_names_are():
+    machine = listener(me=replace(BAR, name="b" * 128))
+    machine.receive_data(with_(HELLO, name="f" * 128, versions=[2**64 - 2, 2**64 - 1]))
+    play = alone(dialer()).sends(Hello).receives(machine.challenge(0))
+    detail = play.events[0].detail
+    assert detail.startswith(f"protocol 1 at {'b' * 128}, ")
+    assert f"protocols {2**64 - 2} to {2**64 - 1} at fff" in detail
 
 
 def test_a_version_that_was_not_offered_is_refused():

@@ -22,6 +22,7 @@ EXAMPLES = {
     m.CHOKE: ["counter"],
     m.UNCHOKE: ["counter"],
     m.REFUSED: ["counter", 3],
+    m.FRAGMENT: [1, 0, b"piece"],
     m.PING: [1],
     m.PONG: [1],
     m.BYE: [],
@@ -65,7 +66,7 @@ def test_a_field_of_another_type_is_refused(kind, index):
 
 @pytest.mark.parametrize(
     "record",
-    [None, 1, "Call", b"\x01", {}, [], [None], ["1"], [0], [12], [13], [14], [35]],
+    [None, 1, "Call", b"\x01", {}, [], [None], ["1"], [0], [13], [14], [35]],
 )
 def test_what_is_no_record_is_refused(record):
     assert not m.well_formed(record)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgpack
 import pytest
 
-from clusterkit.wire import extensions as ext, messages as m, session
+from clusterkit.wire import extensions as ext, intake, messages as m
 from clusterkit.wire.codec import MAX_DEPTH, Codec
 from clusterkit.wire.extensions import register
 
@@ -145,7 +145,7 @@ class Choosy:
 
 
 def test_the_answer_is_small_whatever_the_value_was():
-    value = msgpack.ExtType(ext.RECORD, msgpack.packb(["Choosy", {"n": "x" * 2**20}]))
+    value = msgpack.ExtType(ext.RECORD, msgpack.packb(["Choosy", {"n": "x" * 2**17}]))
     play = talk(max_message=2**22).says().hears(call(7, value))
     assert len(play.session.next_frame(0.0)) < 500
 
@@ -162,7 +162,7 @@ def test_an_answer_to_a_bad_call_survives_a_cut():
 
 
 def test_answers_to_a_peer_that_reads_none_are_bounded(monkeypatch):
-    monkeypatch.setattr(session, "MOST_REFUSALS", 5)
+    monkeypatch.setattr(intake, "MOST_REFUSALS", 5)
     play = talk()
     play.hears(*(call(number, [UNKNOWN]) for number in range(10)))
     assert len(play.conversations.outbox) == 5

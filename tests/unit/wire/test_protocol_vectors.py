@@ -40,6 +40,7 @@ LIMITS = Limits(
     ack_bytes=2**16,
     ping_after=1.0,
     dead_after=3.0,
+    frame_timeout=1e9,
 )
 CODEC = Codec(2**24, take_ref=take_ref, make_ref=lambda parts: ActorRef(None, *parts))
 

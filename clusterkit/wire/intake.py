@@ -1,0 +1,184 @@
+"""What is done with the records of a frame before anybody gets them.
+
+Their shape is checked; pieces are put together; and what holds a value that
+cannot be taken is answered, or replaced, here: the session goes on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
+
+from clusterkit.errors import ProtocolError
+from clusterkit.wire import messages as m
+from clusterkit.wire.assembly import NoRoom
+from clusterkit.wire.codec import MAX_DEPTH, holds_undecodable, too_deep
+from clusterkit.wire.frame import array_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clusterkit.wire.codec import Codec
+    from clusterkit.wire.conversation import Conversations
+    from clusterkit.wire.messages import Record
+
+MANY: Final = 8
+"""Records in a frame from which on it pays to check them all at once."""
+
+CONTROLS: Final = 1
+DEFUSING: Final = 2
+PIECES: Final = 4
+"""What records of a frame may need: see `needs_of`."""
+
+MOST_REFUSALS: Final = 65_536
+"""Messages that wait for a peer from which on its calls with a value that cannot
+be taken are not answered any more: it does not read."""
+
+
+_NO_ROOM: Final = "too many large messages are on their way"
+
+
+def needs_of(records: list[Any]) -> int:
+    """Check every record; say what they need beside being delivered.
+
+    Returns:
+        `CONTROLS` if some speak of the connection, `DEFUSING` if one nests too
+        deep, `PIECES` if there are pieces among them; added up.
+
+    Raises:
+        ProtocolError: One is of no known kind, or has not its shape.
+    """
+    needs = 0
+    if len(records) >= MANY and m.are_plain(records):
+        return needs
+    for record in records:
+        if m.is_plain(record):
+            continue
+        if not m.well_formed(record):
+            raise ProtocolError("a record of unknown kind or shape")
+        kind = record[0]
+        if kind >= m.UNNUMBERED:
+            needs |= CONTROLS
+        elif kind == m.FRAGMENT:
+            needs |= PIECES
+        elif _is_deep(record):
+            needs |= DEFUSING
+    return needs
+
+
+class Intake:
+    """Takes the records of a peer that are not plain.
+
+    Args:
+        conversations: The link's.
+        codec: Decodes large records once they are whole.
+        max_message: The largest record, in bytes.
+    """
+
+    __slots__ = ("_codec", "_max_message", "_talk")
+
+    def __init__(
+        self, conversations: Conversations, codec: Codec, max_message: int
+    ) -> None:
+        self._talk = conversations
+        self._codec = codec
+        self._max_message = max_message
+
+    def __repr__(self) -> str:
+        return f"<Intake {self._talk.assembly!r}>"
+
+    def put_together(
+        self, records: list[Record], size: int
+    ) -> Iterator[tuple[list[Record], int]]:
+        """Take a frame of `size` bytes with pieces in it.
+
+        Yields:
+            Each record that is complete, and its size.
+
+        Raises:
+            ProtocolError: A piece, or a record of pieces, is none that may come.
+        """
+        for record in records:
+            taken: Record | None = record
+            length = size // len(records)
+            if record[0] == m.FRAGMENT:
+                taken, length = self._take_piece(record)
+            self._talk.received += 1
+            if taken is not None and (taken := self._defused(taken)) is not None:
+                yield [taken], length
+
+    def defuse(self, records: list[Record]) -> list[Record]:
+        """Return what may be delivered of records, one of which may not."""
+        return [r for r in map(self._defused, records) if r is not None]
+
+    def _take_piece(self, piece: Record) -> tuple[Record | None, int]:
+        made = self._talk.assembly.take(piece, self._max_message)
+        if made is None:
+            return None, 0
+        if isinstance(made, NoRoom):
+            return self._refuse(made), 0
+        records = self._codec.decode(b"".join((array_header(1), *made.parts)))
+        self._codec.take_undecodable()  # `_defused` looks for itself
+        record = records[0]
+        if not m.well_formed(record) or record[0] not in m.LARGE:
+            raise ProtocolError("pieces of no record")
+        return record, sum(map(len, made.parts))
+
+    def _refuse(self, large: NoRoom) -> Record | None:
+        """Refuse a record that there is no room for.
+
+        Returns:
+            What ends the call here that it would have answered, None if it
+            is no answer.
+        """
+        kind, about = large
+        if kind in (m.REPLY, m.FAULT):  # the handler has run
+            return [m.FAULT, about, "fault", ["NoRoom", _NO_ROOM]]
+        if kind == m.CAST:
+            refused = msgpack.packb([m.REFUSED, about, 1])
+            self._talk.outbox.append_control(refused, m.REFUSED)
+        else:
+            self._answer([m.FAULT, about, "busy", [_NO_ROOM]])
+        return None
+
+    def _answer(self, fault: Record) -> None:
+        """Send a Fault, unless the peer reads none."""
+        if len(self._talk.outbox) < MOST_REFUSALS:
+            self._talk.outbox.append(msgpack.packb(fault), m.FAULT, fault[m.ANSWERS])
+
+    def _defused(self, record: Record) -> Record | None:
+        """Answer or replace a record with a value that cannot be taken."""
+        reason = _objection(record)
+        if reason is None:
+            return record
+        if record[0] == m.CALL:
+            self._answer([m.FAULT, record[m.CALL_ID], "badarg", [reason]])
+            return None
+        if record[0] in (m.REPLY, m.FAULT):
+            # The call has ended, and its caller must learn of it.
+            return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
+        self._codec.undecodable += 1
+        return None
+
+
+def _is_deep(record: Record) -> bool:
+    """Say whether a well-formed record holds a value that nests too deep."""
+    if record[0] > m.CAST:
+        return too_deep(record)
+    kwargs = record[m.KWARGS]
+    return too_deep(record[m.ARGS]) or bool(kwargs and too_deep(kwargs))
+
+
+def _objection(record: Record) -> str | None:
+    """Say why a record cannot be taken, None if it can.
+
+    What follows the fields that are known is not looked at: a later version
+    may have values there that this one cannot build.
+    """
+    fields = record[: len(m.FIELDS[record[0]]) + 1]
+    # Args and kwargs hold values, the others are values.
+    if too_deep(fields, MAX_DEPTH + (record[0] <= m.CAST)):
+        return f"nested deeper than {MAX_DEPTH}"
+    bad = holds_undecodable(fields)
+    return None if bad is None else bad.reason
