@@ -55,6 +55,7 @@ from clusterkit.config import Config as Config
 from clusterkit.core import HashRing as HashRing, VectorClock as VectorClock
 from clusterkit.errors import Rejected as Rejected
 from clusterkit.names import NodeInfo as NodeInfo
+from clusterkit.net.certificates import Tls as Tls, TlsContexts as TlsContexts
 from clusterkit.wire.extensions import register as register
 
 __version__ = "0.1.0"

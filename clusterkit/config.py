@@ -56,7 +56,7 @@ class Config:
 
     dial_timeout: float = 0.5
     """How long one attempt to connect and shake hands may take. Raise it
-    when round trips near it: a handshake is three of them."""
+    when round trips near it: a handshake is three of them, with TLS four."""
 
     handshake_timeout: float = 5.0
     """How long an accepted connection may take to prove the cookie."""
@@ -65,7 +65,8 @@ class Config:
     """Handshakes under way at once on the listener. One more closes the
     oldest that has not sent a valid Hello, so silent connections never keep
     an honest dialer out. Memory before authentication is bounded by
-    `handshake_slots` KiB."""
+    `handshake_slots` KiB; with TLS by a hundred times that, which takes
+    strangers that send a lot."""
 
     backoff_first: float = 0.02
     """First pause between dials; it doubles, with full jitter."""

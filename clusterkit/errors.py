@@ -136,6 +136,16 @@ class WrongCookie(LinkError):
     exit_status = 4
 
 
+class TlsRefused(LinkError):
+    """One end has no TLS, or no certificate that the other takes.
+
+    Give both TLS, with certificates that are valid and signed by one CA.
+    """
+
+    code = "tls"
+    exit_status = 4
+
+
 class WrongRing(LinkError):
     """The peer serves another ring; the message names both."""
 

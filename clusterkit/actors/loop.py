@@ -6,13 +6,13 @@ actor and nothing else.
 
 from __future__ import annotations
 
-import logging
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.actors.faults import describe, is_an_answer, text_of, traceback_of
+from clusterkit.actors import crash_lines
+from clusterkit.actors.faults import is_an_answer, text_of
 from clusterkit.actors.handlers import LATER, LIFECYCLE, Handler
 from clusterkit.actors.mailbox import Item, Mailbox, abandoned
 from clusterkit.actors.server import Caller, GenServer
@@ -26,15 +26,12 @@ from clusterkit.errors import (
     NoSuchHandler,
     RemoteFault,
 )
-from clusterkit.logs import log
 from clusterkit.net.peer import GATHER
 from clusterkit.wire import messages as m
 
 if TYPE_CHECKING:
     from clusterkit.actors.beside import Beside
     from clusterkit.actors.runtime import Runtime
-
-logger = logging.getLogger("clusterkit.actors")
 
 # Record kinds that never leave the process: [INFO, message] and [STOP].
 INFO: Final = 0
@@ -193,19 +190,6 @@ class Loop:
         self.handled += since
         return self.exiting
 
-    def _say_who_ends_the_node(
-        self, error: SystemExit, record: list[Any] | None
-    ) -> None:
-        """Log which handler ends the process: its traceback is shown nowhere."""
-        log(
-            logger,
-            logging.ERROR,
-            "node_ended_by_handler",
-            actor=self.name,
-            handler=record[m.EVENT] if record and len(record) > 2 else "handle_info",
-            error=describe(error),
-        )
-
     async def _take_other(self, record: list[Any], origin: Any) -> None:
         """Take an Open, or a record that never left the process."""
         if record[0] == m.OPEN:
@@ -271,15 +255,7 @@ class Loop:
         That is no crash: it may be too large for that caller only, and the
         actor's state is sound.
         """
-        log(
-            logger,
-            logging.ERROR,
-            "answer_not_sent",
-            actor=self.name,
-            event_=record[m.EVENT],
-            peer=origin.name,
-            error=error,
-        )
+        crash_lines.say_unsent(self.name, record, origin.name, error)
 
     def say_abandoned(self, origin: Any, n: int = 1) -> None:
         """Count calls that are not run since nobody waits for them any more."""
@@ -365,7 +341,7 @@ class Loop:
             SystemExit: The handler meant to end the process, not itself.
         """
         if isinstance(error, SystemExit):
-            self._say_who_ends_the_node(error, record)
+            crash_lines.say_node_ended(self.name, record, error)
             raise error
         self.crash = error
         self.log_crash(error, record[m.EVENT] if record and len(record) > 2 else None)
@@ -378,15 +354,7 @@ class Loop:
 
     def log_crash(self, error: Exception, event: str | None) -> None:
         """Log a crash with its traceback, which never leaves this node."""
-        log(
-            logger,
-            logging.ERROR,
-            "actor_crashed",
-            actor=self.name,
-            event=event,
-            error=describe(error),
-        )
-        logger.error(traceback_of(error))
+        crash_lines.say_crash(self.name, event, error)
 
     def drop_cast(self, event: str, peer: str, error: CallError) -> None:
         """Count a cast that no handler takes, and say so."""

@@ -26,6 +26,7 @@ from clusterkit.errors import (
     NodeDown,
     ProtocolError,
     Rejected,
+    TlsRefused,
 )
 from clusterkit.net.client import ServingNode, connect_as_client
 from clusterkit.net.tcp import TcpTransport
@@ -184,6 +185,13 @@ def _ask(error: NodeDown) -> str:
     return "is the host's name right?" if unresolved else "is the node running?"
 
 
+def _advice(transport: Transport) -> str:
+    """Return what to do where only the node has TLS."""
+    if not isinstance(transport, TcpTransport):
+        return ""
+    return "; give --tls-cert, --tls-key and --tls-ca"
+
+
 def _say_what_may_be(error: Rejected, hedge: str) -> None:
     """Add `hedge` to the node's own timeout; what an actor rejects is none."""
     match error.args:
@@ -200,7 +208,8 @@ async def open_client(to: Destination) -> AsyncIterator[Client]:
 
     Raises:
         NodeDown: It was not reached in time, or no node listens there.
-        WrongCookie, WrongNode, VersionRefused: It is not the right one.
+        WrongCookie, WrongNode, VersionRefused, TlsRefused: It is not the right
+            one, or we are not for it.
     """
     codec = Codec(to.config.max_message)
     client = Client(codec)
@@ -230,6 +239,8 @@ async def open_client(to: Destination) -> AsyncIterator[Client]:
             raise
         text = f"{to.address} answers, but is no clusterkit node"
         raise NodeDown(text, outcome="not sent") from error
+    except TlsRefused as error:
+        raise TlsRefused(f"{error}{_advice(to.transport)}") from error
     except NodeDown as error:
         if connecting.deadline != inf:
             raise NodeDown(f"{error} ({_ask(error)})", outcome="not sent") from error

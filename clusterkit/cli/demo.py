@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.cli.client import Client, Destination, open_client
+from clusterkit.cli.destination import TLS_VARIABLES
 from clusterkit.cli.output import OK
 from clusterkit.cli.ring_picture import bar
 from clusterkit.cluster.cookies import COOKIE_VARIABLE
@@ -77,7 +78,7 @@ class NodeProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, COOKIE_VARIABLE: self.cookie},
+                env=_environment() | {COOKIE_VARIABLE: self.cookie},
                 # A Ctrl-C at the prompt is for the prompt alone.
                 start_new_session=True,
             )
@@ -99,6 +100,12 @@ class NodeProcess:
         except subprocess.TimeoutExpired:
             self.kill()
         self.process = None
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the nodes, whose links are in clear: on loopback."""
+    of_tls = set(TLS_VARIABLES.values())
+    return {k: v for k, v in os.environ.items() if k not in of_tls}
 
 
 class Demo:

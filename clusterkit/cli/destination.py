@@ -1,4 +1,4 @@
-"""From options to a destination: the address, and the cookie that lets in."""
+"""From options to a destination: the address, and what lets in and encrypts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,22 @@ from clusterkit.cluster.cookies import (
 )
 from clusterkit.errors import ConfigError
 from clusterkit.names import Address
+from clusterkit.net.certificates import Tls
+from clusterkit.net.renewal import credentials
+from clusterkit.net.tcp import TcpTransport
+from clusterkit.net.tls import TlsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from clusterkit.net.transport import Transport
+
+TLS_VARIABLES: Final = {
+    "tls_cert": "CLUSTERKIT_TLS_CERT",
+    "tls_key": "CLUSTERKIT_TLS_KEY",
+    "tls_ca": "CLUSTERKIT_TLS_CA",
+}
+"""The variable that counts where an option is not given."""
 
 KEY_WARNING: Final = (
     "-a shows the cookie to everybody who lists processes; prefer --cookie-file"
@@ -38,13 +51,15 @@ def destination(
         environ: The environment.
 
     Raises:
-        ConfigError: There is no cookie, or it is not kept secret.
+        ConfigError: There is no cookie, or it is not kept secret; or TLS is not
+            configured whole, or with files that are no good.
     """
     return Destination(
         address=Address(options["hostname"], options["node_port"]),
         cookies=tuple(chosen_cookies(options, warn, environ).cookies),
         instance=options["instance"],
         timeout=options["timeout"],
+        transport=_transport(chosen_tls(options, environ)),
     )
 
 
@@ -70,3 +85,38 @@ def chosen_cookies(
             f"{COOKIE_FILE} with `cluster-cli cookie new`"
         )
     return found
+
+
+def chosen_tls(
+    options: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> Tls | None:
+    """Return what to encrypt with, None for a connection in clear.
+
+    Raises:
+        ConfigError: One of the three files is named and another is not.
+    """
+    found = {
+        name: options.get(name) or environ.get(variable)
+        for name, variable in TLS_VARIABLES.items()
+    }
+    missing = [name for name, path in found.items() if not path]
+    hostnames = bool(options.get("tls_hostnames"))
+    if len(missing) == len(found) and not hostnames:
+        return None
+    if missing:
+        flag = f"--{missing[0].replace('_', '-')}"
+        raise ConfigError(
+            "TLS needs a certificate, its key, and a CA: give "
+            f"{flag}, too, or set {TLS_VARIABLES[missing[0]]}"
+        )
+    return Tls(
+        certificate=str(found["tls_cert"]),
+        key=str(found["tls_key"]),
+        ca=str(found["tls_ca"]),
+        hostnames=hostnames,
+    )
+
+
+def _transport(tls: Tls | None) -> Transport:
+    tcp = TcpTransport()
+    return tcp if tls is None else TlsTransport(tcp, credentials(tls))

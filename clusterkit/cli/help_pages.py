@@ -19,7 +19,7 @@ STATUSES: Final = {
     1: "it was refused, or its result cannot be written",
     2: "the command line, or a setting, is wrong",
     3: "the node cannot be reached, or the connection was lost",
-    4: "the cookie is wrong",
+    4: "the cookie is wrong, or TLS is",
     5: "no answer in time; a change may still take effect",
     130: "Ctrl-C",
 }

@@ -36,6 +36,32 @@ COOKIE_OPTIONS: Final = (
         kind=Kind.PATH,
     ),
 )
+TLS_OPTIONS: Final = (
+    Option(
+        flags=("--tls-cert",),
+        name="tls_cert",
+        help="The certificate to encrypt links with; without this option, "
+        "CLUSTERKIT_TLS_CERT counts.",
+        kind=Kind.PATH,
+    ),
+    Option(
+        flags=("--tls-key",),
+        name="tls_key",
+        help="The file with its private key; else CLUSTERKIT_TLS_KEY.",
+        kind=Kind.PATH,
+    ),
+    Option(
+        flags=("--tls-ca",),
+        name="tls_ca",
+        help="The file with the CA that signs everybody's; else CLUSTERKIT_TLS_CA.",
+        kind=Kind.PATH,
+    ),
+    Option(
+        flags=("--tls-hostnames",),
+        name="tls_hostnames",
+        help="Have the certificate of a node that is dialled name its host.",
+    ),
+)
 LOCAL: Final = (
     Command(
         name="help",
@@ -132,6 +158,7 @@ LOCAL: Final = (
                 repeats=True,
             ),
             *COOKIE_OPTIONS,
+            *TLS_OPTIONS,
         ),
         details="It prints `ready` with its address and its ring once it accepts "
         "connections, and `stopped` at the end. The first signal drains and stays a "
@@ -237,6 +264,7 @@ CONNECTION_OPTIONS: Final = (
         default=DEFAULT_PORT,
     ),
     *COOKIE_OPTIONS,
+    *TLS_OPTIONS,
     *TIME_OPTIONS,
 )
 """How to reach the node; before or after any command that asks it."""

@@ -67,6 +67,15 @@ cookie](../how-to/rotate-the-cookie.md) says how to change it. A file holds one
 cookie on a line: the first dials, all are accepted, lines with a `#` are comments.
 """
 
+_TLS: Final = """\
+## TLS
+
+With `--tls-cert`, `--tls-key` and `--tls-ca`, or the variables
+`CLUSTERKIT_TLS_CERT`, `CLUSTERKIT_TLS_KEY` and `CLUSTERKIT_TLS_CA`, the connection
+is encrypted, and both ends show a certificate. It takes all three. How to make
+them is in [Encrypt the links](../how-to/tls.md).
+"""
+
 _PROMPT: Final = """\
 ## The prompt
 
@@ -81,8 +90,8 @@ quotes around it: `call counter add {"by": 5}`.
 
 def reference() -> str:
     """Return the page, in Markdown."""
-    parts = [_HEAD, _commands(), _options(), _COOKIE, _OUTPUT, _statuses(), _PROMPT]
-    return "\n".join(parts)
+    parts = [_HEAD, _commands(), _options(), _COOKIE, _TLS, _OUTPUT, _statuses()]
+    return "\n".join([*parts, _PROMPT])
 
 
 def _commands() -> str:

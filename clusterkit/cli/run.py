@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from clusterkit.cli.destination import chosen_cookies
+from clusterkit.cli.destination import chosen_cookies, chosen_tls
 from clusterkit.cli.history import state_folder
 from clusterkit.cli.local_commands import DEFAULT_HOST, DEFAULT_PORT
 from clusterkit.cli.log_lines import log_to_stderr
@@ -89,6 +89,7 @@ def create_options(
         "advertise": values.get("advertise"),
         "rfactor": factors[0],
         "pfactor": factors[1],
+        "tls": chosen_tls(values),
     }
 
 

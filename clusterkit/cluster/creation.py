@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import trio
@@ -14,6 +15,7 @@ from clusterkit.cluster.options import ActorFactory
 from clusterkit.cluster.platform import Platform
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.names import Address, check_host, check_name, check_port
+from clusterkit.net.tls import TlsTransport
 
 if TYPE_CHECKING:
     import os
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from clusterkit.cluster.node import ClusterNode
     from clusterkit.config import Config
+    from clusterkit.net.certificates import Tls, TlsContexts
+    from clusterkit.net.tls import Renewable
 
 __all__ = ["ActorFactory", "create_cluster"]
 
@@ -41,6 +45,7 @@ async def create_cluster(
     rfactor: int = DEFAULT_WEIGHT,
     pfactor: int = DEFAULT_PFACTOR,
     config: Config | None = None,
+    tls: Tls | TlsContexts | None = None,
     platform: Platform | None = None,
 ) -> AsyncIterator[ClusterNode]:
     """Run a node for the length of an `async with` block.
@@ -72,6 +77,8 @@ async def create_cluster(
         rfactor: Ring positions of a node without a weight of its own.
         pfactor: Neighbours that keep copies.
         config: Bounds and times.
+        tls: Certificate, key and CA to encrypt all links with. None: they are
+            in clear, signed but readable.
         platform: Network, dice and clock; for simulations.
 
     Yields:
@@ -92,10 +99,12 @@ async def create_cluster(
     _require_trio()
     bind = Address(check_host(host), check_port(port, lowest=0))
     factors = options.checked_factors(rfactor, pfactor)
+    told = options.checked_advertise(bind, advertise)
+    credentials = options.checked_tls(tls, (told or bind).host)
     plan = Plan(
         name=check_name(name, "node name"),
         bind=bind,
-        advertise=options.checked_advertise(bind, advertise),
+        advertise=told,
         secrets=found_cookies(cookie),
         ring=check_name(ring, "ring name"),
         rfactor=factors[0],
@@ -103,7 +112,7 @@ async def create_cluster(
         state=options.checked_state(state),
         leaves=options.leaves(on_exit, state),
         config=options.checked_config(config),
-        platform=platform or Platform(),
+        platform=_encrypted(platform or Platform(), credentials),
     )
     meetings = options.checked_seeds(seeds)
     factories = options.checked_actors(actors, ring)
@@ -124,6 +133,14 @@ def _require_trio() -> None:
         trio.lowlevel.current_task()
     except RuntimeError:
         raise RuntimeError("clusterkit runs on trio: trio.run(main)") from None
+
+
+def _encrypted(platform: Platform, credentials: Renewable | None) -> Platform:
+    """Return the platform with TLS around its transport, if there is to be any."""
+    if credentials is None:
+        return platform
+    transport = TlsTransport(platform.transport, credentials)
+    return replace(platform, transport=transport)
 
 
 def not_started(actor: str) -> str:

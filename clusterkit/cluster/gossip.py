@@ -132,8 +132,8 @@ class GossipRing(Hearing):
             RingError: It is a member at another address, or this node itself.
             NotInRing: This node belongs to no ring; `join` one.
             NodeDown: It was not reached.
-            WrongCookie, WrongRing, WrongNode, VersionRefused, NameTaken: It
-                refuses.
+            WrongCookie, WrongRing, WrongNode, VersionRefused, TlsRefused,
+            NameTaken: It refuses.
             CallTimeout: It was reached, but did not answer in time.
             ConfigError: The address or the timeout is not valid.
         """

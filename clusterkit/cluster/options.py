@@ -17,10 +17,14 @@ from clusterkit.config import Config
 from clusterkit.core import HashRing
 from clusterkit.errors import ConfigError, NameTaken
 from clusterkit.names import Address, NodeInfo, check_name, node_info
+from clusterkit.net.certificates import Tls, TlsContexts
+from clusterkit.net.renewal import credentials
 from clusterkit.net.tcp import is_unspecified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from clusterkit.net.tls import Renewable
 
 ActorFactory: TypeAlias = "Callable[[], GenServer] | GenServer"
 """What `actors=` maps names to: a class, a `partial` of one, or an instance."""
@@ -106,6 +110,23 @@ def refuse_unspecified(host: str) -> None:
             f"peers cannot dial {host}: give the host name or address by which they "
             "reach this machine, with advertise= or --advertise"
         )
+
+
+def checked_tls(tls: object, host: str) -> Renewable | None:
+    """Return what gives what to encrypt with, None for links in clear.
+
+    Args:
+        tls: What was given.
+        host: By which peers dial this node.
+
+    Raises:
+        ConfigError: It is no `Tls` or `TlsContexts`, or cannot be used.
+    """
+    if tls is None:
+        return None
+    if not isinstance(tls, (Tls, TlsContexts)):
+        raise ConfigError(f"tls is a Tls, or TlsContexts, not {tls!r:.100}")
+    return credentials(tls, host)
 
 
 def checked_state(state: object) -> str | None:

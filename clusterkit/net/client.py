@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from clusterkit.errors import NodeDown, ProtocolError, WrongCookie, WrongNode
+from clusterkit.errors import (
+    NodeDown,
+    ProtocolError,
+    TlsRefused,
+    WrongCookie,
+    WrongNode,
+)
 from clusterkit.net.connection import Connection
-from clusterkit.net.greeter import ask, open_session
+from clusterkit.net.greeter import ask, open_session, secure
 from clusterkit.net.peer import Peer
 from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
@@ -86,6 +92,7 @@ async def connect_as_client(
         WrongCookie: It has another cookie.
         WrongNode: Another node answers.
         VersionRefused: No common protocol version.
+        TlsRefused: One end has no TLS, or no certificate that the other takes.
     """
     me = Identity(
         name=f"client-{rng.getrandbits(32):08x}",
@@ -129,6 +136,8 @@ async def _meet(
         stream.close()
         if error.reason == "cookie":
             raise WrongCookie(f"{address} has another cookie") from error
+        if error.reason == "tls":
+            raise TlsRefused(f"{address}: {error}") from error
         raise
     except BaseException:
         stream.close()
@@ -147,6 +156,7 @@ async def _shake(
     config: Config,
     rng: Random,
 ) -> tuple[ServingNode, Session] | Refused:
+    await secure(stream, dialer)
     challenged = await ask(stream, dialer, dialer.hello(), Challenged)
     if isinstance(challenged, Refused):
         return challenged

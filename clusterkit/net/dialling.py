@@ -10,11 +10,12 @@ from clusterkit.errors import (
     LinkError,
     NodeDown,
     ProtocolError,
+    TlsRefused,
     WrongCookie,
     WrongNode,
 )
 from clusterkit.net.admission import session_number
-from clusterkit.net.greeter import ask, open_session
+from clusterkit.net.greeter import ask, open_session, secure
 from clusterkit.net.patience import Verdict
 from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
@@ -84,6 +85,7 @@ class Dial:
     async def _shake(self, stream: Stream, cookie: bytes) -> Refused | None:
         kernel, link = self._kernel, self._link
         dialer = Dialer(kernel.me, cookie, kernel.nonce(), link.name)
+        await secure(stream, dialer)
         challenged = await ask(stream, dialer, dialer.hello(link.sessions), Challenged)
         if isinstance(challenged, Refused):
             return challenged
@@ -163,6 +165,9 @@ class Dial:
         if isinstance(error, ProtocolError) and error.reason == "cookie":
             kernel.refused(link.name, "cookie", address=link.address)
             link.failure = WrongCookie(f"{link.name} has another cookie")
+        elif isinstance(error, ProtocolError) and error.reason == "tls":
+            kernel.refused(link.name, "tls", str(error), address=link.address)
+            link.failure = TlsRefused(f"{link.name}: {error}")
         elif isinstance(error, ProtocolError):
             kernel.reject(error.reason, link.name, link.address)
             link.failure = NodeDown(f"{link.name}: {error}", outcome="not sent")

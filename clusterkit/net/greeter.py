@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from clusterkit.errors import ProtocolError
+from clusterkit.net.first_bytes import refuse_tls
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Refused
 from clusterkit.wire.session import Limits, Session
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from clusterkit.wire.handshake import Dialer, Event, Handshake
 
 E = TypeVar("E")
+
+
+async def secure(stream: Stream, handshake: Handshake) -> None:
+    """Make a connection fit for greetings, and tie the handshake to it.
+
+    Raises:
+        StreamBroken: The connection is gone.
+        ProtocolError: It cannot be secured (`reason="tls"`).
+    """
+    handshake.bind(await stream.secure())
 
 
 async def send_all(stream: Stream, data: bytes) -> None:
@@ -39,10 +50,14 @@ async def next_event(stream: Stream, handshake: Handshake) -> Event:
         StreamBroken: The connection ended first.
         ProtocolError: The peer does not follow the handshake.
     """
+    unheard = handshake.state in ("start", "greeting")
     while True:
         data = await stream.receive()
         if not data:
             raise StreamBroken("closed during the handshake")
+        if unheard:
+            refuse_tls(stream, data, answer=handshake.state == "start")
+            unheard = False
         events = handshake.receive_data(data)
         if len(events) > 1:
             raise ProtocolError("two greetings at once")

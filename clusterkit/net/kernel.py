@@ -237,6 +237,7 @@ class Kernel:
             WrongNode: Another node answers there.
             WrongRing: It is in another ring.
             VersionRefused: No common protocol version.
+            TlsRefused: One end has no TLS, or no certificate the other takes.
             NameTaken: It knows another live node of our name.
             ConfigError: The address is not valid, or our own.
 

@@ -21,8 +21,15 @@ from clusterkit.net.admission import (
     session_number,
 )
 from clusterkit.net.client_peer import ClientPeer
-from clusterkit.net.greeter import expect, next_event, open_session, send_all
+from clusterkit.net.greeter import (
+    expect,
+    next_event,
+    open_session,
+    secure,
+    send_all,
+)
 from clusterkit.net.guesses import Guesses, source_of
+from clusterkit.net.refusals import UNTIED
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.handshake import Greeted, Listener, Proved, Resume
 
@@ -75,11 +82,17 @@ class Reception:
         except StreamBroken:
             pass  # it went away; nothing of ours has changed
         except ProtocolError as error:
-            self._kernel.reject(error.reason, host, None)
+            self._offended(error, host)
         finally:
             del self._slots[slot]
             if not adopted:
                 stream.close()
+
+    def _offended(self, error: ProtocolError, host: str) -> None:
+        if error.reason == "tls":
+            self._kernel.refused(host, "tls", str(error), address=host)
+        else:
+            self._kernel.reject(error.reason, host, None)
 
     def _take_slot(self) -> trio.CancelScope:
         """Return a scope with the deadline; make room by closing the silent."""
@@ -98,6 +111,7 @@ class Reception:
         kernel = self._kernel
         heeds = partial(self._heeds, host)
         listener = Listener(kernel.me, kernel.cookies, kernel.nonce(), heeds)
+        await secure(stream, listener)
         hello = expect(await next_event(stream, listener), Greeted).hello
         self._slots[slot] = True
         link = kernel.peers.get(hello.name) if hello.role == "member" else None
@@ -111,7 +125,8 @@ class Reception:
         except ProtocolError as error:
             if error.reason not in ("cookie", "guessing"):
                 raise
-            detail = self._count_unproved(error.reason, hello.name, host)
+            doubt = UNTIED if listener.bound else ""
+            detail = self._count_unproved(error.reason, hello.name, host, doubt)
             await send_all(stream, listener.refuse(error.reason, detail))
             return False
         if proved.hello.role == "client":
@@ -129,7 +144,7 @@ class Reception:
             return True
         return self._guesses.may_try(host)
 
-    def _count_unproved(self, reason: str, name: str, host: str) -> str:
+    def _count_unproved(self, reason: str, name: str, host: str, doubt: str) -> str:
         """Count a proof that was wrong or not judged; return what to say of it.
 
         Of an address that is held back there is one line for all its names.
@@ -141,7 +156,7 @@ class Reception:
         if guesses.holds_back(host):
             kernel.rejected[reason] += 1
         else:
-            kernel.refused(name, reason, address=host)
+            kernel.refused(name, reason, doubt, address=host)
         guesses.wrong(host)
         return ""
 

@@ -14,6 +14,7 @@ from clusterkit.errors import (
     ClusterError,
     NameTaken,
     NodeDown,
+    TlsRefused,
     VersionRefused,
     WrongCookie,
     WrongRing,
@@ -31,10 +32,14 @@ REMEDIES: Final = {
     "ring": "give both nodes the same ring name, or keep them apart",
     "name": "give every node a name of its own, and dial it by that name",
     "version": "run releases with a common protocol version at both ends",
+    "tls": "give both ends TLS, with certificates that are valid and of one CA",
     "incarnation": "set the clock of the dialing machine right, and restart the node",
     "given_up": "connect to the node by name, or restart one of the two",
 }
 """What an operator can do about each reason; one without has none."""
+
+UNTIED: Final = "or a relay in between, or one end has Tls and the other TlsContexts"
+"""What else a wrong MAC can mean where handshakes are tied to their connection."""
 
 
 def log_refusal(
@@ -75,6 +80,8 @@ def refusal_error(peer: str, refused: Refused) -> ClusterError:
         return WrongCookie(f"{peer} refused the cookie; both ends need the same one")
     if reason == "version":
         return VersionRefused(f"{peer} refused: {detail}")
+    if reason == "tls":
+        return TlsRefused(f"{peer} refused: {detail}")
     if refused.authentic and reason == "ring":
         return WrongRing(f"{peer} is in ring {detail!r}")
     if refused.authentic and reason == "name":

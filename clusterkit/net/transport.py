@@ -18,7 +18,18 @@ class StreamBroken(Exception):
 
 
 class Stream(Protocol):
-    """One connected byte stream."""
+    """One connected byte stream; `secure` is the first that is asked of it."""
+
+    async def secure(self) -> bytes:
+        """Make it fit for greetings; return what ties them to this connection.
+
+        A stream in clear has nothing to do and nothing to tie to: `b""`.
+
+        Raises:
+            StreamBroken: The connection is gone.
+            ProtocolError: The peer is not let in, or does not let us in.
+        """
+        ...
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
         """Hand over as many bytes as fit now; 0 when none do.

@@ -124,6 +124,7 @@ class Handshake:
     def __init__(self, me: Identity, nonce: bytes) -> None:
         self.me = me
         self.state = "start"
+        self.bound = False
         self._nonce = nonce
         self._reader = FrameReader(MAX_GREETING)
         self._transcript = hashlib.sha256()
@@ -132,6 +133,16 @@ class Handshake:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.me.name} {self.state}>"
+
+    def bind(self, channel: bytes) -> None:
+        """Tie the handshake to what carries it, before the first greeting.
+
+        Args:
+            channel: What both ends know of it and nobody in between can have
+                alike; no frame begins so. `b""` for nothing.
+        """
+        self.bound = bool(channel)
+        self._transcript.update(channel)
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes from the peer; return what they brought about.

@@ -1,6 +1,6 @@
 """A node in a process of its own, that a test may kill.
 
-    python program.py NAME [PORT]
+    python program.py NAME [PORT [CERTIFICATE KEY CA]]
 
 It prints its address once it accepts, and what happens to it, line by line.
 """
@@ -12,7 +12,7 @@ import sys
 
 import trio
 
-from clusterkit import Config, GenServer, call, cast, create_cluster
+from clusterkit import Config, GenServer, Tls, call, cast, create_cluster
 
 
 class Worker(GenServer):
@@ -39,10 +39,16 @@ class Worker(GenServer):
         print("terminated", reason, flush=True)
 
 
-async def main(name, port=0):
+async def main(name, port=0, certificate=None, key=None, ca=None):
+    tls = Tls(certificate=certificate, key=key, ca=ca) if certificate else None
     config = Config(ping_after=0.1, dead_after=0.3, down_after=0.3)
     async with create_cluster(
-        name, port=int(port), cookie="test", config=config, actors={"worker": Worker}
+        name,
+        port=int(port),
+        cookie="test",
+        config=config,
+        actors={"worker": Worker},
+        tls=tls,
     ) as node:
         print(node.address, flush=True)
         await node.serve_forever()

@@ -62,6 +62,7 @@ BOUNDS = (
     ("net.guesses", "GUESS_RATE", "rate"),
     ("net.guesses", "LUCKY", "share"),
     ("net.tcp", "STAGGER", "s"),
+    ("net.tls_stream", "MOST_GREETING", "bytes"),
     ("actors.sending", "YIELD_EVERY", ""),
     ("actors.loop", "TURN_MESSAGES", ""),
     ("actors.loop", "TURN_SECONDS", "s"),
@@ -102,6 +103,9 @@ MORE_BOUNDS = (
     ("net.kernel", "MOST_LINKS", ""),
     ("net.peer", "GATHER", ""),
     ("net.disk", "MAX_FILE", "bytes"),
+    ("net.credentials", "MAX_PEM", "bytes"),
+    ("net.tls_stream", "PIECE", "bytes"),
+    ("net.tls_stream", "MOST_ANSWERS", "bytes"),
     ("net.guesses", "MOST_SOURCES", ""),
     ("net.tcp", "READ_BYTES", "bytes"),
     ("net.tcp", "BACKLOG", ""),
@@ -328,7 +332,8 @@ def configuration() -> str:
         table("bound", "value", "meaning", rows=bounds),
         "## Surroundings",
         "Without `cookie=`, the variable `CLUSTERKIT_COOKIE` counts, and after it the file `~/.clusterkit.cookie`, which "
-        "nobody but its owner may be able to read. Nothing else is read from files or the environment.",
+        "nobody but its owner may be able to read. With `tls=Tls(...)` its three files are read, and read again when they change. "
+        "Nothing else is read from files or the environment.",
     )
 
 

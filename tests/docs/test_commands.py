@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FOLLOWED = ["README.md", "docs/tutorial/1-two-nodes.md"]
 FOLLOWED += ["docs/tutorial/2-first-genserver.md", "docs/how-to/cookie.md"]
+FOLLOWED += ["docs/how-to/tls.md"]
 FOLLOWED += ["docs/how-to/rotate-the-cookie.md"]
 SPAN = re.compile(r"`(?:bin/)?cluster-cli ([^`<\[*…]+)`")
 LANGUAGES = {"sh", "console", "ini"}

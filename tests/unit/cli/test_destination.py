@@ -1,13 +1,22 @@
-"""The cookie that is used, of several that could be."""
+"""The cookie and the certificates that are used, of several that could be."""
 
 from __future__ import annotations
 
 import pytest
 
-from clusterkit.cli.destination import KEY_WARNING, chosen_cookies, destination
+from clusterkit.cli.destination import (
+    KEY_WARNING,
+    TLS_VARIABLES,
+    chosen_cookies,
+    chosen_tls,
+    destination,
+)
 from clusterkit.cli.parser import parse
 from clusterkit.errors import ConfigError
 from clusterkit.names import Address
+from clusterkit.net.tcp import TcpTransport
+from clusterkit.net.tls import TlsTransport
+from tests.certificates import files
 
 
 @pytest.fixture
@@ -91,3 +100,62 @@ def test_what_is_missing_is_asked_for_in_words_of_the_command_line(home):
         chosen("ping")
     assert "give --cookie-file, set CLUSTERKIT_COOKIE, or make" in str(caught.value)
     assert "cookie=" not in str(caught.value)
+
+
+# TLS
+
+
+def words_of_tls(node="foo"):
+    tls = files(node)
+    return f"--tls-cert {tls.certificate} --tls-key {tls.key} --tls-ca {tls.ca}"
+
+
+def variables_of_tls(node="foo"):
+    tls = files(node)
+    return dict(
+        zip(TLS_VARIABLES.values(), (tls.certificate, tls.key, tls.ca), strict=True)
+    )
+
+
+def tls_of(line, environ=None):
+    return chosen_tls(parse_words(line).options, environ or {})
+
+
+@pytest.mark.parametrize("order", ["{} ping", "ping {}"])
+def test_tls_is_chosen_before_or_after_the_command(order):
+    assert tls_of(order.format(words_of_tls())) == files("foo")
+
+
+def test_variables_count_for_what_no_option_says():
+    other = f"--tls-cert {files('bar').certificate} --tls-key {files('bar').key} ping"
+    assert tls_of("ping", variables_of_tls()) == files("foo")
+    assert tls_of(other, variables_of_tls()) == files("bar")
+
+
+def test_without_any_word_of_it_there_is_no_tls():
+    assert tls_of("ping") is None
+    to = destination(parse_words("-a k ping").options, lambda _: None, {})
+    assert isinstance(to.transport, TcpTransport)
+
+
+def test_with_tls_the_transport_encrypts():
+    to = destination(parse_words(f"-a k {words_of_tls()} ping").options, lambda _: None)
+    assert isinstance(to.transport, TlsTransport)
+
+
+def test_host_names_are_asked_for_by_a_word():
+    assert tls_of(f"{words_of_tls()} --tls-hostnames ping").hostnames
+
+
+@pytest.mark.parametrize("missing", ["cert", "key", "ca"])
+def test_what_is_missing_of_tls_is_named(missing):
+    words = [w for w in words_of_tls().split("--") if w and f"tls-{missing} " not in w]
+    line = " ".join(f"--{word}" for word in words)
+    with pytest.raises(ConfigError) as caught:
+        tls_of(f"{line} ping")
+    assert f"give --tls-{missing}, too, or set CLUSTERKIT_TLS_" in str(caught.value)
+
+
+def test_host_names_without_tls_are_no_tls():
+    with pytest.raises(ConfigError, match="TLS needs a certificate"):
+        tls_of("--tls-hostnames ping")

@@ -117,6 +117,52 @@ def test_every_side_derives_two_keys_that_differ():
     assert out.tag(b"") != back.tag(b"")
 
 
+# What carries them.
+
+
+def bound(machine, channel):
+    machine.bind(channel)
+    return machine
+
+
+def test_both_are_tied_to_the_same_channel():
+    play = script(bound(dialer(), b"tls x"), bound(listener(), b"tls x"))
+    play.sends(Hello).receives(Challenge).sends(Proof).receives(Welcome).is_up()
+    assert play.machine.bound
+
+
+def test_a_channel_changes_every_key():
+    keys = set()
+    for channel in (b"", b"tls x", b"tls y"):
+        play = script(bound(dialer(), channel), bound(listener(), channel))
+        play.sends(Hello).receives(Challenge).sends(Proof).receives(Welcome)
+        out, back = play.machine.keys()
+        keys |= {out.tag(b""), back.tag(b"")}
+    assert len(keys) == 6
+
+
+@pytest.mark.parametrize("theirs", [b"", b"tls y"])
+def test_a_proof_made_on_another_channel_is_no_proof(theirs):
+    """As it is when somebody relays between two channels of his own."""
+    play = script(bound(listener(), b"tls x"), bound(dialer(), theirs))
+    play.receives(Hello).sends(Challenge).rejects(Proof, "cookie")
+
+
+def test_a_welcome_made_on_another_channel_is_no_welcome():
+    here, there = bound(dialer(), b"tls x"), bound(listener(), b"tls x")
+    play = script(here, there).sends(Hello).receives(Challenge).sends(Proof)
+    there._transcript.update(b"what another channel would have begun with")
+    play.rejects(Welcome, "cookie")
+
+
+def test_without_a_channel_all_is_as_it_was():
+    plain, empty = dialer(), bound(dialer(), b"")
+    plain.hello()
+    empty.hello()
+    assert plain._transcript.digest() == empty._transcript.digest()
+    assert not empty.bound
+
+
 @pytest.mark.parametrize("whose", ["dialer", "listener"])
 def test_another_nonce_leads_to_other_keys(whose):
     nonces = {"dialer": b"d" * 32, "listener": b"l" * 32}
