@@ -126,15 +126,15 @@ def test_a_down_comes_after_a_large_answer():
                 self.monitor("desk@b")
 
             async def handle_info(self, message):
-                events.append(message.reason)
+                events.append((message.reason, a.statistics().pending_calls))
 
         a, _ = await two(sim)
         await a.start("watcher", Watcher)
         await a.call("watcher", "ask")
         answer = await a.call("desk@b", "mint_and_end", len(LARGE), timeout=30)
-        events.append(len(answer))
-        await until(lambda: len(events) == 2)
-        assert events == [len(LARGE), "normal"]
+        assert len(answer) == len(LARGE)
+        await until(lambda: events)
+        assert events == [("normal", 0)]
 
     simulate(main)
 

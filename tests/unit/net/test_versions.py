@@ -21,6 +21,7 @@ from clusterkit.wire import messages as m
 from clusterkit.wire.greetings import Challenge, Hello, Proof, Welcome
 from tests.unit.nodes import on_network, virtual
 from tests.unit.servers import Sink, SmallSink
+from tests.unit.streams import Files
 from tests.unit.wire.playbook import COOKIE, FOO, listener, script
 
 from .later import LaterDialer, LaterSession, with_later_nodes
@@ -49,7 +50,7 @@ async def two(first, second):
     """Two nodes with sinks, of which the first has dialled the second."""
     network = MemoryNetwork(Random(0))
     actors = {
-        "actors": {"sink": Sink, "small": SmallSink},
+        "actors": {"sink": Sink, "small": SmallSink, "files": Files},
         "config": {"busy_wait": 0.5},
     }
     async with (
@@ -118,6 +119,12 @@ async def test_every_kind_of_record_may_be_longer(first, second):
         later, now = (a, b) if first == "later" else (b, a)
         await later.call("sink@now", "echo", 1)
         await later.call("sink@now", "size", bytes(100_000))  # Fragment
+        async with later.stream("files@now", "write") as stream:  # Open
+            await stream.send("something")  # Chunk
+            assert await stream.finish() == ["something"]  # End
+        async with now.stream("files@later", "write") as stream:  # Credit
+            await stream.send("something")
+            assert await stream.finish() == ["something"]
         await later.cast("sink@now", "put", 1)
         with pytest.raises(CallTimeout):
             await later.call("sink@now", "sleep", 9, timeout=0.1)  # Cancel
