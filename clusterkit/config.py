@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, fields
 from math import inf
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from clusterkit.errors import ConfigError
 
@@ -32,6 +32,13 @@ DEFAULT_PFACTOR: Final = 2
 
 TOMBSTONE_TTL: Final = 7 * 86_400.0
 """Seconds for which a removed name is remembered."""
+
+
+Policy: TypeAlias = Literal["wait", "raise", "drop_oldest"]
+"""What a sender meets where there is no more room: it waits, it is told at once, or
+the oldest cast goes for the new message."""
+
+POLICIES: Final[tuple[Policy, ...]] = ("wait", "raise", "drop_oldest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +145,20 @@ class Config:
     outbox_bytes: int = 16 * MIB
     """Encoded bytes waiting to be sent to one peer, before the policy."""
 
-    outbox_policy: Literal["wait", "raise", "drop_oldest"] = "wait"
+    outbox_policy: Policy = "wait"
     """What a full outbox does to a new message: `wait` makes the sender
     wait up to `busy_wait`, then `OutboxFull`; `raise` raises it at once;
-    `drop_oldest` drops the oldest cast, counted. Replies, faults and other
-    control messages are never refused."""
+    `drop_oldest` drops the oldest casts, counted; if there are only calls,
+    it raises. Replies, faults and other control messages are never refused."""
 
     busy_wait: float = 5.0
     """How long a cast waits for room, in an outbox or at a full mailbox."""
+
+    mailbox_policy: Policy = "wait"
+    """What a full mailbox does to a new cast, unless the actor's class has a
+    `mailbox_policy` of its own: `wait` makes the sender wait up to
+    `busy_wait`, then `MailboxFull`; `raise` raises it at once; `drop_oldest`
+    drops the oldest casts there, counted."""
 
     mailbox_bytes: int = 8 * MIB
     """Encoded bytes in one mailbox at which its senders are choked; the
@@ -202,8 +215,9 @@ class Config:
             )
         if self.dead_after < 2 * self.ping_after:
             raise ConfigError("dead_after must be at least twice ping_after")
-        if self.outbox_policy not in {"wait", "raise", "drop_oldest"}:
-            raise ConfigError(f"no outbox_policy is called {self.outbox_policy!r}")
+        for name in ("outbox_policy", "mailbox_policy"):
+            if (policy := getattr(self, name)) not in POLICIES:
+                raise ConfigError(f"no {name} is called {policy!r}")
 
 
 # By annotation, which is text here.

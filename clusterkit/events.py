@@ -104,6 +104,87 @@ class Refused(Event):
     """How many since the last such event."""
 
 
+DropReason: TypeAlias = Literal[
+    "outbox_oldest",
+    "mailbox_oldest",
+    "mailbox_full",
+    "no_actor",
+    "no_handler",
+    "actor_ended",
+    "undecodable",
+    "expired",
+    "abandoned",
+    "late_reply",
+    "late_chunk",
+    "overrun",
+]
+"""Why a message was dropped that had been accepted.
+
+`outbox_oldest`, `mailbox_oldest`: casts, by the policy `drop_oldest`.
+`mailbox_full`: casts at twice a mailbox's mark; their sender hears of them by
+`Refused`. `no_actor`, `no_handler`: casts that nobody takes. `actor_ended`: casts
+that waited when their actor crashed or ended. `undecodable`: casts with a value
+that cannot be built here. `expired`, `abandoned`: calls not run, since their time
+was over, or their callers had given up. `late_reply`: answers, likewise.
+`late_chunk`: what came for a stream that was over, or is none. `overrun`: chunks
+beyond what was granted; each has ended its stream."""
+
+BusyReason: TypeAlias = Literal[
+    "mailbox_full", "outbox_full", "inbound_calls", "unread"
+]
+"""Why a message was refused, its sender being told at once.
+
+`mailbox_full`: `MailboxFull` was raised or answered. `outbox_full`: `OutboxFull`
+was raised, or a call timed out while it waited for room. `inbound_calls`: a peer
+has too many calls open. `unread`: it does not take its answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped(Event):
+    """This node dropped `n` messages; told once per `refused_interval` and kind.
+
+    Logged at most every ten seconds for each kind; casts without actor or
+    handler as `cast_dropped`.
+    """
+
+    reason: DropReason
+    """Why: `outbox_oldest`, `mailbox_oldest`, `mailbox_full`, `no_actor`,
+    `no_handler`, `actor_ended`, `undecodable`, `expired`, `abandoned`,
+    `late_reply`, `late_chunk`, `overrun`."""
+
+    peer: str
+    """The node they came from, which may be this one, or for `outbox_oldest` were
+    for; "" if there are several."""
+
+    actor: str
+    """The actor they were for; "" if there are many, of late replies, and of
+    chunks."""
+
+    n: int
+    """How many since the last such event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(Event):
+    """This node refused `n` messages; told once per `refused_interval` and kind.
+
+    Their senders know. Logged at most every ten seconds for each kind.
+    """
+
+    reason: BusyReason
+    """Why: `mailbox_full`, `outbox_full`, `inbound_calls`, `unread`."""
+
+    peer: str
+    """The node at the other end: the actor's, or the caller's if the actor is here;
+    "" if there are many."""
+
+    actor: str
+    """The actor they were for; "" if there are many."""
+
+    n: int
+    """How many since the last such event."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActorRestarted(Event):
     """An actor crashed and runs again, fresh; logged as `actor_crashed`."""

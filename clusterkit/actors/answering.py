@@ -23,6 +23,7 @@ from clusterkit.wire.streams import ASKED, about
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clusterkit.actors.accounts import Accounts
     from clusterkit.actors.calls import Calls
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.peer import Peer
@@ -42,9 +43,10 @@ class Answering:
         calls: Those of this node that wait for an answer, also from itself.
         kernel: The node's links; see `attach`.
         copies: As `copy_local`.
-        late_replies: Answers dropped because nobody waited any more.
+        accounts: What was dropped and refused.
     """
 
+    accounts: Accounts
     calls: Calls
     kernel: Kernel
 
@@ -52,7 +54,6 @@ class Answering:
         self.name = name
         self.here = Here(name)
         self.registry = Registry()
-        self.late_replies = 0
         self.copies = copy_local
         self._scopes: dict[int, trio.CancelScope] = {}
 
@@ -72,7 +73,7 @@ class Answering:
         """
         call_id = record[m.CALL_ID]
         if origin.open_calls.get(call_id) is not record:
-            self.late_replies += 1
+            self.say_late(origin)
             return
         if isinstance(origin, Here):
             if self.copies:
@@ -94,6 +95,10 @@ class Answering:
             # Of a stream it stays behind the chunks; see `wire/streams.py`.
             outbox.append(data, m.REPLY, call_id, about(call_id, ASKED))
 
+    def say_late(self, origin: Origin) -> None:
+        """Count an answer that nobody waits for any more."""
+        self.accounts.drop("late_reply", peer=origin.name)
+
     def localise(self, record: list[Any]) -> list[Any]:
         """Return a record that stays on this node as its receiver gets it.
 
@@ -112,7 +117,7 @@ class Answering:
         """Answer a call with an error, if its caller still waits."""
         call_id = record[m.CALL_ID]
         if origin.open_calls.get(call_id) is not record:
-            self.late_replies += 1
+            self.say_late(origin)
             return
         del origin.open_calls[call_id]
         self._send_fault(origin, call_id, error)

@@ -68,6 +68,7 @@ class Beside:
         """Run the handler and reply."""
         loop, origin = self._loop, caller.origin
         if abandoned(record, origin):
+            loop.say_abandoned(origin)
             return
         try:
             with loop.runtime.cancellable(record) as scope, scope:

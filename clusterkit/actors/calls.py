@@ -101,15 +101,24 @@ class Pending:
 class Calls:
     """All calls of one node that are not answered.
 
+    Args:
+        last_id: Number before that of the first call.
+        abandon: Takes back a call whose caller has given up.
+        late: Is told who has answered a call that had ended.
+
     Attributes:
         pending: By id.
-        late: Answers that came for calls which had ended.
         last_id: The newest call's number; whoever opens one takes the next.
     """
 
-    def __init__(self, last_id: int, abandon: Callable[[Pending], None]) -> None:
+    def __init__(
+        self,
+        last_id: int,
+        abandon: Callable[[Pending], None],
+        late: Callable[[Origin], None] = lambda _: None,
+    ) -> None:
         self.pending: dict[int, Pending] = {}
-        self.late = 0
+        self._late = late
         self.last_id = last_id
         self._abandon = abandon
         self._queues: dict[float, dict[int, float]] = {}
@@ -177,7 +186,7 @@ class Calls:
         """End a call with its value, if it waits for one from `peer`."""
         pending = self.pending.get(id)
         if pending is None or pending.peer is not peer:
-            self.late += 1
+            self._late(peer)
             return
         # `take` and `_wake` in line: this is the path of every answer.
         del self.pending[id]
@@ -194,7 +203,7 @@ class Calls:
         """End a call with an error, if it waits for an answer from `peer`."""
         pending = self.pending.get(id)
         if pending is None or pending.peer is not peer:
-            self.late += 1
+            self._late(peer)
             return
         self.take(id)
         pending.error = error

@@ -29,9 +29,8 @@ from clusterkit.wire.codec import too_large
 from clusterkit.wire.intake import MANY
 
 if TYPE_CHECKING:
-    from clusterkit.actors.process import Process
     from clusterkit.actors.runtime import Runtime
-    from clusterkit.events import Event
+    from clusterkit.events import BusyReason, Event
     from clusterkit.net.peer import Peer
     from clusterkit.wire.conversation import Settled
     from clusterkit.wire.messages import Record
@@ -51,14 +50,12 @@ LONGEST_NAME: Final = MAX_NAME + 1
 
 _TOO_MANY: Final = "too many calls of this node wait"
 _UNREAD: Final = "its answers to this node wait"
-_FULL: Final = "its mailbox is full"
 
 
 class Delivery:
     """Takes what peers send.
 
     Attributes:
-        unknown_casts: Casts to actors that do not exist.
         undelivered: Casts of ours that may not have arrived, by peer.
         refused: Casts of ours that a full mailbox refused, by peer.
         streams: Takes what is of streams.
@@ -67,7 +64,7 @@ class Delivery:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.unknown_casts = self.each = 0
+        self.each = 0
         self.undelivered: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.streams = StreamDelivery(runtime)
@@ -81,6 +78,7 @@ class Delivery:
             m.CHOKE: self._on_choke,
             m.UNCHOKE: self._on_unchoke,
             m.REFUSED: self._on_refused,
+            m.UNTAKEN: self._on_untaken,
             **self.streams.table,
         }
 
@@ -112,8 +110,8 @@ class Delivery:
             mailbox = process.mailbox
             if (
                 len(mailbox.queue) >= mailbox.mark or mailbox.bytes >= mailbox.byte_mark
-            ) and not self.under_pressure(process, peer):
-                self._refuse(process, peer, record)
+            ) and not runtime.pressure.takes(process, peer):
+                runtime.pressure.refuse(process, peer, record)
                 continue
             deadline = inf if kind == m.CAST else self.open_call(peer, record, now)
             if deadline is None:
@@ -149,8 +147,8 @@ class Delivery:
 
     def drop_unknown(self, record: Record, peer: str) -> None:
         """Count a cast to an actor that does not exist, and say so."""
-        self.unknown_casts += 1
         runtime, actor = self._runtime, record[m.ACTOR]
+        runtime.accounts.drop("no_actor", peer=peer, actor=actor)
         error = f"no actor {text_of(actor, MOST_TEXT)!r} runs on {runtime.name}"
         runtime.dropped.say(actor, record[m.EVENT], peer, error)
 
@@ -247,37 +245,12 @@ class Delivery:
 
         Answers are never refused by an outbox; so what leads to them is.
         """
-        many = len(peer.open_calls) >= self._runtime.config.inbound_calls
+        runtime = self._runtime
+        many = len(peer.open_calls) >= runtime.config.inbound_calls
+        reason: BusyReason = "inbound_calls" if many else "unread"
+        runtime.accounts.refuse(reason, peer=peer.name, actor=record[m.ACTOR])
         error = MailboxFull(_TOO_MANY if many else _UNREAD)
-        self._runtime.refuse_call(peer, record, error)
-
-    def under_pressure(self, process: Process, peer: Peer) -> bool:
-        """Choke a sender to a full mailbox; say whether this one still fits."""
-        mailbox = process.mailbox
-        if process.make_room():
-            return True
-        if mailbox.choke(peer, peer.talk.outgoing.id):
-            self._runtime.post_control(peer, [m.CHOKE, process.name])
-        return not mailbox.overfull
-
-    def _refuse(self, process: Process, peer: Peer, record: Record) -> None:
-        """Answer a refused call; count a cast, and tell its sender in a while."""
-        if record[m.KIND] == m.CALL:
-            self._runtime.refuse_call(peer, record, MailboxFull(_FULL))
-            return
-        process.dropped += 1
-        if process.mailbox.refused is None:
-            process.mailbox.refused = {}
-        refused = process.mailbox.refused
-        if peer not in refused:
-            self._runtime.spawn(self._tell_refused, process.name, refused, peer)
-        refused[peer] = refused.get(peer, 0) + 1
-
-    async def _tell_refused(
-        self, actor: str, refused: dict[Peer, int], peer: Peer
-    ) -> None:
-        await trio.sleep(self._runtime.config.refused_interval)
-        self._runtime.post_control(peer, [m.REFUSED, actor, refused.pop(peer)])
+        runtime.refuse_call(peer, record, error)
 
     def _on_fault(self, peer: Peer, record: Record) -> None:
         calls = self._runtime.calls
@@ -305,10 +278,12 @@ class Delivery:
     def _on_choke(self, peer: Peer, record: Record) -> None:
         actor = record[m.ACTOR]
         if len(peer.choked) < MOST_CHOKED and len(actor) <= LONGEST_NAME:
-            peer.choked.add(actor)
+            peer.choked[actor] = (
+                "raise" if record[m.POLICY : m.POLICY + 1] == ["raise"] else "wait"
+            )
 
     def _on_unchoke(self, peer: Peer, record: Record) -> None:
-        peer.choked.discard(record[m.ACTOR])
+        peer.choked.pop(record[m.ACTOR], None)
         peer.unpark()
 
     def _on_refused(self, peer: Peer, record: Record) -> None:
@@ -321,3 +296,7 @@ class Delivery:
         if due is not None:
             told = {"peer": peer.name, "actor": actor, "n": n, **due}
             log(logger, logging.WARNING, "refused", **told)
+
+    def _on_untaken(self, peer: Peer, record: Record) -> None:
+        accounts, actor = self._runtime.accounts, record[m.ACTOR]
+        accounts.drop("undecodable", peer=peer.name, actor=actor)

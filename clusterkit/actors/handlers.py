@@ -40,6 +40,7 @@ LIFECYCLE = frozenset(
     {"init", "terminate", "handle_call", "handle_cast", "handle_info"}
     | {"node", "name", "ref", "caller", "on_call", "on_cast", "exit", "monitor"}
     | {"monitor_node", "demonitor", "send_after", "restart", "intensity", "mailbox"}
+    | {"mailbox_policy"}
 )
 """Names a handler cannot have: they are the actor's own."""
 

@@ -257,12 +257,12 @@ class Loop:
 
     def decline(self, record: list[Any], origin: Any) -> None:
         """Refuse what came while the actor ends, if anybody waits for an answer."""
-        if not self.settling:
-            return
-        if not abandoned(record, origin):
+        if abandoned(record, origin):
+            self.say_abandoned(origin)
+        else:
             self.runtime.fault(origin, record, ActorDown("it is ending"))
             origin.flush()
-        if not self.mailbox.queue:
+        if self.settling and not self.mailbox.queue:
             self.exiting = "shutdown"  # the end may have waited for this one
 
     def say_unsent(self, origin: Any, record: list[Any], error: Exception) -> None:
@@ -281,6 +281,11 @@ class Loop:
             error=error,
         )
 
+    def say_abandoned(self, origin: Any, n: int = 1) -> None:
+        """Count calls that are not run since nobody waits for them any more."""
+        peer = "" if origin is None else origin.name
+        self.runtime.accounts.drop("abandoned", peer=peer, actor=self.name, n=n)
+
     def _replied_early(self, value: Any) -> bool:
         """Say whether the handler has answered by `caller.reply` itself."""
         if self.current_caller is None or not self.current_caller.answered:
@@ -297,6 +302,7 @@ class Loop:
             self.decline(record, origin)
         elif deadline != inf and self.runtime.now() >= deadline:
             self.runtime.expire(origin, record)
+            self.runtime.accounts.drop("expired", peer=origin.name, actor=self.name)
         else:
             value = await self._run_call(handler, record, origin)
             self._reply(value, record, origin)
@@ -313,10 +319,8 @@ class Loop:
                     "reached from outside"
                 )
             return await self.server.handle_call(event, args, kwargs)
-        if not handler.is_call:
-            raise NoSuchHandler(f"{event!r} is a cast, not a call")
-        if handler.is_stream:
-            raise NoSuchHandler(f"{event!r} is a stream, not a call")
+        if handler.mark != "call":
+            raise NoSuchHandler(f"{event!r} is a {handler.mark}, not a call")
         handler.check(args, kwargs)
         if handler.concurrent:
             self.beside.begin(handler, record, origin)
@@ -385,6 +389,7 @@ class Loop:
     def drop_cast(self, event: str, peer: str, error: CallError) -> None:
         """Count a cast that no handler takes, and say so."""
         self.dropped += 1
+        self.runtime.accounts.drop("no_handler", peer=peer, actor=self.name)
         self.runtime.dropped.say(self.name, event, peer, error)
 
     def relax(self) -> None:

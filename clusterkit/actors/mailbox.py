@@ -52,11 +52,12 @@ class Mailbox:
         choked: Who was told, and in which of our conversations with it.
         refused: Casts refused since each peer was last told.
         abandoned: Queued calls whose callers have given up, at most.
-        waited_for: Whether somebody has to be told when there is room again.
+        waited_for: Whether something is to be done when there is room again.
         task: The actor's, while it is parked; see above.
     """
 
     __slots__ = (
+        "_ahead",
         "_messages",
         "_waiting",
         "abandoned",
@@ -81,6 +82,10 @@ class Mailbox:
         self.abandoned = 0
         self.waited_for = False
         self._waiting: trio.lowlevel.ParkingLot | None = None
+        # How many messages are ahead of the oldest cast at least, and the last
+        # of them: a mailbox full of calls is not looked through again for each
+        # cast that comes. Kept no longer than the mailbox is under pressure.
+        self._ahead: tuple[int, Item] | None = None
 
     def __repr__(self) -> str:
         return f"<Mailbox messages={len(self.queue)} bytes={self.bytes}>"
@@ -173,18 +178,46 @@ class Mailbox:
             self._waiting = None
         choked, self.choked = self.choked, None
         self.waited_for = False
+        self._ahead = None
         return list(choked or ())
 
-    def clear(self) -> int:
-        """Forget what waits; return how many casts that were."""
+    def drop_oldest_cast(self) -> Item | None:
+        """Remove and return the cast that waits for longest, None if none does."""
+        queue, ahead = self.queue, self._known_ahead()
+        while ahead < len(queue) and queue[ahead][0][m.KIND] != m.CAST:
+            ahead += 1
+        self._ahead = (ahead, queue[ahead - 1]) if ahead else None
+        self.waited_for = True  # so that `release` forgets it
+        if ahead == len(queue):
+            return None
+        item = queue[ahead]
+        del queue[ahead]
+        self.bytes -= item[2]
+        return item
+
+    def _known_ahead(self) -> int:
+        """Return how many messages at the front are known to be no casts."""
+        if self._ahead is None:
+            return 0
+        count, last = self._ahead
+        # What was handled since, it is nearer to the front.
+        for index in range(min(count, len(self.queue)) - 1, -1, -1):
+            if self.queue[index] is last:
+                return index + 1
+        return 0
+
+    def clear(self) -> tuple[int, int]:
+        """Forget what waits; return how many casts and abandoned calls that were."""
         queue, self.queue, self.bytes = self.queue, _NONE, 0
         self.mark, self.task = self._messages, _NOBODY
-        return sum(item[0][m.KIND] == m.CAST for item in queue)
+        self.abandoned, self._ahead = 0, None
+        casts = sum(item[0][m.KIND] == m.CAST for item in queue)
+        return casts, sum(abandoned(item[0], item[1]) for item in queue)
 
-    def purge(self) -> None:
-        """Forget calls whose callers have given up."""
+    def purge(self) -> int:
+        """Forget calls whose callers have given up; return how many."""
         if not self.abandoned:
-            return
+            return 0
         self.abandoned = 0
         gone = [item for item in self.queue if abandoned(item[0], item[1])]
         if gone:
@@ -192,6 +225,7 @@ class Mailbox:
             self.queue.clear()
             self.queue.extend(alive)
             self.bytes -= sum(item[2] for item in gone)
+        return len(gone)
 
 
 def abandoned(record: list[Any], origin: Any) -> bool:

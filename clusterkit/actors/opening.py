@@ -171,8 +171,8 @@ class OpenedEnd(StreamEnd):
         if process.task is trio.lowlevel.current_task():
             what = "a serial handler cannot open a stream to its own actor"
             raise CallingSelf(what, to=actor, event=event)
-        if process.mailbox.full and not process.make_room():
-            raise runtime.sending._full(actor, event)  # noqa: SLF001
+        if process.mailbox.full and not runtime.pressure.room_now(process):
+            raise runtime.pressure.full(runtime.name, actor, event)
         return process
 
     def _go_on(self, pending: Opened) -> None:

@@ -116,7 +116,7 @@ class Process(Loop):
 
     def make_room(self) -> bool:
         """Forget calls whose callers gave up; say whether there is room now."""
-        self.mailbox.purge()
+        self.say_abandoned(None, self.mailbox.purge())
         return not self.mailbox.full
 
     async def stop(self) -> None:
@@ -323,7 +323,10 @@ class Process(Loop):
         for scope in self.timers or ():
             scope.cancel()
         self.timers = None
-        self.dropped += self.mailbox.clear()
+        casts, calls = self.mailbox.clear()
+        self.dropped += casts
+        self.runtime.accounts.drop("actor_ended", actor=self.name, n=casts)
+        self.say_abandoned(None, calls)
         self.relax()
         self.runtime.fail_calls_to(self.name, reason)
         self.runtime.monitors.ended(self.name, reason)

@@ -175,14 +175,16 @@ class ActorRef(Generic[S]):
             kwargs: Its keyword arguments.
 
         Raises:
-            MailboxFull: The mailbox stayed full for `busy_wait` seconds.
-            OutboxFull: The outbox did, or its policy is `raise`.
+            MailboxFull: The mailbox stayed full for `busy_wait` seconds, or its
+                policy is `raise`.
+            OutboxFull: The same of the outbox.
             NodeDown: The link to the node was given up (`LinkGivenUp`).
             NodeUnknown, EncodeError, MessageTooLarge: Nothing was sent.
 
         Guarantees:
-            Exactly once, in order, if both processes live and the link is
-            not given up; what is refused is reported as an event.
+            Exactly once, in order, if both processes live, the link is not
+            given up, and no policy is `drop_oldest`; what is refused or
+            dropped is reported as an event.
 
         Cancellation:
             Checked on every call; but it lets other tasks run only at every
@@ -200,8 +202,9 @@ class ActorRef(Generic[S]):
         """Send like `cast`, but raise at once where that would wait.
 
         Raises:
-            MailboxFull: The actor's mailbox is full.
-            OutboxFull: The outbox to its node is.
+            MailboxFull: The actor's mailbox is full; not with the policy
+                `drop_oldest`, unless nothing but calls waits there.
+            OutboxFull: The same of the outbox to its node.
             NodeDown: The link to the node was given up (`LinkGivenUp`).
             NodeUnknown, EncodeError, MessageTooLarge: Nothing was sent.
         """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
+from clusterkit.actors.accounts import Accounts
 from clusterkit.actors.answering import Answering
 from clusterkit.actors.calls import Calls
 from clusterkit.actors.delivery import Delivery
@@ -20,6 +21,7 @@ from clusterkit.actors.life import Beginning, Ending, end_each
 from clusterkit.actors.monitors import Monitors
 from clusterkit.actors.opening import OpenedEnd
 from clusterkit.actors.own_thread import OwnThread
+from clusterkit.actors.pressure import Pressure
 from clusterkit.actors.process import Process
 from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.sending import Sending
@@ -78,11 +80,13 @@ class Runtime(Answering):
         self.config = config
         self.notify = notify
         self.thread = OwnThread.here()
+        self.accounts = Accounts(self.spawn, notify, config.refused_interval)
+        self.pressure = Pressure(self)
         self.sending = Sending(self)
         self.delivery = Delivery(self)
         self.monitors = Monitors(self)
         self.dropped = DroppedCasts(trio.current_time)
-        self.calls = Calls(first_call_id, self.sending.abandon)
+        self.calls = Calls(first_call_id, self.sending.abandon, self.say_late)
         # `trio.current_time` without its two layers: it is asked on every call.
         self.now = trio.lowlevel.current_clock().current_time
         self.call = self.sending.call
@@ -104,6 +108,7 @@ class Runtime(Answering):
                 await self.calls.reap()
             finally:
                 self._ended = True  # the nursery is about to take no more tasks
+                self.accounts.tell()
 
     def spawn(
         self,

@@ -13,7 +13,6 @@ from clusterkit.errors import (
     CallingSelf,
     CallTimeout,
     ClusterError,
-    MailboxFull,
     NodeDown,
     NoSuchActor,
     OutboxFull,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.process import Process
     from clusterkit.actors.runtime import Runtime
     from clusterkit.net.link import Link
+    from clusterkit.wire.outbox import Entry
 
 YIELD_EVERY: Final = 256
 """A sender of casts lets others run this often: about every millisecond. Once
@@ -101,7 +101,7 @@ class Sending:
         if node == runtime.name:
             process = runtime.registry.get(actor)
             if process is not None and process.mailbox.full:
-                await self._local_room(process, event)
+                await runtime.pressure.room_here(process, event)
             self._put_local(record)
         else:
             link = runtime.link_to(node)
@@ -141,7 +141,7 @@ class Sending:
         if node == runtime.name:
             process = runtime.registry.get(actor)
             if process is not None and process.mailbox.full:
-                raise self._full(actor, event)
+                self._expect_room(process, event)
             self._put_local(record)
             return
         link = runtime.link_to(node)
@@ -149,9 +149,9 @@ class Sending:
         if not link.at_ease:
             self._expect_not_given_up(link)
             if actor in link.choked:
-                raise self._full(f"{actor}@{node}", event)
+                raise runtime.pressure.full(node, actor, event)
             if link.full:
-                link.make_room(wait=False)
+                self._make_room(link, actor, wait=False)
         link.post(data, m.CAST, actor, flow=actor)
         link.wake()
 
@@ -182,10 +182,8 @@ class Sending:
             )
         # `full`, and below `put`, in line: this is the path of every local call.
         mailbox = process.mailbox
-        if (
-            len(mailbox.queue) >= mailbox.mark or mailbox.bytes >= mailbox.byte_mark
-        ) and not process.make_room():
-            raise self._full(actor, event)
+        if len(mailbox.queue) >= mailbox.mark or mailbox.bytes >= mailbox.byte_mark:
+            self._expect_room(process, event)
         calls = runtime.calls
         calls.last_id = call_id = calls.last_id + 1
         record = [m.CALL, actor, event, list(args), kwargs or None, call_id, 0]
@@ -215,12 +213,13 @@ class Sending:
         """
         ends = trio.current_time() + timeout
         while actor not in link.choked:
-            if not link.full or link.make_room(wait=True):
+            if not link.full or self._make_room(link, actor, wait=True):
                 return link, timeout
             self._expect_up(link)
             with trio.move_on_at(ends) as scope:
                 await link.room(Lack.OUTBOX)
             if scope.cancelled_caught:
+                self._count_outbox_full(link, actor)
                 raise CallTimeout(
                     f"the outbox to {link.name} stayed full for {timeout:g} s",
                     to=f"{actor}@{link.name}",
@@ -228,7 +227,30 @@ class Sending:
                 )
             link = self._present(link)
             timeout = max(0.0, ends - trio.current_time())
-        raise self._full(f"{actor}@{link.name}", event)
+        raise self._runtime.pressure.full(link.name, actor, event)
+
+    def _expect_room(self, process: Process, event: str) -> None:
+        """Make room in a full mailbox of this node, or raise MailboxFull."""
+        pressure = self._runtime.pressure
+        if not pressure.room_now(process):
+            raise pressure.full(self._runtime.name, process.name, event)
+
+    def _make_room(self, link: Link, actor: str, *, wait: bool) -> bool:
+        """Apply the policy of a full outbox; see `Peer.make_room`."""
+
+        def count(entry: Entry) -> None:
+            runtime, to = self._runtime, str(entry.about)
+            if not to.startswith("_"):  # no loss: the ring says its news again
+                runtime.accounts.drop("outbox_oldest", peer=link.name, actor=to)
+
+        try:
+            return link.make_room(wait=wait, dropped=count)
+        except OutboxFull:
+            self._count_outbox_full(link, actor)
+            raise
+
+    def _count_outbox_full(self, link: Link, actor: str) -> None:
+        self._runtime.accounts.refuse("outbox_full", peer=link.name, actor=actor)
 
     def _expect_up(self, link: Link) -> None:
         """Raise NodeDown if the peer is known to be down."""
@@ -296,17 +318,6 @@ class Sending:
             return
         process.mailbox.put((runtime.localise(record), runtime.here, 0, inf))
 
-    async def _local_room(self, process: Process, event: str) -> None:
-        """Wait for room in a full mailbox of this node."""
-        if process.task is trio.lowlevel.current_task():
-            # Nobody but this very task could make room.
-            raise self._full(process.name, event)
-        with trio.move_on_after(self._runtime.config.busy_wait):
-            while process.mailbox.full:
-                await process.mailbox.room()
-            return
-        raise self._full(process.name, event)
-
     async def _cast_slowly(
         self, link: Link, actor: str, event: str, data: bytes
     ) -> None:
@@ -332,19 +343,19 @@ class Sending:
                 link = self._present(link)
                 self._expect_not_given_up(link)
                 if actor in link.choked:
+                    if link.choked[actor] == "raise":
+                        break
                     await link.change()
-                elif link.full and not link.make_room(wait=True):
+                elif link.full and not self._make_room(link, actor, wait=True):
                     await link.room(Lack.OUTBOX)
                 elif (lack := link.lack(size, actor)) is not None:
                     await link.room(lack)
                 else:
                     return link
         if actor in link.choked:
-            raise self._full(f"{actor}@{link.name}", event)
+            raise self._runtime.pressure.full(link.name, actor, event)
+        self._count_outbox_full(link, actor)
         raise OutboxFull(
             f"the outbox to {link.name} stayed full for "
             f"{self._runtime.config.busy_wait:g} s"
         )
-
-    def _full(self, to: str, event: str) -> MailboxFull:
-        return MailboxFull("its mailbox is full", to=to, event=event)

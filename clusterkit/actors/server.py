@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.node import ClusterNode
+    from clusterkit.config import Policy
 
 H = TypeVar("H", bound=Callable[..., Awaitable[object]])
 
@@ -118,6 +119,10 @@ class GenServer:
             the actor is given up: its name is free, `ActorGaveUp` is emitted.
         mailbox: Messages at which senders are made to wait; at twice that
             they are refused. Concurrent handlers that run count, too.
+        mailbox_policy: What a cast meets at a full mailbox. `wait`: its
+            sender waits. `raise`: it raises `MailboxFull` at once.
+            `drop_oldest`: the oldest cast there goes for it. None: what the
+            node's `Config.mailbox_policy` says.
 
     Guarantees:
         Messages from one node arrive in the order they were sent there. A
@@ -127,6 +132,7 @@ class GenServer:
     restart: ClassVar[Literal["permanent", "transient", "temporary"]] = "permanent"
     intensity: ClassVar[tuple[int, float]] = (3, 5.0)
     mailbox: ClassVar[int] = 8192
+    mailbox_policy: ClassVar[Policy | None] = None
 
     _handlers: ClassVar[dict[str, Handler]] = {}
     _has_concurrent: ClassVar[bool] = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clusterkit.config import POLICIES
 from clusterkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def check_settings(actor: Any, cls: type[GenServer]) -> None:
         raise _impossible(cls, "restart", actor.restart, must)
     if not isinstance(actor.mailbox, int) or actor.mailbox < 1:
         raise _impossible(cls, "mailbox", actor.mailbox, "a number of messages")
+    if actor.mailbox_policy not in (None, *POLICIES):
+        must = "'wait', 'raise', 'drop_oldest', or None for the node's"
+        raise _impossible(cls, "mailbox_policy", actor.mailbox_policy, must)
     match actor.intensity:
         case (int(most), int() | float() as seconds) if most >= 0 and seconds > 0:
             return

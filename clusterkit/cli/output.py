@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from clusterkit.cli.parser import PROGRAM
 from clusterkit.cli.reading import Explained
-from clusterkit.cli.render import Result, Style, render, render_event
+from clusterkit.cli.render import Result, render, render_event
+from clusterkit.cli.tables import Style
 from clusterkit.cluster.command_spec import View
 from clusterkit.errors import ClusterError, Rejected
 

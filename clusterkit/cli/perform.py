@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clusterkit.cli.bench import bench
 from clusterkit.cli.client import open_client
 from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.help_pages import overview, overview_json, page, page_json
@@ -51,6 +52,9 @@ async def perform(
     if command.view is View.EVENTS:
         async for event in client.watch():
             output.event(event)
+        return
+    if command.view is View.BENCH:
+        output.result(request, await bench(request.values, client, timeout, output))
         return
     data = await client.ask(command, request.values, timeout)
     beside = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from clusterkit.actors.dropped import MOST_TEXT
 from clusterkit.actors.faults import text_of
@@ -24,6 +24,7 @@ from clusterkit.wire import messages as m
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from clusterkit.config import Policy
     from clusterkit.net.peer import Peer
 
 P = ParamSpec("P")
@@ -76,6 +77,8 @@ def answers(
 
 class CommandGate(GenServer):
     """The part of the command server that every command passes."""
+
+    mailbox_policy: ClassVar[Policy | None] = "wait"  # whatever the node's is
 
     async def handle_call(
         self, event: str, args: list[Any], kwargs: dict[str, Any]

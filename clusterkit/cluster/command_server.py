@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.cluster.actor_rows import actor_rows
+from clusterkit.cluster.bench import SECONDS, Benches, other_member
 from clusterkit.cluster.command_gate import CommandGate, Forbidden, answers
 from clusterkit.cluster.cookie_rows import cookie_rows, reload_cookies
 from clusterkit.cluster.json_values import event_json, json_value
@@ -49,6 +50,7 @@ class CommandServer(CommandGate):
     _lingers = False  # a tool that watches must not hold up the end of the node
 
     def __init__(self) -> None:
+        self._benches = Benches()
         self._watches: dict[Peer, tuple[AsyncExitStack, Events[Event]]] = {}
 
     async def terminate(self, reason: str) -> None:
@@ -217,6 +219,21 @@ class CommandServer(CommandGate):
             {"id": name, "weight": weight, "share": round(share[name], 6)}
             for name, weight in ring.weights().items()
         ]
+
+    @answers
+    async def bench(
+        self,
+        id: str | None = None,
+        seconds: float = SECONDS,
+        part: str = "round_trip",
+    ) -> dict[str, Any]:
+        """Measure a part of what the way to another node carries."""
+        members = [node.id for node in self._ring.nodes()]
+        target = other_member(id, self._node.name, members)
+        measured = await self._benches.measure(
+            self._process.runtime, self.tool(), target, seconds, part
+        )
+        return {"from": self._node.name, "to": target, **measured}
 
     @answers
     async def cookies(self, timeout: float) -> list[dict[str, Any]]:

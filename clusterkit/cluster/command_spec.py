@@ -82,6 +82,7 @@ class View(Enum):
     COOKIES = "a table of fingerprints"
     RING = "a picture of the ring, and a table of shares"
     EVENTS = "a line for each event"
+    BENCH = "a table, and how the round trips are spread"
     HELP = "a help page"
     STORY = "a story, and then a prompt"
 

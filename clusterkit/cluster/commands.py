@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusterkit.cluster.bench import LEAST_SECONDS, MOST_SECONDS, SECONDS
 from clusterkit.cluster.command_spec import (
     Argument,
     Command,
@@ -283,6 +284,35 @@ OPERATING: Final = (
         data='a list of `{"id", "weight", "share"}`; a share is from 0 to 1',
         example=("ring", "foo  128  48.2 %"),
         view=View.RING,
+    ),
+    Command(
+        name="bench",
+        help="Measure the way from the node to another: round trip, calls, casts, bytes.",
+        data='`{"from", "to", "round_trip", "calls", "casts", "bytes"}`; each of the last four '
+        "has `payload_bytes`, `seconds`, `count`, `per_second` and `bytes_per_second`, casts "
+        "`lost`, the others `in_flight`, `latency` (`least`, `mean`, `p50`, `p90`, `p99`, "
+        "`most`, in seconds) and `histogram`, a list of `[up to so many seconds, how often]`",
+        example=("bench bar", "round trip  118 µs"),
+        arguments=(
+            Argument(
+                name="id",
+                kind=Kind.NODE,
+                help="The other node; needed if there are several other members.",
+                times="perhaps",
+            ),
+        ),
+        options=(
+            Option(
+                flags=("-s", "--seconds"),
+                name="seconds",
+                help=f"How long in all, {LEAST_SECONDS:g} to {MOST_SECONDS:g}.",
+                kind=Kind.SECONDS,
+                default=SECONDS,
+            ),
+        ),
+        details="A load on both nodes, but a bounded one; one bench at a time. Ctrl-C "
+        "ends it there, too.",
+        view=View.BENCH,
     ),
     Command(
         name="cookies",

@@ -8,7 +8,7 @@ them raise: an actor that crashes would be restarted, and then not any more.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clusterkit.actors.handlers import cast
 from clusterkit.actors.server import GenServer
@@ -21,6 +21,7 @@ from clusterkit.names import check_name
 if TYPE_CHECKING:
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.ring_work import RingWork
+    from clusterkit.config import Policy
     from clusterkit.core.membership import Membership
 
 logger = logging.getLogger("clusterkit.cluster")
@@ -34,6 +35,10 @@ class Hearing(GenServer):
         work: Carries out its effects.
         runtime: The node's actors.
     """
+
+    mailbox_policy: ClassVar[Policy | None] = (
+        "wait"  # whatever the node's is: gossip must not go
+    )
 
     def __init__(
         self, membership: Membership, work: RingWork, runtime: Runtime

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 import trio
 
 from clusterkit.actors.server import GenServer
+from clusterkit.cluster import bench
 from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.draining import say_what_waits
 from clusterkit.cluster.reach import Reach
@@ -47,7 +48,7 @@ ACTORS_ENDED_BY: Final = 0.75
 """Part of a shutdown's time by which actors have ended, or are cut; what they
 said last takes the rest."""
 
-OWN: Final = frozenset({"_node", ACTOR, NAME})
+OWN: Final = frozenset({"_node", ACTOR, NAME, bench.NAME})
 """The node's own actors. The ring's name is another one of `ACTOR`."""
 
 P = ParamSpec("P")
@@ -63,6 +64,10 @@ class NodeStatistics:
         links: One per peer, by name.
         actors: One per actor, in the order they were started.
         pending_calls: Calls of ours that wait for an answer.
+        dropped: Messages that this node had accepted and let go, by reason; see
+            `events.DropReason`.
+        busy: Messages that this node refused, their senders being told, by
+            reason; see `events.BusyReason`.
         late_replies: Answers dropped because their caller had given up.
         undelivered: Casts that may not have arrived, by peer.
         refused: Casts that a full mailbox refused, by peer.
@@ -84,6 +89,8 @@ class NodeStatistics:
     links: tuple[LinkStatistics, ...]
     actors: tuple[ActorStatistics, ...]
     pending_calls: int
+    dropped: dict[str, int]
+    busy: dict[str, int]
     late_replies: int
     undelivered: dict[str, int]
     refused: dict[str, int]
@@ -280,18 +287,21 @@ class ClusterNode(Reach):
     def statistics(self) -> NodeStatistics:
         """Return a snapshot of the node and its parts."""
         runtime, kernel = self._runtime, self.kernel
+        dropped = runtime.accounts.dropped
         return NodeStatistics(
             links=kernel.links(),
             actors=tuple(p.statistics() for p in runtime.registry if p.name[0] != "_"),
             pending_calls=len(runtime.calls.pending),
-            late_replies=runtime.late_replies + runtime.calls.late,
+            dropped=dict(dropped),
+            busy=dict(runtime.accounts.busy),
+            late_replies=dropped["late_reply"],
             undelivered=dict(runtime.delivery.undelivered),
             refused=dict(runtime.delivery.refused),
-            unknown_casts=runtime.delivery.unknown_casts,
-            undecodable=kernel.codec.undecodable,
+            unknown_casts=dropped["no_actor"],
+            undecodable=dropped["undecodable"],
             streams=runtime.delivery.streams.count(),
-            stray_chunks=runtime.delivery.streams.stray,
-            overruns=runtime.delivery.streams.overruns,
+            stray_chunks=dropped["late_chunk"],
+            overruns=dropped["overrun"],
             foreign_gossip=self.gossip.ignored.get("foreign", 0),
             rejected=dict(kernel.rejected),
             handshakes=kernel.reception.under_way,

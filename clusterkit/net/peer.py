@@ -21,14 +21,15 @@ from clusterkit.wire.messages import CAST
 from clusterkit.wire.outbox import CONTROL
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
-    from clusterkit.config import Config
+    from clusterkit.config import Config, Policy
     from clusterkit.events import Event
     from clusterkit.net.connection import Connection
     from clusterkit.wire.assembly import Room
     from clusterkit.wire.greetings import Role
     from clusterkit.wire.messages import Record
+    from clusterkit.wire.outbox import Entry
 
 
 UNSENT_BYTES: Final = 64 * 1024
@@ -134,7 +135,8 @@ class Peer:
         connection: The live one, None while there is none.
         gone: Whether this was dropped for good: nothing leaves any more, and
             another object may stand for the node.
-        choked: Actors at the peer whose mailboxes are full.
+        choked: Actors at the peer whose mailboxes are full, and what their casts
+            do: `wait`, or `raise`.
         max_message: Largest message the peer accepts, in bytes.
         open_calls: Calls from it that are not answered yet, by id. Compared
             by identity: a restarted peer may use an id again.
@@ -154,7 +156,7 @@ class Peer:
         self.outbox = self.talk.outbox
         self.connection: Connection | None = None
         self.gone = False
-        self.choked: set[str] = set()
+        self.choked: dict[str, Policy] = {}
         self.max_message = self.outbox.most_under_way = config.max_message
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
@@ -250,11 +252,12 @@ class Peer:
         if self.connection is not None:
             self.connection.detach(reason)
 
-    def make_room(self, *, wait: bool) -> bool:
+    def make_room(self, *, wait: bool, dropped: Callable[[Entry], None]) -> bool:
         """Apply the outbox's policy to one new message at a full outbox.
 
         Args:
             wait: Whether the sender can wait.
+            dropped: Is given each cast that goes for it.
 
         Returns:
             True if there is room now, False if the sender has to wait.
@@ -264,8 +267,8 @@ class Peer:
         """
         policy = self._config.outbox_policy
         if policy == "drop_oldest":
-            while self.full and self.outbox.drop_oldest_cast() is not None:
-                pass  # one large message may take the place of many
+            while self.full and (entry := self.outbox.drop_oldest_cast()) is not None:
+                dropped(entry)
             if not self.full:
                 return True
         if policy == "wait" and wait:

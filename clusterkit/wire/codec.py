@@ -68,10 +68,6 @@ class Codec:
         take_ref: Returns `[name, node]` for an actor reference, None for
             anything else.
         make_ref: Builds a reference from what `take_ref` returned.
-
-    Attributes:
-        undecodable: Casts that sessions dropped for a value that could not be
-            built here. Kept where it outlives them.
     """
 
     def __init__(
@@ -87,7 +83,6 @@ class Codec:
         if make_ref is not None:
             self._build[ext.REF] = make_ref
         self._depth = 0
-        self.undecodable = 0
         self._undecodable: Undecodable | None = None
         # Reused, and autoreset: without it one bad argument would leave its
         # first half in the buffer of the next message.

@@ -43,6 +43,10 @@ number above, which must still be one that can be sent."""
 
 _U64 = 2**64
 
+# One for all: a packer begins with 256 KiB, which `msgpack.packb` would take anew
+# for every stranger that is answered.
+_PACK = msgpack.Packer().pack
+
 Role = Literal["member", "client"]
 
 
@@ -56,7 +60,7 @@ class Greeting:
     def to_bytes(self) -> bytes:
         """Return the frame up to its MAC, whose room the length counts."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        body: bytes = msgpack.packb({"kind": self.kind, **values})
+        body: bytes = _PACK({"kind": self.kind, **values})
         return LENGTH.pack(len(body) + (TAG_BYTES if self.sealed else 0)) + body
 
     def __post_init__(self) -> None:
@@ -161,11 +165,11 @@ def read_greeting(frame: bytes) -> tuple[Greeting, bytes, bytes]:
         ProtocolError: It is none of the five, or a field is not valid.
     """
     unpacker = msgpack.Unpacker(
-        None, max_buffer_size=MAX_GREETING, strict_map_key=True, ext_hook=_no_extensions
+        None, max_buffer_size=MAX_GREETING, ext_hook=_no_extensions
     )
     try:
         unpacker.feed(frame[LENGTH.size :])
-        values = unpacker.unpack()
+        values = _read_map(unpacker, frame)
         cls = KINDS[values["kind"]]
         greeting = cls(**{f.name: values[f.name] for f in fields(cls)})
     except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
@@ -175,6 +179,32 @@ def read_greeting(frame: bytes) -> tuple[Greeting, bytes, bytes]:
     if len(mac) != (TAG_BYTES if cls.sealed else 0):
         raise ProtocolError(f"a {cls.kind} of the wrong length")
     return greeting, frame[:end], mac
+
+
+def _read_map(unpacker: msgpack.Unpacker, frame: bytes) -> dict[Any, Any]:
+    """Read the fields one by one; skip those that nobody here knows.
+
+    What could hold more is refused or skipped unbuilt: a kilobyte of lists in
+    lists would cost seventy times as much, and a stranger may have said it.
+    """
+    values: dict[Any, Any] = {}
+    for _ in range(unpacker.read_map_header()):
+        key = _read_leaf(unpacker, frame)
+        if key == "versions":
+            count = unpacker.read_array_header()
+            values[key] = [_read_leaf(unpacker, frame) for _ in range(count)]
+        elif key == "kind" or key in _CHECKS:
+            values[key] = _read_leaf(unpacker, frame)
+        else:
+            unpacker.skip()
+    return values
+
+
+def _read_leaf(unpacker: msgpack.Unpacker, frame: bytes) -> Any:
+    first = frame[LENGTH.size + unpacker.tell() :][:1]
+    if b"\x80" <= first <= b"\x9f" or b"\xdc" <= first <= b"\xdf":
+        raise ValueError("a list or map where there is none in a greeting")
+    return unpacker.unpack()
 
 
 def cut(text: str) -> str:

@@ -171,8 +171,7 @@ class Intake:
             return [m.FAULT, record[m.ANSWERS], "fault", ["Undecodable", reason]]
         if record[0] == m.END:  # so has what its sender sends
             return [*record[: m.END_CODE], "fault", ["Undecodable", reason]]
-        self._codec.undecodable += 1
-        return None
+        return [m.UNTAKEN, record[m.ACTOR]]
 
 
 def _is_deep(record: Record) -> bool:

@@ -58,10 +58,12 @@ MONITOR_ID: Final = 1
 MONITORED: Final = 2
 REASON: Final = 2
 
-# Choke and Unchoke are: kind, actor. Refused: kind, actor, number of casts.
+# Choke and Unchoke are: kind, actor. A Choke may go on with "raise": casts are to
+# be refused at once, not to wait. Refused: kind, actor, number of casts.
 CHOKE: Final = 9
 UNCHOKE: Final = 10
 REFUSED: Final = 11
+POLICY: Final = 2
 COUNT: Final = 2
 
 # A Fragment is: kind, id, bytes of the whole that are still to come, a piece. The
@@ -116,6 +118,10 @@ OF_STREAMS: Final = frozenset({CHUNK, CREDIT, END})
 
 OF_ASKERS: Final = ASKS | OF_STREAMS | {CANCEL}
 """Kinds that nobody misses when whoever asked has given up."""
+
+# Never on the wire: what a session hands up in the place of a cast with a value
+# that cannot be taken, as kind, actor.
+UNTAKEN: Final = 31
 
 UNNUMBERED: Final = 32
 # Ping and Pong are: kind, token. Bye is its kind alone. An Ack needs no record:

@@ -24,6 +24,8 @@ CACHE = ROOT / ".bench"
 
 REMOTE, LOCAL = ("W1", "W2", "W3", "W4"), ("W5", "W6")
 WORKLOADS = (*REMOTE, *LOCAL, "ring", "import", "cli")
+LONG = ("overload", "heartbeat")
+"""Workloads that run only when they are named."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ PEERS = (
             Program("ring.py", ("clusterkit",), ("ring",)),
             Program("startup.py", ("clusterkit",), ("import",)),
             Program("startup.py", ("cli",), ("cli",)),
+            Program("overload.py", ("client",), ("overload",), server=("server",)),
+            Program("heartbeat.py", ("client",), ("heartbeat",), server=("server",)),
         ),
         yardstick=False,
     ),

@@ -25,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peers import PEERS, WORKLOADS, Runnable, prepare
+from peers import LONG, PEERS, WORKLOADS, Runnable, prepare
 from processes import Failed, last_line
 from table import ROWS, SUBJECT, judge, medians, render
 
@@ -82,14 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         install_erlang()
     names = [peer.name for peer in PEERS]
     only = options.only.split(",") if options.only else []
-    unknown = set(only) - set(names) - set(WORKLOADS)
+    unknown = set(only) - set(names) - {*WORKLOADS, *LONG}
     if unknown:
         sys.exit(f"no peer or workload is called {', '.join(sorted(unknown))}")
     os.environ["BENCH_SCALE"] = str(options.scale)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # The prototypes' fixed port may be another run's.
         os.environ["NEAR_PORT"] = str(listener.getsockname()[1])
-    workloads = ",".join(name for name in WORKLOADS if name in only)
+    workloads = ",".join(name for name in (*WORKLOADS, *LONG) if name in only)
     peers = [p for p in PEERS if chosen(p, set(only) & set(names), options.all)]
     if options.profile:
         profile(options.profile)
@@ -112,7 +112,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="tests/bench/run.py",
         description="Measure clusterkit beside what it is held against.",
-        epilog=f"Workloads: {' '.join(WORKLOADS)}. Peers: "
+        epilog=f"Workloads: {' '.join(WORKLOADS)} {' '.join(f'{w}*' for w in LONG)}. Peers: "
         + " ".join(p.name + ("" if p.usual else "*") for p in PEERS)
         + " (* only if named, or with --all). Needs: see docs/how-to/measure.md.",
     )

@@ -60,6 +60,21 @@ ROWS = (
     Row("ring_add_ms", "ring add, ms", "ring", "uhashring", must=15, aim=4),
     Row("import_ms", "import, ms", "import", "bare", "difference", must=60, aim=30),
     Row("cli_ms", "CLI command, ms", "cli", must=400, aim=250),
+    Row("ov_sender_mb", "overload: sender, MiB more", "overload", must=32, aim=8),
+    Row("ov_receiver_mb", "overload: receiver, MiB more", "overload", must=32, aim=8),
+    Row("ov_lost", "overload: casts unaccounted for", "overload", must=0, aim=0),
+    Row("ov_offered", "overload: casts offered", "overload"),
+    Row("ov_refused", "overload: refused at once", "overload"),
+    Row("ov_told", "overload: refused later", "overload"),
+    Row("ov_drain_s", "overload: until all is handled, s", "overload"),
+    Row("hb0_p50_ms", "ping p50, idle, ms", "heartbeat"),
+    Row("hb0_p99_ms", "ping p99, idle, ms", "heartbeat"),
+    Row("hb1_p50_ms", "ping p50 beside 64 x 1 MiB, ms", "heartbeat"),
+    Row("hb1_p99_ms", "ping p99 beside 64 x 1 MiB, ms", "heartbeat", must=50, aim=10),
+    Row("hb1_pings", "pings beside 64 x 1 MiB", "heartbeat"),
+    Row("hb15_p50_ms", "ping p50 beside 4 x 15 MiB, ms", "heartbeat"),
+    Row("hb15_p99_ms", "ping p99 beside 4 x 15 MiB, ms", "heartbeat", must=50, aim=10),
+    Row("hb15_pings", "pings beside 4 x 15 MiB", "heartbeat"),
 )
 
 

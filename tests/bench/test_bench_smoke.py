@@ -12,17 +12,33 @@ PEERS = "clusterkit,-seal,-resume,-lanes"
 WORKLOADS = "W1,W2,W3,W4,W5,W6"
 
 
-def test_benchmark_prints_every_workload_of_clusterkit(tmp_path: Path) -> None:
-    file = tmp_path / "numbers.json"
-    only, few = ["--only", f"{PEERS},{WORKLOADS}"], ["--rounds=1", "--scale=0.01"]
+def measured(
+    workloads: str, scale: str, file: Path, peers: str = "clusterkit"
+) -> dict[str, list[float]]:
+    """Run some workloads once; return clusterkit's samples."""
+    only, few = ["--only", f"{peers},{workloads}"], ["--rounds=1", "--scale", scale]
     subprocess.run(
         [sys.executable, RUN, *only, *few, "--json", file],
         check=True,
-        timeout=60,
+        timeout=100,
         stdout=subprocess.DEVNULL,
     )
     numbers = json.loads(file.read_text())
     assert numbers["skipped"] == {}
-    assert {key[:2] for key in numbers["samples"]["clusterkit"]} == {
+    samples: dict[str, list[float]] = numbers["samples"]["clusterkit"]
+    return samples
+
+
+def test_benchmark_prints_every_workload_of_clusterkit(tmp_path: Path) -> None:
+    samples = measured(WORKLOADS, "0.01", tmp_path / "numbers.json", PEERS)
+    assert {key[:2] for key in samples} == {
         name.lower() for name in WORKLOADS.split(",")
     }
+
+
+def test_benchmark_measures_overload_and_heartbeat(tmp_path: Path) -> None:
+    samples = measured("overload,heartbeat", "0.003", tmp_path / "numbers.json")
+    assert samples["ov_lost"] == [0]
+    assert {"ov_sender_mb", "ov_receiver_mb", "hb1_p99_ms", "hb15_p99_ms"} <= set(
+        samples
+    )

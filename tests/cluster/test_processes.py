@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import trio
 
-import clusterkit
 from clusterkit.errors import NodeDown
 from clusterkit.events import LinkDown, Undelivered
-from clusterkit.names import NodeInfo
 from tests.waiting import until
 
 from .nodes import running
+from .processes import process
 
-PROGRAM = Path(__file__).with_name("program.py")
 FAST = {"ping_after": 0.1, "dead_after": 0.3, "down_after": 0.3}
-
-
-class Running:
-    """A process with a node; its address, and what else it says."""
-
-    def __init__(self, process, address):
-        self.process = process
-        self.address = address
-        self.port = NodeInfo.parse(address).port
-        self._rest = b""
-
-    async def line(self):
-        while b"\n" not in self._rest:
-            data = await self.process.stdout.receive_some()
-            assert data, "it said nothing more"
-            self._rest += data
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode()
-
-    async def end(self, number):
-        self.process.send_signal(number)
-        await self.process.wait()
-
-
-@asynccontextmanager
-async def process(name, port=0):
-    root = Path(clusterkit.__file__).parent.parent
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    child = await trio.lowlevel.open_process(
-        [sys.executable, str(PROGRAM), name, str(port)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    node = Running(child, "b@127.0.0.1:1")
-    try:
-        with trio.fail_after(20):
-            address = await node.line()
-        node.address, node.port = address, NodeInfo.parse(address).port
-        yield node
-    finally:
-        with trio.CancelScope(shield=True):
-            if child.returncode is None:
-                child.kill()
-            await child.wait()
-            await child.stdout.aclose()
 
 
 async def test_a_node_killed_during_a_call_is_node_down_before_the_timeout():

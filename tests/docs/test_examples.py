@@ -49,6 +49,13 @@ PRINTED = {
         bar ended with status 0
         members: foo
     """,
+    "pressure.py": r"""
+        orders: all 1000 are sent
+        thumbnails: 150 are put off
+        Busy\(reason='mailbox_full', peer='foo', actor='thumbnails', n=150\)
+        Dropped\(reason='mailbox_oldest', peer='foo', actor='temperature', n=900\)
+        busy: {'mailbox_full': 150} dropped: {'mailbox_oldest': 900}
+    """,
     "kv.py": r"""
         100 keys found: bar=100 foo=100
         100 keys found: bar=67 baz=69 foo=64

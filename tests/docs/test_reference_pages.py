@@ -36,7 +36,7 @@ PROMISED = {
     "ActorRef": "call cast cast_nowait within name node",
     "Answer": "node value error ok",
     "NodeInfo": "id host port",
-    "NodeStatistics": "links actors pending_calls late_replies undelivered refused "
+    "NodeStatistics": "links actors pending_calls dropped busy late_replies undelivered refused "
     "unknown_casts undecodable foreign_gossip rejected handshakes loop_lag",
     "LinkStatistics": "peer address state outbox outbox_bytes unacked unacked_bytes "
     "dropped reconnects last_seen",

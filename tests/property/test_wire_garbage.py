@@ -187,6 +187,7 @@ def peak(make, data):
 
 
 LITTLE = 128 * 1024  # an error and its traceback take a third of it
+LEAST = 64 * 1024  # what a stranger may cost; an unpacker takes 41 KiB of it
 
 HUGE = {
     "array": b"\xdd\xff\xff\xff\xff",
@@ -196,6 +197,12 @@ HUGE = {
     "ext": b"\xc9\xff\xff\xff\xff\x01",
     "nested arrays": b"\xdc\xff\xff" * 300,
     "an array in a map": b"\x81\xa1k\xdd\x7f\xff\xff\xff",
+    "lists in lists": b"\x91" * 1000,
+    "empty maps": b"\xdc\x03\xe0" + b"\x80" * 992,
+    "lists in a field": b"\x81\xa6reason" + b"\x91" * 900,
+    "lists for versions": b"\x81\xa8versions" + b"\x91" * 900,
+    "lists in an unknown field": b"\x81\xa5later" + b"\x91" * 900,
+    "a key of lists": b"\x81" + b"\x91" * 900,
 }
 
 
@@ -204,7 +211,7 @@ def test_a_greeting_that_announces_much_is_given_nothing(body):
     def make():
         return Listener(BAR, [COOKIE], b"l" * 32).receive_data
 
-    assert peak(make, LENGTH.pack(len(body)) + body) < LITTLE
+    assert peak(make, LENGTH.pack(len(body)) + body) < LEAST
 
 
 @pytest.mark.parametrize("body", HUGE.values(), ids=HUGE)
@@ -321,6 +328,12 @@ BODIES = st.binary(max_size=60) | st.lists(records() | WILD, max_size=4).map(
 )
 
 
+def is_untaken(record):
+    """Whether a record stands for a cast that could not be taken."""
+    kind, actor = record
+    return kind == m.UNTAKEN and isinstance(actor, str)
+
+
 @given(st.lists(st.tuples(BODIES, st.integers(0, 1)), min_size=1, max_size=4))
 def test_a_mad_peer_ends_its_session_at_most(frames):
     session = Mad()
@@ -328,19 +341,18 @@ def test_a_mad_peer_ends_its_session_at_most(frames):
     with contextlib.suppress(ProtocolError):
         for body, ack in frames:
             arrived += session.hear(body, ack)
-    assert all(map(m.well_formed, arrived))
+    assert all(m.well_formed(record) or is_untaken(record) for record in arrived)
     while session.session.has_work:  # its answers can be sent and are small
         assert len(session.session.next_frame(0.0)) < 1_000
 
 
 @given(st.lists(records(), min_size=1, max_size=4))
-def test_every_well_formed_record_is_delivered_answered_or_counted(batch):
+def test_every_well_formed_record_is_delivered_answered_or_told_as_lost(batch):
     session = Mad()
     try:
         arrived = session.hear(msgpack.packb(batch))
     except ProtocolError:
         return
     numbered = sum(record[0] < m.UNNUMBERED for record in batch)
-    answered, dropped = len(session.talk.outbox), session.codec.undecodable
     assert session.talk.received == numbered
-    assert len(arrived) + answered + dropped == numbered
+    assert len(arrived) + len(session.talk.outbox) == numbered

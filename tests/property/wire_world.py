@@ -120,7 +120,7 @@ class Node:
                 self.read_session(end, data)
         elif self.dial is end or type(end.machine) is Listener:
             for event in end.machine.receive_data(data):
-                ON_EVENT[type(event)](self, end, event)
+                getattr(self, ON_EVENT[type(event)])(end, event)
 
     def read_session(self, end, data):
         for records, _ in end.session.receive_data(data, self.world.now):
@@ -181,22 +181,24 @@ class Node:
 
 
 ON_EVENT = {
-    Greeted: Node.on_greeted,
-    Proved: Node.on_proved,
-    Challenged: Node.on_challenged,
-    Welcomed: Node.on_welcomed,
-    Refused: Node.on_refused,
+    Greeted: "on_greeted",
+    Proved: "on_proved",
+    Challenged: "on_challenged",
+    Welcomed: "on_welcomed",
+    Refused: "on_refused",
 }
 
 
 class World:
     """Both nodes, every connection between them, and the seed of it all."""
 
+    node_type = Node
+
     def __init__(self, rng):
         self.rng = rng
         self.now = 0.0
         self.payload = self.resumed = self.refused = self.torn = self.halves = 0
-        self.nodes = {name: Node(self, name, 1) for name in "ab"}
+        self.nodes = {name: self.node_type(self, name, 1) for name in "ab"}
         self.graves = []
         self.ends = []
 
@@ -275,7 +277,7 @@ class World:
             if end.node is node:
                 end.inbox.clear()
         incarnation = node.incarnation + 1
-        self.nodes[node.name] = Node(self, node.name, incarnation)
+        self.nodes[node.name] = self.node_type(self, node.name, incarnation)
 
     def give_up(self, node):
         node.give_up()
@@ -288,6 +290,10 @@ class World:
             node.detach()
         self.ends.clear()
         self.nodes[self.rng.choice("ab")].start_dial()
+        self.come_to_rest()
+
+    def come_to_rest(self):
+        """Let all that waits arrive, over the connection that there is."""
         for _ in range(10_000):
             self.now += 0.02
             busy = [self.settle_down(node) for node in self.nodes.values()]

@@ -19,9 +19,8 @@ from clusterkit.errors import CallTimeout, MailboxFull, NodeDown, OutboxFull
 from clusterkit.events import Refused, Undelivered
 from clusterkit.testing.sim import PORT
 
-LARGE = 0.02
-BALLAST = 300_000
-"""The share of messages that carry up to so many bytes."""
+LARGE = 300 * 1024
+"""Bytes of a large message at most."""
 
 
 class Sink(GenServer):
@@ -31,17 +30,17 @@ class Sink(GenServer):
         self.ledger, self.at = ledger, name
 
     @cast
-    async def take(self, line, number, ballast):
+    async def take(self, line, number, load):
         self.ledger.delivered(line, number, self.at)
 
     @call
-    async def ask(self, line, number, ballast):
+    async def ask(self, line, number, load):
         self.ledger.delivered(line, number, self.at)
         if self.ledger.sim.rng.random() < 0.7:
-            return [line, number, ballast]
+            return [line, number, load]
         # Some are answered later, when their calls have long been acknowledged.
         seconds = self.ledger.sim.rng.random()
-        self.send_after(seconds, (self.caller, [line, number, ballast]))
+        self.send_after(seconds, (self.caller, [line, number, load]))
         return later()
 
     async def handle_info(self, message):
@@ -129,10 +128,13 @@ class Ledger:
                     elif event.actor == "sink":
                         life.undelivered[event.peer] += event.n
 
-    async def talk(self, name, peer, count, *, calls=0.5, pause=0.002, timeout=30.0):
+    async def talk(
+        self, name, peer, count, *, calls=0.5, pause=0.002, timeout=30.0, large=0.02
+    ):
         """Send `count` messages from a node to another, one after the other.
 
-        Calls are not awaited before the next message is sent.
+        Calls are not awaited before the next message is sent. `large` is the
+        share of those with up to `LARGE` bytes.
         """
         life = self.lives[name]
         node = self.sim.nodes[name]
@@ -140,18 +142,21 @@ class Ledger:
         self.seen.append([])
         index = len(self.lines) - 1
         with life.scope():
-            await self._say(node, index, count, calls, pause, timeout)
+            await self._say(node, index, count, calls, pause, timeout, large)
 
-    async def _say(self, node, index, count, calls, pause, timeout):
+    async def _say(self, node, index, count, calls, pause, timeout, large):
         rng = self.sim.rng
         async with trio.open_nursery() as nursery:
             for number in range(count):
+                load = b""
+                if large and rng.random() < large:
+                    load = bytes(rng.randrange(LARGE))
                 if rng.random() < calls:
-                    nursery.start_soon(self._ask, node, index, number, timeout)
+                    nursery.start_soon(self._ask, node, index, number, timeout, load)
                     # It is in the outbox before the next message is.
                     await self._accepted(index, number)
                 else:
-                    await self._cast(node, index, number)
+                    await self._cast(node, index, number, load)
                 if rng.random() < 0.2:
                     await trio.sleep(rng.expovariate(1 / pause))
 
@@ -160,41 +165,31 @@ class Ledger:
         while number not in line.accepted:
             await trio.lowlevel.checkpoint()
 
-    def _ballast(self):
-        """Return what makes some messages, and their answers, travel in pieces."""
-        large = self.sim.rng.random() < LARGE
-        return bytes(self.sim.rng.randrange(BALLAST)) if large else b""
-
-    async def _cast(self, node, index, number):
+    async def _cast(self, node, index, number, load):
         line = self.lines[index]
         line.accepted[number] = "cast"
         line.bound[number] = self._bound_for(node, line.peer)
         try:
             await node.cast(
-                f"sink@{line.peer}@{line.peer}:{PORT}",
-                "take",
-                index,
-                number,
-                self._ballast(),
+                f"sink@{line.peer}@{line.peer}:{PORT}", "take", index, number, load
             )
         except (MailboxFull, OutboxFull):
             del line.accepted[number]
             line.refused.add(number)
 
-    async def _ask(self, node, index, number, timeout):
+    async def _ask(self, node, index, number, timeout, load):
         line = self.lines[index]
         line.accepted[number] = "pending"
-        ballast = self._ballast()
         try:
             answer = await node.call(
                 f"sink@{line.peer}@{line.peer}:{PORT}",
                 "ask",
                 index,
                 number,
-                ballast,
+                load,
                 timeout=timeout,
             )
-            assert answer == [index, number, ballast]
+            assert answer == [index, number, load]
             line.accepted[number] = "answered"
         except NodeDown as error:
             line.accepted[number] = error.outcome

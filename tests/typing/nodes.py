@@ -173,6 +173,8 @@ def values() -> None:
 async def settings() -> None:
     Config(call_timeout=1, outbox_policy="raise")
     Config(outbox_policy="forget")  # type: ignore[arg-type]
+    Config(mailbox_policy="drop_oldest")
+    Config(mailbox_policy="forget")  # type: ignore[arg-type]
     Config(5.0)  # type: ignore[call-arg]
     create_cluster("foo", cookie=["new", b"old"], on_exit="leave")
     create_cluster("foo", cookie=5)  # type: ignore[arg-type]

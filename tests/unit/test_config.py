@@ -14,9 +14,12 @@ COUNTS = [field.name for field in fields(Config) if field.type == "int"]
 TIMES = [field.name for field in fields(Config) if field.type == "float"]
 
 
-def test_every_knob_is_a_count_a_time_or_the_policy():
+POLICIES = ("outbox_policy", "mailbox_policy")
+
+
+def test_every_knob_is_a_count_a_time_or_a_policy():
     names = {field.name for field in fields(Config)}
-    assert {*COUNTS, *TIMES, "outbox_policy"} == names
+    assert {*COUNTS, *TIMES, *POLICIES} == names
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -73,6 +76,7 @@ def test_a_peer_gets_time_to_answer_a_ping(dead_after):
         Config(ping_after=1.0, dead_after=dead_after)
 
 
-def test_a_policy_is_one_of_the_three():
-    with pytest.raises(ConfigError, match="'never'"):
-        Config(outbox_policy="never")
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_is_one_of_the_three(name):
+    with pytest.raises(ConfigError, match=f"{name}.*'never'"):
+        Config(**{name: "never"})

@@ -61,7 +61,7 @@ async def test_a_cast_of_a_peer_to_an_actor_that_is_none_is_said_there(caplog):
             "cast_dropped actor=conter cast=reset peer=a "
             "error=\"no actor 'conter' runs on b\""
         )
-        assert b._runtime.delivery.unknown_casts == 1
+        assert b.statistics().unknown_casts == 1
 
 
 @virtual

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import trio
+from hypothesis import given, strategies as st
 
 from clusterkit.actors.mailbox import Mailbox, abandoned
 from clusterkit.wire import messages as m
@@ -126,17 +127,18 @@ def test_waking_an_actor_that_runs_loses_nothing():
     assert mailbox.queue is queue
 
 
-def test_clear_counts_the_casts(origin):
+def test_clear_counts_the_casts_and_the_calls_that_nobody_waits_for(origin):
     mailbox = filled(Mailbox(8, 100), 3, size=10)
     mailbox.put(call_item(origin, 1))
-    assert mailbox.clear() == 3
+    mailbox.put(call_item(origin, 2, waits=False))
+    assert mailbox.clear() == (3, 1)
     assert (len(mailbox.queue), mailbox.bytes) == (0, 0)
     mailbox.put(item())
     assert len(mailbox.queue) == 1
 
 
 def test_clear_of_a_mailbox_that_was_never_used_counts_nothing():
-    assert Mailbox(8, 100).clear() == 0
+    assert Mailbox(8, 100).clear() == (0, 0)
 
 
 def test_purge_forgets_calls_that_nobody_waits_for(origin):
@@ -210,3 +212,82 @@ def test_purging_leaves_what_is_being_worked_on_counted(origin):
     mailbox.abandoned = 1
     mailbox.purge()
     assert mailbox.bytes == 60
+
+
+def names(mailbox):
+    return [record[m.EVENT] for record, *_ in mailbox.queue]
+
+
+def test_the_oldest_cast_is_the_one_that_goes(origin):
+    mailbox = Mailbox(8, 100)
+    mailbox.put(call_item(origin, 1))
+    for name in "abc":
+        mailbox.put(item(name, size=10))
+    dropped = [mailbox.drop_oldest_cast()[0][m.EVENT] for _ in "ab"]
+    assert dropped == ["a", "b"]
+    assert (names(mailbox), mailbox.bytes) == (["x", "c"], 10)
+
+
+def test_no_cast_goes_where_there_is_none(origin):
+    mailbox = Mailbox(8, 100)
+    assert mailbox.drop_oldest_cast() is None
+    mailbox.put(call_item(origin, 1))
+    mailbox.put_own([0, "info"])
+    assert mailbox.drop_oldest_cast() is None
+    assert len(mailbox.queue) == 2
+
+
+@given(
+    st.lists(st.sampled_from(["call", "cast", "take", "drop", "purge"]), max_size=60)
+)
+def test_whatever_happens_in_between_the_oldest_cast_goes(steps):
+    origin = SimpleNamespace(open_calls={})
+    mailbox = Mailbox(1000, 1000)
+    for number, step in enumerate(steps):
+        if step == "call":
+            mailbox.put(call_item(origin, number))
+        elif step == "cast":
+            mailbox.put(item(str(number)))
+        elif step == "take" and mailbox.queue:
+            mailbox.queue.popleft()
+        elif step == "purge":
+            if origin.open_calls:
+                origin.open_calls.popitem()
+                mailbox.abandoned += 1
+            mailbox.purge()
+        elif step == "drop":
+            casts = [i for i in mailbox.queue if i[0][m.KIND] == m.CAST]
+            expected = [i for i in mailbox.queue if i not in casts[:1]]
+            dropped = mailbox.drop_oldest_cast()
+            assert dropped is (casts[0] if casts else None)
+            assert list(mailbox.queue) == expected
+
+
+def test_a_mailbox_under_pressure_is_not_looked_through_again_for_each_cast(origin):
+    """Else a mailbox full of calls would cost a look at each for every cast."""
+    mailbox, looks = Mailbox(8, 100), []
+
+    class Seen(list):
+        def __getitem__(self, index):
+            looks.append(1)
+            return super().__getitem__(index)
+
+    for number in range(1000):
+        record, *rest = call_item(origin, number)
+        mailbox.put((Seen(record), *rest))
+    for _ in range(1000):
+        mailbox.put(item())
+        mailbox.queue.popleft()
+        mailbox.put(call_item(origin, 1))
+        mailbox.drop_oldest_cast()
+    assert len(looks) <= 1000
+
+
+def test_what_is_remembered_of_a_pressure_goes_with_it(origin):
+    mailbox = Mailbox(8, 100)
+    mailbox.put(call_item(origin, 1))
+    mailbox.drop_oldest_cast()
+    assert mailbox.waited_for
+    mailbox.queue.clear()
+    mailbox.release()
+    assert mailbox._ahead is None

@@ -12,7 +12,7 @@ from clusterkit.errors import (
     NodeDown,
     OutboxFull,
 )
-from tests.unit.nodes import cut_off, pair, statistics_of, virtual
+from tests.unit.nodes import cut_off, link_of, pair, statistics_of, virtual
 from tests.unit.servers import Sink, SmallSink
 from tests.waiting import until
 
@@ -119,6 +119,20 @@ async def test_the_policy_drop_oldest_keeps_the_newest_and_counts_the_others():
         a.network.heal()
         await until(lambda: statistics_of(b, "sink").handled == 1024)
         assert await a.call("sink@b", "read") == list(range(7, 1031))
+
+
+@virtual
+async def test_as_many_casts_go_as_a_large_message_needs():
+    config = {"outbox_bytes": 10_000, "outbox_policy": "drop_oldest"}
+    async with pair(actors={"sink": Sink}, config=config) as (a, _):
+        await cut_off(a)
+        for size in [90] * 200 + [4_000] * 20:
+            await a.cast("sink@b", "put", b"x" * size)
+        assert link_of(a).outbox_bytes < 10_000 + 4_100
+        dropped = link_of(a).dropped
+        assert a.statistics().dropped == {"outbox_oldest": dropped}
+        assert dropped + link_of(a).outbox == 220
+        a.network.heal()
 
 
 @virtual

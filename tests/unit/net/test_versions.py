@@ -21,6 +21,7 @@ from clusterkit.wire import messages as m
 from clusterkit.wire.greetings import Challenge, Hello, Proof, Welcome
 from tests.unit.nodes import on_network, virtual
 from tests.unit.servers import Sink, SmallSink
+from tests.unit.streams import Files
 from tests.unit.wire.playbook import COOKIE, FOO, listener, script
 
 from .later import LaterDialer, LaterSession, with_later_nodes
@@ -49,7 +50,7 @@ async def two(first, second):
     """Two nodes with sinks, of which the first has dialled the second."""
     network = MemoryNetwork(Random(0))
     actors = {
-        "actors": {"sink": Sink, "small": SmallSink},
+        "actors": {"sink": Sink, "small": SmallSink, "files": Files},
         "config": {"busy_wait": 0.5},
     }
     async with (
@@ -124,6 +125,11 @@ async def test_every_kind_of_record_may_be_longer(first, second):
         await now.call("sink@later", "echo", 1)  # Reply
         with pytest.raises(Exception, match="nothing"):
             await now.call("sink@later", "nothing")  # Fault
+        for here, there in ((later, now), (now, later)):  # Open, Chunk, Credit, End
+            async with here.stream(f"files@{there.name}", "echo") as s:
+                await s.send(1)
+                assert await anext(s) == 1
+                assert await s.finish() == "all"
         for here, there in ((later, now), (now, later)):
             await there.start("mortal", Sink)
             await here.start("watcher", Watcher, f"mortal@{there.name}", heard)

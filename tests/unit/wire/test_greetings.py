@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import asdict, replace
 
 import msgpack
@@ -221,3 +222,14 @@ def test_what_is_no_greeting_is_a_protocol_error(body):
 def test_a_text_is_cut_to_what_a_refusal_can_say(text, expected):
     assert cut(text) == expected
     assert Refusal(reason="", detail=cut(text)).detail == expected
+
+
+@pytest.mark.parametrize("greeting", GREETINGS, ids=lambda greeting: greeting.kind)
+def test_saying_a_greeting_takes_little_memory(greeting):
+    """It is said to strangers, and `msgpack.packb` takes 256 KiB each time."""
+    greeting.to_bytes()
+    tracemalloc.start()
+    greeting.to_bytes()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 1024

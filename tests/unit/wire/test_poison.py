@@ -15,6 +15,7 @@ from .playbook import call, cast, talk
 
 UNKNOWN = msgpack.ExtType(99, b"\xc0")
 REASON = "extension type 99: ValueError: not known here"
+UNTAKEN = [m.UNTAKEN, cast(0)[m.ACTOR]]
 DEEPER = "nested deeper than 64"
 
 
@@ -55,9 +56,9 @@ def test_a_call_with_a_bad_keyword_argument_is_answered_badarg(value, reason):
 
 
 @EACH
-def test_a_cast_with_a_bad_argument_is_dropped_and_counted(value, reason):
-    play = talk().says().hears(cast(value)).delivers().is_silent()
-    assert (play.codec.undecodable, play.conversations.received) == (1, 1)
+def test_of_a_cast_with_a_bad_argument_only_the_loss_is_delivered(value, reason):
+    play = talk().says().hears(cast(value)).delivers(UNTAKEN).is_silent()
+    assert play.conversations.received == 1
 
 
 @EACH
@@ -90,7 +91,7 @@ def test_its_neighbours_are_delivered(value, reason):
     play = (
         talk().says().hears(cast(1), call(2, value), call(3, 4), cast(value), cast(5))
     )
-    play.delivers(cast(1), call(3, 4), cast(5))
+    play.delivers(cast(1), call(3, 4), UNTAKEN, cast(5))
     assert play.conversations.received == 5
 
 
@@ -135,10 +136,14 @@ def test_bad_values_nested_beyond_any_stack_are_no_protocol_error():
     play.delivers().says(fault(7, DEEPER))
 
 
-def test_a_frame_of_bad_records_only_is_no_batch():
-    play = talk().says().hears(cast(UNKNOWN), cast(UNKNOWN))
+def test_a_frame_of_bad_calls_only_is_no_batch():
+    play = talk().says().hears(call(1, UNKNOWN), call(2, UNKNOWN))
     assert play.batches == []
-    assert play.codec.undecodable == 2
+
+
+def test_what_stands_for_a_lost_cast_is_nothing_that_a_peer_could_say():
+    assert not m.well_formed(UNTAKEN)
+    assert m.CAST < m.UNTAKEN < m.UNNUMBERED
 
 
 def test_a_bad_value_is_looked_for_in_its_own_frame_only():
