@@ -115,6 +115,8 @@ DropReason: TypeAlias = Literal[
     "expired",
     "abandoned",
     "late_reply",
+    "late_chunk",
+    "overrun",
 ]
 """Why a message was dropped that had been accepted.
 
@@ -123,7 +125,9 @@ DropReason: TypeAlias = Literal[
 `Refused`. `no_actor`, `no_handler`: casts that nobody takes. `actor_ended`: casts
 that waited when their actor crashed or ended. `undecodable`: casts with a value
 that cannot be built here. `expired`, `abandoned`: calls not run, since their time
-was over, or their callers had given up. `late_reply`: answers, likewise."""
+was over, or their callers had given up. `late_reply`: answers, likewise.
+`late_chunk`: what came for a stream that was over, or is none. `overrun`: chunks
+beyond what was granted; each has ended its stream."""
 
 BusyReason: TypeAlias = Literal[
     "mailbox_full", "outbox_full", "inbound_calls", "unread"
@@ -146,14 +150,15 @@ class Dropped(Event):
     reason: DropReason
     """Why: `outbox_oldest`, `mailbox_oldest`, `mailbox_full`, `no_actor`,
     `no_handler`, `actor_ended`, `undecodable`, `expired`, `abandoned`,
-    `late_reply`."""
+    `late_reply`, `late_chunk`, `overrun`."""
 
     peer: str
     """The node they came from, which may be this one, or for `outbox_oldest` were
     for; "" if there are several."""
 
     actor: str
-    """The actor they were for; "" if there are many, and of late replies."""
+    """The actor they were for; "" if there are many, of late replies, and of
+    chunks."""
 
     n: int
     """How many since the last such event."""

@@ -32,7 +32,7 @@ the events go on."""
 _SAID_BY_NAME: Final = frozenset({"no_actor", "no_handler"})
 """Reasons that have a line of their own, `cast_dropped`, which names the cast."""
 
-_OF_THE_DAY: Final = frozenset({"expired", "abandoned", "late_reply"})
+_OF_THE_DAY: Final = frozenset({"expired", "abandoned", "late_reply", "late_chunk"})
 """Reasons that are no loss: nobody waits any more."""
 
 _Kind = tuple[type[Dropped] | type[Busy], str, str, str]

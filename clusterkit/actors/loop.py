@@ -295,10 +295,8 @@ class Loop:
                     "reached from outside"
                 )
             return await self.server.handle_call(event, args, kwargs)
-        if not handler.is_call:
-            raise NoSuchHandler(f"{event!r} is a cast, not a call")
-        if handler.is_stream:
-            raise NoSuchHandler(f"{event!r} is a stream, not a call")
+        if handler.mark != "call":
+            raise NoSuchHandler(f"{event!r} is a {handler.mark}, not a call")
         handler.check(args, kwargs)
         if handler.concurrent:
             self.beside.begin(handler, record, origin)

@@ -86,7 +86,7 @@ class Pressure:
     def refuse(self, process: Process, peer: Peer, record: Record) -> None:
         """Answer a refused call; count a cast, and tell its sender in a while."""
         runtime = self._runtime
-        if record[m.KIND] == m.CALL:
+        if record[m.KIND] in m.ASKS:
             runtime.accounts.refuse("mailbox_full", peer=peer.name, actor=process.name)
             runtime.refuse_call(peer, record, MailboxFull(_FULL))
             return

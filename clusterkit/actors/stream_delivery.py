@@ -14,7 +14,7 @@ from clusterkit.actors.faults import to_fault
 from clusterkit.actors.opening import Opened, OpenedEnd
 from clusterkit.actors.serving import SERVED, ServedEnd, patience_of
 from clusterkit.actors.stream_ways import ToPeer, end_error
-from clusterkit.errors import MailboxFull, StreamError, StreamOverrun
+from clusterkit.errors import StreamError, StreamOverrun
 from clusterkit.wire import messages as m
 from clusterkit.wire.streams import ASKED, OPENER, Chunk, about
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from clusterkit.wire.messages import Record
 
 _LOST = "its opener's node was out of reach"
-_FULL = "its mailbox is full"
 
 
 class StreamDelivery:
@@ -40,14 +39,10 @@ class StreamDelivery:
 
     Attributes:
         table: What takes which kind of record.
-        stray: Records of streams that are not open, or not any more.
-        overruns: Streams cut off because more came than was granted.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.stray = 0
-        self.overruns = 0
         self.table: dict[int, Callable[[Peer, Record], None]] = {
             m.OPEN: self._on_open,
             m.CHUNK: self._on_chunk,
@@ -109,14 +104,13 @@ class StreamDelivery:
 
     def _on_open(self, peer: Peer, record: Record) -> None:
         runtime = self._runtime
-        delivery = runtime.delivery
+        delivery, pressure = runtime.delivery, runtime.pressure
         process = runtime.registry.get(record[m.ACTOR])
         if process is None:
             delivery.nobody(peer, record)
             return
-        if process.mailbox.full and not runtime.pressure.takes(process, peer):
-            runtime.accounts.refuse("mailbox_full", peer=peer.name, actor=process.name)
-            runtime.refuse_call(peer, record, MailboxFull(_FULL))
+        if process.mailbox.full and not pressure.takes(process, peer):
+            pressure.refuse(process, peer, record)
             return
         number, window = record[m.CALL_ID], record[m.WINDOW]
         if number in peer.open_calls:  # or the handler of the other would never end
@@ -127,16 +121,20 @@ class StreamDelivery:
         if delivery.open_call(peer, end.record, 0.0) is not None:
             process.mailbox.put((end.record, peer, delivery.each, inf))
 
+    def _say_late(self, peer: Peer) -> None:
+        """Count a record that fits no stream that is open."""
+        self._runtime.accounts.drop("late_chunk", peer=peer.name)
+
     def _on_chunk(self, peer: Peer, record: Record) -> None:
         end, data = self._find(peer, record), record[m.DATA]
         if end is None:
-            self.stray += 1
+            self._say_late(peer)
             return
         try:
             if not end.put(Chunk(record[m.FORM], data, len(data))):
-                self.stray += 1
+                self._say_late(peer)
         except StreamOverrun as error:
-            self.overruns += 1
+            self._runtime.accounts.drop("overrun", peer=peer.name)
             if isinstance(end, OpenedEnd):
                 end.cut_off(error)
             else:
@@ -147,13 +145,13 @@ class StreamDelivery:
     def _on_credit(self, peer: Peer, record: Record) -> None:
         end = self._find(peer, record)
         if end is None or not end.grant(record[m.GRANTED]):
-            self.stray += 1
+            self._say_late(peer)
 
     def _on_end(self, peer: Peer, record: Record) -> None:
         end = self._find(peer, record)
         if end is None:
-            self.stray += 1
+            self._say_late(peer)
             return
         code, details = record[m.END_CODE], record[m.END_DETAILS]
         if not end.hear_end(end_error(code, details, end.where)):
-            self.stray += 1
+            self._say_late(peer)

@@ -131,6 +131,11 @@ async def test_every_kind_of_record_may_be_longer(first, second):
         await now.call("sink@later", "echo", 1)  # Reply
         with pytest.raises(Exception, match="nothing"):
             await now.call("sink@later", "nothing")  # Fault
+        for here, there in ((later, now), (now, later)):  # Open, Chunk, Credit, End
+            async with here.stream(f"files@{there.name}", "echo") as s:
+                await s.send(1)
+                assert await anext(s) == 1
+                assert await s.finish() == "all"
         for here, there in ((later, now), (now, later)):
             await there.start("mortal", Sink)
             await here.start("watcher", Watcher, f"mortal@{there.name}", heard)
