@@ -9,12 +9,12 @@ actor, as anything small would go. Idle is without bulk, for comparison.
 
 from __future__ import annotations
 
-import gc
 import sys
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import measure
+import node_b
 import trio
 from measure import COOKIE, scaled
 
@@ -44,13 +44,7 @@ class Heap(GenServer):
 
 async def server() -> None:
     """Be node B until the harness closes our standard input."""
-    async with create_cluster(
-        "b", "127.0.0.1", 0, cookie=COOKIE, actors={"heap": Heap}
-    ) as b:
-        gc.collect()
-        gc.freeze()
-        print("READY", b.port, flush=True)
-        await measure.until_closed()
+    await node_b.serve({"heap": Heap})
 
 
 async def client(port: int) -> Result:

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import measure
+import node_b
 import trio
 from measure import COOKIE, SCALE, resident
 
@@ -90,12 +91,7 @@ class Book:
 
 async def server() -> None:
     """Be node B until the harness closes our standard input."""
-    actors = {"slow": Slow, "gauge": Gauge}
-    async with create_cluster("b", "127.0.0.1", 0, cookie=COOKIE, actors=actors) as b:
-        gc.collect()
-        gc.freeze()
-        print("READY", b.port, flush=True)
-        await measure.until_closed()
+    await node_b.serve({"slow": Slow, "gauge": Gauge})
 
 
 async def client(port: int) -> Result:

@@ -10,12 +10,12 @@ bounds are on.
 
 from __future__ import annotations
 
-import gc
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import measure
+import node_b
 import trio
 from measure import BLOB, COOKIE, PAYLOAD
 
@@ -54,13 +54,7 @@ class Server(GenServer):
 
 async def server() -> None:
     """Be node B until the harness closes our standard input."""
-    actors = {"srv": Server}
-    async with create_cluster("b", "127.0.0.1", 0, cookie=COOKIE, actors=actors) as b:
-        gc.collect()
-        gc.freeze()  # as `cluster-cli run` does
-        print("READY", b.port, flush=True)
-        with measure.profiled("server"):
-            await measure.until_closed()
+    await node_b.serve({"srv": Server})
 
 
 async def client(port: int, only: str) -> Result:
