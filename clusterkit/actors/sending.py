@@ -24,7 +24,7 @@ from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.codec import too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clusterkit.actors.calls import Pending
     from clusterkit.actors.process import Process
@@ -70,7 +70,9 @@ class Sending:
         else:
             link = runtime.link_to(node)
             if not link.at_ease:
-                link, timeout = await self._admit_call(link, actor, event, timeout)
+                large = looks_large(args) or looks_large(kwargs.values())
+                admitted = self._admit_call(link, actor, event, timeout, large=large)
+                link, timeout = await admitted
             pending = self._open_remote(link, actor, event, args, kwargs, timeout)
         # `Calls.wait` in line: this is the path of every call.
         try:
@@ -198,9 +200,13 @@ class Sending:
         return pending
 
     async def _admit_call(
-        self, link: Link, actor: str, event: str, timeout: float
+        self, link: Link, actor: str, event: str, timeout: float, *, large: bool = False
     ) -> tuple[Link, float]:
         """Wait until a call may be queued on a link that is busy or choked.
+
+        A large one waits, as large casts do, until those before it are nearly
+        sent: encoding many at once would hold up all that is small, and so
+        would an outbox that is full of them.
 
         Returns:
             The link, which may be another after the wait, and the seconds
@@ -213,11 +219,14 @@ class Sending:
         """
         ends = trio.current_time() + timeout
         while actor not in link.choked:
+            lack: Lack | None = Lack.OUTBOX
             if not link.full or self._make_room(link, actor, wait=True):
+                lack = link.lack(PIECE + 1, actor) if large else None
+            if lack is None:
                 return link, timeout
             self._expect_up(link)
             with trio.move_on_at(ends) as scope:
-                await link.room(Lack.OUTBOX)
+                await link.room(lack)
             if scope.cancelled_caught:
                 self._count_outbox_full(link, actor)
                 raise CallTimeout(
@@ -327,6 +336,8 @@ class Sending:
             raise too_large(len(data), link.max_message)
         link.post(data, m.CAST, actor, flow=actor)
         link.wake()
+        if len(data) > PIECE:  # it took a while to make
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def _remote_room(self, link: Link, actor: str, event: str, size: int) -> Link:
         """Wait until a cast may be queued on a link that is busy or choked.
@@ -359,3 +370,15 @@ class Sending:
             f"the outbox to {link.name} stayed full for "
             f"{self._runtime.config.busy_wait:g} s"
         )
+
+
+def looks_large(values: Iterable[Any]) -> bool:
+    """Say quickly whether arguments will make a large message.
+
+    It looks at what has a length only, and not inside: what it misses is merely
+    not held back, up to the bounds of the outbox.
+    """
+    return any(type(v) in _SIZED and len(v) > PIECE for v in values)
+
+
+_SIZED: Final = frozenset({bytes, bytearray, str})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from clusterkit.errors import ProtocolError
 from clusterkit.wire import messages as m
 from clusterkit.wire.bulk import MOST_UNDER_WAY
-from clusterkit.wire.frame import LONGEST
+from clusterkit.wire.frame import LONGEST, array_header
 
 if TYPE_CHECKING:
     from clusterkit.wire.messages import Record
@@ -53,9 +53,9 @@ class Room:
 
 
 class Whole(NamedTuple):
-    """A record that is complete: its bytes, in parts."""
+    """A record that is complete: its bytes, behind the header of an array of one."""
 
-    parts: list[bytes]
+    data: bytearray
 
 
 class NoRoom(NamedTuple):
@@ -68,12 +68,14 @@ class NoRoom(NamedTuple):
 class _Partial:
     """One record under way."""
 
-    __slots__ = ("parts", "refused", "rest", "size")
+    __slots__ = ("data", "refused", "rest", "size")
 
     def __init__(self, size: int, *, refused: bool) -> None:
         self.size = self.rest = size
         self.refused = refused
-        self.parts: list[bytes] = []
+        # It grows with what has come. Joining the pieces in the end would be one
+        # long step, for which all else waits.
+        self.data = bytearray(array_header(1))
 
 
 class Assembly:
@@ -118,11 +120,11 @@ class Assembly:
             raise ProtocolError("a piece that does not go on where the last ended")
         partial.rest = rest
         if not partial.refused:
-            partial.parts.append(part)
+            partial.data += part
         if rest:
             return no_room
         self._drop(number, partial)
-        return no_room if partial.refused else Whole(partial.parts)
+        return no_room if partial.refused else Whole(partial.data)
 
     def clear(self) -> None:
         """Forget everything: the conversation is over."""

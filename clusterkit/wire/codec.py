@@ -132,7 +132,7 @@ class Codec:
             raise too_large(len(data), min(limit, self.max_message))
         return data
 
-    def decode(self, body: bytes | memoryview) -> list[Any]:
+    def decode(self, body: bytes | bytearray | memoryview) -> list[Any]:
         """Return the records in `body`, an array of them.
 
         Raises:

@@ -14,7 +14,6 @@ from clusterkit.errors import ProtocolError
 from clusterkit.wire import messages as m
 from clusterkit.wire.assembly import NoRoom
 from clusterkit.wire.codec import MAX_DEPTH, holds_undecodable, too_deep
-from clusterkit.wire.frame import array_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,12 +117,12 @@ class Intake:
             return None, 0
         if isinstance(made, NoRoom):
             return self._refuse(made), 0
-        records = self._codec.decode(b"".join((array_header(1), *made.parts)))
+        records = self._codec.decode(made.data)
         self._codec.take_undecodable()  # `_defused` looks for itself
         record = records[0]
         if not m.well_formed(record) or record[0] not in m.LARGE:
             raise ProtocolError("pieces of no record")
-        return record, sum(map(len, made.parts))
+        return record, len(made.data) - 1
 
     def _refuse(self, large: NoRoom) -> Record | None:
         """Refuse a record that there is no room for.

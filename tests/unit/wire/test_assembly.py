@@ -26,6 +26,10 @@ def back(number):
     return [m.FRAGMENT, number, m.TAKEN_BACK, b""]
 
 
+def whole(*parts):
+    return Whole(bytearray(b"\x91" + b"".join(parts)))
+
+
 class Peer:
     def __init__(self, room=None):
         self.assembly = Assembly(room or Room())
@@ -43,22 +47,22 @@ def test_a_record_is_whole_with_its_last_piece():
     peer = Peer()
     assert peer.take(first(1, 3)) is None
     assert peer.take(later(1, 1)) is None
-    assert peer.take(later(1, 0, b"end!" * 1024)) == Whole([PART, PART, b"end!" * 1024])
+    assert peer.take(later(1, 0, b"end!" * 1024)) == whole(PART, PART, b"end!" * 1024)
 
 
 def test_the_last_piece_may_be_small():
     peer = Peer()
     peer.take([m.FRAGMENT, 1, 1, PART, m.CALL, 7])
-    assert peer.take([m.FRAGMENT, 1, 0, b"."]) == Whole([PART, b"."])
+    assert peer.take([m.FRAGMENT, 1, 0, b"."]) == whole(PART, b".")
 
 
 def test_records_may_be_interleaved():
     peer = Peer()
     peer.take(first(1, 2))
     peer.take(first(2, 3))
-    assert peer.take(later(1, 0)) == Whole([PART] * 2)
+    assert peer.take(later(1, 0)) == whole(PART, PART)
     peer.take(later(2, 1))
-    assert peer.take(later(2, 0)) == Whole([PART] * 3)
+    assert peer.take(later(2, 0)) == whole(PART, PART, PART)
 
 
 def test_a_record_taken_back_leaves_nothing():
@@ -177,7 +181,7 @@ def test_a_record_alone_always_finds_room():
     room = Room(1)
     peer = Peer(room)
     peer.take(first(1, 2))
-    assert peer.take(later(1, 0)) == Whole([PART] * 2)
+    assert peer.take(later(1, 0)) == whole(PART, PART)
     assert room.taken == 0
 
 
