@@ -117,6 +117,7 @@ DropReason: TypeAlias = Literal[
     "late_reply",
     "late_chunk",
     "overrun",
+    "no_room",
 ]
 """Why a message was dropped that had been accepted.
 
@@ -127,16 +128,19 @@ that waited when their actor crashed or ended. `undecodable`: casts with a value
 that cannot be built here. `expired`, `abandoned`: calls not run, since their time
 was over, or their callers had given up. `late_reply`: answers, likewise.
 `late_chunk`: what came for a stream that was over, or is none. `overrun`: chunks
-beyond what was granted; each has ended its stream."""
+beyond what was granted; each has ended its stream. `no_room`: casts, answers and
+parts of streams, of over 64 KiB, while others had all of `assembly_bytes`; whoever
+waits is told."""
 
 BusyReason: TypeAlias = Literal[
-    "mailbox_full", "outbox_full", "inbound_calls", "unread"
+    "mailbox_full", "outbox_full", "inbound_calls", "unread", "no_room"
 ]
 """Why a message was refused, its sender being told at once.
 
 `mailbox_full`: `MailboxFull` was raised or answered. `outbox_full`: `OutboxFull`
 was raised, or a call timed out while it waited for room. `inbound_calls`: a peer
-has too many calls open. `unread`: it does not take its answers."""
+has too many calls open. `unread`: it does not take its answers. `no_room`: large
+calls, while others had all of `assembly_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ class Dropped(Event):
     reason: DropReason
     """Why: `outbox_oldest`, `mailbox_oldest`, `mailbox_full`, `no_actor`,
     `no_handler`, `actor_ended`, `undecodable`, `expired`, `abandoned`,
-    `late_reply`, `late_chunk`, `overrun`."""
+    `late_reply`, `late_chunk`, `overrun`, `no_room`."""
 
     peer: str
     """The node they came from, which may be this one, or for `outbox_oldest` were
@@ -172,7 +176,7 @@ class Busy(Event):
     """
 
     reason: BusyReason
-    """Why: `mailbox_full`, `outbox_full`, `inbound_calls`, `unread`."""
+    """Why: `mailbox_full`, `outbox_full`, `inbound_calls`, `unread`, `no_room`."""
 
     peer: str
     """The node at the other end: the actor's, or the caller's if the actor is here;

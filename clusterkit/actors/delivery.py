@@ -79,6 +79,7 @@ class Delivery:
             m.UNCHOKE: self._on_unchoke,
             m.REFUSED: self._on_refused,
             m.UNTAKEN: self._on_untaken,
+            m.CROWDED: self._on_crowded,
             **self.streams.table,
         }
 
@@ -300,3 +301,12 @@ class Delivery:
     def _on_untaken(self, peer: Peer, record: Record) -> None:
         accounts, actor = self._runtime.accounts, record[m.ACTOR]
         accounts.drop("undecodable", peer=peer.name, actor=actor)
+
+    def _on_crowded(self, peer: Peer, record: Record) -> None:
+        """Count a large message of a peer that there was no room for."""
+        accounts, (_, kind, about) = self._runtime.accounts, record
+        if kind in m.ASKS:
+            accounts.refuse("no_room", peer=peer.name, actor="")
+        else:
+            actor = about if kind == m.CAST else ""
+            accounts.drop("no_room", peer=peer.name, actor=actor)

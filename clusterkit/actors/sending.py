@@ -37,6 +37,8 @@ YIELD_EVERY: Final = 256
 per cast costs seven eighths of the throughput; never lets one actor starve the
 node."""
 
+_SIZED: Final = frozenset({bytes, bytearray, str})
+
 
 class Sending:
     """Sends for the actors of a node, and for whoever else holds a `ClusterNode`."""
@@ -221,7 +223,7 @@ class Sending:
         while actor not in link.choked:
             lack: Lack | None = Lack.OUTBOX
             if not link.full or self._make_room(link, actor, wait=True):
-                lack = link.lack(PIECE + 1, actor) if large else None
+                lack = link.lack(actor, large=True) if large else None
             if lack is None:
                 return link, timeout
             self._expect_up(link)
@@ -331,15 +333,18 @@ class Sending:
         self, link: Link, actor: str, event: str, data: bytes
     ) -> None:
         """Queue a cast that is large, or may have to wait."""
-        link = await self._remote_room(link, actor, event, len(data))
+        large = len(data) > PIECE
+        link = await self._remote_room(link, actor, event, large=large)
         if len(data) > link.max_message:  # known only since it is up
             raise too_large(len(data), link.max_message)
         link.post(data, m.CAST, actor, flow=actor)
         link.wake()
-        if len(data) > PIECE:  # it took a while to make
+        if large:  # it took a while to make
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def _remote_room(self, link: Link, actor: str, event: str, size: int) -> Link:
+    async def _remote_room(
+        self, link: Link, actor: str, event: str, *, large: bool
+    ) -> Link:
         """Wait until a cast may be queued on a link that is busy or choked.
 
         Returns:
@@ -359,7 +364,7 @@ class Sending:
                     await link.change()
                 elif link.full and not self._make_room(link, actor, wait=True):
                     await link.room(Lack.OUTBOX)
-                elif (lack := link.lack(size, actor)) is not None:
+                elif (lack := link.lack(actor, large=large)) is not None:
                     await link.room(lack)
                 else:
                     return link
@@ -379,6 +384,3 @@ def looks_large(values: Iterable[Any]) -> bool:
     not held back, up to the bounds of the outbox.
     """
     return any(type(v) in _SIZED and len(v) > PIECE for v in values)
-
-
-_SIZED: Final = frozenset({bytes, bytearray, str})

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 import trio
 
 from clusterkit.errors import OutboxFull
-from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.conversation import Conversations, Settled
 from clusterkit.wire.messages import CAST
 from clusterkit.wire.outbox import CONTROL
@@ -212,12 +211,12 @@ class Peer:
             or len(outbox) >= config.outbox_messages
         )
 
-    def lack(self, size: int, flow: str) -> Lack | None:
-        """Say what a sender of casts should wait for on a live connection.
+    def lack(self, flow: str, *, large: bool) -> Lack | None:
+        """Say what a sender should wait for on a live connection.
 
         Args:
-            size: Encoded bytes of the cast.
-            flow: The actor it is for.
+            flow: The actor that its message is for.
+            large: Whether that travels in pieces.
 
         Returns:
             `Lack.LINE` or `Lack.BULK`, after the lane that it would go to; None if
@@ -226,7 +225,7 @@ class Peer:
         outbox, bulk = self.outbox, self.outbox.bulk
         if self.connection is None:
             return None
-        if size > PIECE or (bulk is not None and bulk.holds(flow)):
+        if large or (bulk is not None and bulk.holds(flow)):
             return Lack.BULK if outbox.bulk_bytes > UNSENT_BULK else None
         many = outbox.bytes > UNSENT_BYTES or len(outbox.queue) > UNSENT_MESSAGES
         return Lack.LINE if many else None

@@ -30,15 +30,13 @@ class Room:
     Attributes:
         most: How many.
         taken: How many they have.
-        refused: Records that found no room.
     """
 
-    __slots__ = ("most", "refused", "taken")
+    __slots__ = ("most", "taken")
 
     def __init__(self, most: int = LONGEST) -> None:
         self.most = most
         self.taken = 0
-        self.refused = 0
 
     def __repr__(self) -> str:
         return f"<Room {self.taken} of {self.most} bytes>"
@@ -46,7 +44,6 @@ class Room:
     def take(self, size: int) -> bool:
         """Take `size` bytes; say whether they were there. One record always fits."""
         if self.taken and self.taken + size > self.most:
-            self.refused += 1
             return False
         self.taken += size
         return True

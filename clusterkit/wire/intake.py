@@ -99,49 +99,51 @@ class Intake:
             ProtocolError: A piece, or a record of pieces, is none that may come.
         """
         for record in records:
-            taken: Record | None = record
-            length = size // len(records)
+            taken, length = [record], size // len(records)
             if record[0] == m.FRAGMENT:
                 taken, length = self._take_piece(record)
+            else:
+                taken = self.defuse(taken)
             self._talk.received += 1
-            if taken is not None and (taken := self._defused(taken)) is not None:
-                yield [taken], length
+            if taken:
+                yield taken, length
 
     def defuse(self, records: list[Record]) -> list[Record]:
         """Return what may be delivered of records, one of which may not."""
         return [r for r in map(self._defused, records) if r is not None]
 
-    def _take_piece(self, piece: Record) -> tuple[Record | None, int]:
+    def _take_piece(self, piece: Record) -> tuple[list[Record], int]:
+        """Return what a piece brings about, and its size."""
         made = self._talk.assembly.take(piece, self._max_message)
         if made is None:
-            return None, 0
+            return [], 0
         if isinstance(made, NoRoom):
-            return self._refuse(made), 0
+            return [[m.CROWDED, *made], *self._refuse(made)], 0
         records = self._codec.decode(made.data)
         self._codec.take_undecodable()  # `_defused` looks for itself
         record = records[0]
         if not m.well_formed(record) or record[0] not in m.LARGE:
             raise ProtocolError("pieces of no record")
-        return record, len(made.data) - 1
+        return self.defuse([record]), len(made.data) - 1
 
-    def _refuse(self, large: NoRoom) -> Record | None:
+    def _refuse(self, large: NoRoom) -> list[Record]:
         """Refuse a record that there is no room for.
 
         Returns:
             What ends the call or the stream here that it would have gone on
-            with, None if it was to begin something.
+            with, nothing if it was to begin something.
         """
         kind, about = large
         if kind in (m.REPLY, m.FAULT):  # the handler has run
-            return [m.FAULT, about, "fault", ["NoRoom", _NO_ROOM]]
+            return [[m.FAULT, about, "fault", ["NoRoom", _NO_ROOM]]]
         if kind in m.OF_STREAMS:
-            return self._end_stream(about)
+            return [self._end_stream(about)]
         if kind == m.CAST:
             refused = msgpack.packb([m.REFUSED, about, 1])
             self._talk.outbox.append_control(refused, m.REFUSED)
         else:
             self._answer([m.FAULT, about, "busy", [_NO_ROOM]])
-        return None
+        return []
 
     def _end_stream(self, about: Any) -> Record:
         """End a stream at both ends: something of it is missing."""

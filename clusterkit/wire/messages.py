@@ -123,6 +123,10 @@ OF_ASKERS: Final = ASKS | OF_STREAMS | {CANCEL}
 # that cannot be taken, as kind, actor.
 UNTAKEN: Final = 31
 
+# Likewise for a large record that there is no room for, as kind, the kind of the
+# record, and what it is about. Whoever has to be told is told already.
+CROWDED: Final = 30
+
 UNNUMBERED: Final = 32
 # Ping and Pong are: kind, token. Bye is its kind alone. An Ack needs no record:
 # every frame carries one, and an empty frame is a bare Ack.

@@ -48,7 +48,7 @@ def no_lanes() -> None:
     """Send every message whole, however large, and in its turn."""
     for module in (bulk, outbox):
         module.PIECE = UNBOUNDED  # type: ignore[misc, attr-defined]
-    for name in ("actors.sending", "actors.answering", "net.peer"):
+    for name in ("actors.sending", "actors.answering"):
         sys.modules[f"clusterkit.{name}"].PIECE = UNBOUNDED  # type: ignore[attr-defined]
     session.FRAME_LIMIT = UNBOUNDED  # type: ignore[misc]
 

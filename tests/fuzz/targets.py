@@ -78,6 +78,9 @@ LIMITS = Limits(
 )
 LONGEST_FRAME = FRAME_LIMIT
 
+HANDED_UP = {m.UNTAKEN, m.CROWDED}
+"""Kinds that a session makes itself."""
+
 
 def pieces(data: bytes, how: int) -> Iterator[bytes]:
     size = PIECES[(how >> 4) % len(PIECES)]
@@ -372,7 +375,7 @@ class Hearing:
     def _balance(self, arrived: list[Any]) -> None:
         records = [record for record in arrived if type(record) is list]
         assert REASONS.issuperset(arrived[len(records) :])
-        taken = [record for record in records if record[0] != m.UNTAKEN]
+        taken = [record for record in records if record[0] not in HANDED_UP]
         assert all(map(m.well_formed, taken))
         assert all(record[0] < m.UNNUMBERED for record in records)
         assert all(record[0] != m.FRAGMENT for record in records)

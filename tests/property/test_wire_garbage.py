@@ -329,9 +329,11 @@ BODIES = st.binary(max_size=60) | st.lists(records() | WILD, max_size=4).map(
 
 
 def is_untaken(record):
-    """Whether a record stands for a cast that could not be taken."""
-    kind, actor = record
-    return kind == m.UNTAKEN and isinstance(actor, str)
+    """Whether a record stands for one that could not be taken."""
+    kind, *rest = record
+    if kind == m.CROWDED:
+        return rest[0] in m.LARGE
+    return kind == m.UNTAKEN and isinstance(rest[0], str)
 
 
 @given(st.lists(st.tuples(BODIES, st.integers(0, 1)), min_size=1, max_size=4))

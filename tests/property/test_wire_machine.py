@@ -368,5 +368,5 @@ ENDS = {False: cast_ended, True: call_ended}
 
 TestWireMachine = WireMachine.TestCase
 TestWireMachine.settings = settings(
-    max_examples=2 * settings.default.max_examples, stateful_step_count=50
+    max_examples=4 * settings.default.max_examples, stateful_step_count=50
 )

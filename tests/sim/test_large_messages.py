@@ -209,6 +209,8 @@ def test_what_all_peers_have_under_way_is_bounded_and_the_rest_is_told():
             await b.cast("desk@c", "note", "refused", LARGE)
             await until(lambda: refusals)
         assert refusals == [Refused("c", "desk", 1)]
+        assert c.statistics().busy == {"no_room": 1}
+        assert c.statistics().dropped == {"no_room": 1}
         assert await a.call("desk@c", "read", timeout=30) == ["first"]
         assert await b.call("desk@c", "read", LARGE, timeout=30) == ["first"]
         assert c.kernel.assembly.taken == 0
@@ -226,7 +228,41 @@ def test_an_answer_that_finds_no_room_ends_its_call():
         with pytest.raises(RemoteFault) as caught:
             await a.call("desk@c", "mint", len(LARGE))
         assert caught.value.type == "NoRoom"
+        assert a.statistics().dropped == {"no_room": 1}
         assert c.statistics().late_replies == 0
+
+    simulate(main)
+
+
+def test_many_large_calls_at_once_do_not_make_small_ones_wait():
+    async def main(sim):
+        a, _ = await two(sim)
+        began = sim.now
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(
+                    lambda: a.call("desk@b", "read", bytes(1_000_000), timeout=60)
+                )
+            await trio.sleep(0.1)
+            for _ in range(5):
+                asked = sim.now
+                await a.ping("b")
+                assert sim.now - asked < 0.2
+            # What waits for its turn is not encoded yet.
+            assert a.kernel.links()[0].outbox_bytes < 3_000_000
+        assert sim.now - began > 5
+
+    simulate(main)
+
+
+def test_a_large_call_that_never_has_its_turn_times_out():
+    async def main(sim):
+        a, b = await two(sim)
+        await a.cast("desk@b", "note", "first", LARGE)
+        with pytest.raises(CallTimeout):
+            await a.call("desk@b", "read", bytes(1_000_000), timeout=0.1)
+        assert await a.call("desk@b", "read", timeout=60) == ["first"]
+        assert handled(b, "desk") == 2
 
     simulate(main)
 

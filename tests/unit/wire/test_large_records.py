@@ -215,24 +215,33 @@ def full(*records):
     return play
 
 
+def handed_up(play):
+    """Return what the last step brought, a Fault without its text."""
+    ((records, _),) = play.batches
+    return [record[:3] if record[0] == m.FAULT else record for record in records]
+
+
 def test_a_call_that_finds_no_room_is_answered_busy():
     play = full(call(7, "x" * PIECE))
+    assert handed_up(play) == [[m.CROWDED, m.CALL, 7]]
     (fault,) = next_frame(play)
     assert fault[:3] == [m.FAULT, 7, "busy"]
 
 
 def test_a_cast_that_finds_no_room_is_told_refused():
-    assert next_frame(full(LARGE)) == [[m.REFUSED, "counter", 1]]
+    play = full(LARGE)
+    assert handed_up(play) == [[m.CROWDED, m.CAST, "counter"]]
+    assert next_frame(play) == [[m.REFUSED, "counter", 1]]
 
 
 def test_an_answer_that_finds_no_room_ends_its_call():
     play = full([m.REPLY, 7, "x" * PIECE])
-    ((records, _),) = play.batches
-    assert records[0][:3] == [m.FAULT, 7, "fault"]
+    assert handed_up(play) == [[m.CROWDED, m.REPLY, 7], [m.FAULT, 7, "fault"]]
 
 
 def test_an_open_that_finds_no_room_is_answered_busy():
     play = full([m.OPEN, "files", "read", ["x" * PIECE], None, 7, 0, 1])
+    assert handed_up(play) == [[m.CROWDED, m.OPEN, 7]]
     (fault,) = next_frame(play)
     assert fault[:3] == [m.FAULT, 7, "busy"]
 
@@ -244,7 +253,7 @@ CHUNK = b"x" * PIECE
 def test_a_stream_whose_opener_finds_no_room_ends_at_both_ends(rest):
     kind = m.CHUNK if rest[0] == 1 else m.END
     play = full([kind, 7, OPENER, *rest])
-    assert play.batches[0][0] == [[m.CANCEL, 7]]
+    assert handed_up(play) == [[m.CROWDED, kind, 7], [m.CANCEL, 7]]
     (fault,) = next_frame(play)
     assert fault[:3] == [m.FAULT, 7, "stream"]
 
@@ -253,7 +262,7 @@ def test_a_stream_whose_opener_finds_no_room_ends_at_both_ends(rest):
 def test_a_stream_whose_handler_finds_no_room_ends_at_both_ends(rest):
     kind = m.CHUNK if rest[0] == 1 else m.END
     play = full([kind, 7, ASKED, *rest])
-    assert play.batches[0][0][0][:3] == [m.FAULT, 7, "stream"]
+    assert handed_up(play) == [[m.CROWDED, kind, -8], [m.FAULT, 7, "stream"]]
     assert next_frame(play) == [[m.CANCEL, 7]]
 
 

@@ -143,7 +143,7 @@ def test_a_frame_of_bad_calls_only_is_no_batch():
 
 def test_what_stands_for_a_lost_cast_is_nothing_that_a_peer_could_say():
     assert not m.well_formed(UNTAKEN)
-    assert m.CAST < m.UNTAKEN < m.UNNUMBERED
+    assert m.CAST < m.CROWDED < m.UNTAKEN < m.UNNUMBERED
 
 
 def test_a_bad_value_is_looked_for_in_its_own_frame_only():
