@@ -127,7 +127,7 @@ class Sending:
                     link.wake()
         self._casts += 1
         if self._casts % YIELD_EVERY == 0:
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def cast_nowait(
         self,
