@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 RUN = Path(__file__).with_name("run.py")
-PEERS = "clusterkit,-seal,-resume,-lanes"
+PEERS = "clusterkit,-seal,-resume,-lanes,+tls"
 WORKLOADS = "W1,W2,W3,W4,W5,W6"
 
 
