@@ -303,7 +303,7 @@ class ClusterNode(Reach):
             stray_chunks=dropped["late_chunk"],
             overruns=dropped["overrun"],
             foreign_gossip=self.gossip.ignored.get("foreign", 0),
-            rejected=dict(kernel.rejected),
+            rejected=dict(kernel.refusals.rejected),
             handshakes=kernel.reception.under_way,
             loop_lag=self._watchdog.lag,
         )

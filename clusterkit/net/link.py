@@ -275,7 +275,7 @@ class Link(Peer):
 
         The peer would send the same record again, and break again, for ever.
         """
-        self._kernel.reject(error.reason, self.name, self.address)
+        self._kernel.refusals.reject(error.reason, self.name, self.address)
         if self._broke_at == self.talk.received:
             self.give_up("protocol")
         self._broke_at = self.talk.received

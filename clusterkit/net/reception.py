@@ -78,7 +78,7 @@ class Reception:
             with slot:
                 adopted = await self._shake(stream, slot, host)
             if slot.cancelled_caught:
-                self._kernel.reject("timeout", host, None)
+                self._kernel.refusals.reject("timeout", host, None)
         except StreamBroken:
             pass  # it went away; nothing of ours has changed
         except ProtocolError as error:
@@ -90,9 +90,9 @@ class Reception:
 
     def _offended(self, error: ProtocolError, host: str) -> None:
         if error.reason == "tls":
-            self._kernel.refused(host, "tls", str(error), address=host)
+            self._kernel.refusals.by_us(host, "tls", str(error), address=host)
         else:
-            self._kernel.reject(error.reason, host, None)
+            self._kernel.refusals.reject(error.reason, host, None)
 
     def _take_slot(self) -> trio.CancelScope:
         """Return a scope with the deadline; make room by closing the silent."""
@@ -118,7 +118,7 @@ class Reception:
         sessions = link.sessions if link else kernel.sessions
         await send_all(stream, listener.challenge(sessions))
         if listener.state == "refused":
-            kernel.refused(hello.name, "version", listener.detail, address=host)
+            kernel.refusals.by_us(hello.name, "version", listener.detail, address=host)
             return False
         try:
             proved = expect(await next_event(stream, listener), Proved)
@@ -151,12 +151,12 @@ class Reception:
         """
         kernel, guesses = self._kernel, self._guesses
         if reason == "guessing":
-            kernel.refused(source_of(host), reason, TOO_MANY, address=host)
+            kernel.refusals.by_us(source_of(host), reason, TOO_MANY, address=host)
             return TOO_MANY
         if guesses.holds_back(host):
-            kernel.rejected[reason] += 1
+            kernel.refusals.rejected[reason] += 1
         else:
-            kernel.refused(name, reason, doubt, address=host)
+            kernel.refusals.by_us(name, reason, doubt, address=host)
         guesses.wrong(host)
         return ""
 
@@ -271,7 +271,7 @@ class Reception:
         if why.reason not in ("tie", "stale"):
             hello, proof = proved.hello, proved.proof
             address = Address(proof.host, proof.port) if proof.host else None
-            self._kernel.refused(hello.name, *why, address=address)
+            self._kernel.refusals.by_us(hello.name, *why, address=address)
         await send_all(stream, listener.refuse(*why))
         return False
 
