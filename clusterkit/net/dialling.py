@@ -19,7 +19,8 @@ from clusterkit.net.greeter import ask, open_session, secure
 from clusterkit.net.patience import Verdict
 from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
-from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
+from clusterkit.wire.dialer import Dialer
+from clusterkit.wire.handshake import Challenged, Refused, Welcomed
 
 if TYPE_CHECKING:
     from clusterkit.errors import ClusterError

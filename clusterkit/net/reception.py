@@ -31,7 +31,8 @@ from clusterkit.net.greeter import (
 from clusterkit.net.guesses import Guesses, source_of
 from clusterkit.net.refusals import UNTIED
 from clusterkit.net.transport import StreamBroken
-from clusterkit.wire.handshake import Greeted, Listener, Proved, Resume
+from clusterkit.wire.handshake import Greeted, Proved, Resume
+from clusterkit.wire.listener import Listener
 
 if TYPE_CHECKING:
     from clusterkit.net.kernel import Kernel

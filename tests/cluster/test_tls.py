@@ -18,8 +18,9 @@ from clusterkit.net.credentials import _met
 from clusterkit.net.greeter import next_event, secure, send_all
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.greetings import Refusal, read_greeting
-from clusterkit.wire.handshake import Challenged, Dialer, Identity, Refused, Resume
+from clusterkit.wire.handshake import Challenged, Identity, Refused, Resume
 from tests.certificates import contexts, files, secured
 from tests.waiting import until
 
