@@ -92,7 +92,7 @@ MORE_BOUNDS = (
     ("core.ring_index", "CACHED_WEIGHT", ""),
     ("core.ring_index", "REBUILD_SHARE", ""),
     ("core.registers", "MOST_JUMP", ""),
-    ("wire.streams", "PIECE", "bytes"),
+    ("wire.streams", "CHUNK_BYTES", "bytes"),
     ("wire.streams", "CHUNK_COST", "bytes"),
     ("wire.streams", "MOST_CREDIT", ""),
     ("wire.session", "FEW", ""),
