@@ -121,18 +121,26 @@ class Reception:
         if listener.state == "refused":
             kernel.refusals.by_us(hello.name, "version", listener.detail, address=host)
             return False
+        proved = await self._hear_proof(stream, listener, hello.name, host)
+        if proved is None:
+            return False
+        if hello.role == "client":
+            return await self._admit_client(stream, listener, proved)
+        return await self._admit_member(stream, listener, proved)
+
+    async def _hear_proof(
+        self, stream: Stream, listener: Listener, name: str, host: str
+    ) -> Proved | None:
+        """Wait for the proof of the cookie; refuse one that is none."""
         try:
-            proved = expect(await next_event(stream, listener), Proved)
+            return expect(await next_event(stream, listener), Proved)
         except ProtocolError as error:
             if error.reason not in ("cookie", "guessing"):
                 raise
             doubt = UNTIED if listener.bound else ""
-            detail = self._count_unproved(error.reason, hello.name, host, doubt)
+            detail = self._count_unproved(error.reason, name, host, doubt)
             await send_all(stream, listener.refuse(error.reason, detail))
-            return False
-        if proved.hello.role == "client":
-            return await self._admit_client(stream, listener, proved)
-        return await self._admit_member(stream, listener, proved)
+            return None
 
     def _heeds(self, host: str, hello: Hello, proof: Proof) -> bool:
         """Say whether a proof is judged, before anything is known of its MAC.
