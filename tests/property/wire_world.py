@@ -42,7 +42,7 @@ LIMITS = Limits(
 )
 
 
-SIZES = (0, 1, 40, 200) * 8 + (70_000, 200_000)
+SIZES = (0, 1, 40, 200) * 8 + (70_000, 140_000, 400_000)
 """Bytes of messages; the last two travel in pieces."""
 
 
