@@ -153,6 +153,9 @@ def _counts(signature: inspect.Signature) -> Container[int]:
 class Marked:
     """A method with a mark: on the class the handler, on an instance the method.
 
+    Which of the two, each kind says by itself, with its own types, and without
+    asking here: `ref.call(Counter.add, …)` looks it up for every message.
+
     Attributes:
         handler: What runs it.
         event: What others name it by.
@@ -166,11 +169,9 @@ class Marked:
     def __repr__(self) -> str:
         return repr(self.handler)
 
-    def __get__(self, instance: object | None, owner: type[Any]) -> Any:
-        """Return the handler on the class, the bound method on an instance."""
-        if instance is None:
-            return self
-        return self.handler.function.__get__(instance, owner)
+    def _method_of(self, instance: object) -> Any:
+        """Return the method, as one of an actor."""
+        return self.handler.function.__get__(instance)
 
 
 class CallHandler(Marked, Generic[S_contra, P, R_co]):
@@ -202,7 +203,7 @@ class CallHandler(Marked, Generic[S_contra, P, R_co]):
     ) -> Callable[P, Coroutine[Any, Any, R_co]]: ...
     def __get__(self, instance: object | None, owner: type[Any]) -> Any:
         """Return the handler on the class, the bound method on an instance."""
-        return super().__get__(instance, owner)
+        return self if instance is None else self._method_of(instance)
 
 
 class CastHandler(Marked, Generic[S_contra, P]):
@@ -225,7 +226,7 @@ class CastHandler(Marked, Generic[S_contra, P]):
     ) -> Callable[P, Coroutine[Any, Any, None]]: ...
     def __get__(self, instance: object | None, owner: type[Any]) -> Any:
         """Return the handler on the class, the bound method on an instance."""
-        return super().__get__(instance, owner)
+        return self if instance is None else self._method_of(instance)
 
 
 class _CallDecorator(Protocol):

@@ -52,7 +52,7 @@ class StreamHandler(Marked, Generic[S_contra, P, R_co]):
     ) -> Callable[Concatenate[Stream, P], Coroutine[Any, Any, R_co]]: ...
     def __get__(self, instance: object | None, owner: type[Any]) -> Any:
         """Return the handler on the class, the bound method on an instance."""
-        return super().__get__(instance, owner)
+        return self if instance is None else self._method_of(instance)
 
 
 def stream(
