@@ -28,8 +28,8 @@ RAW: Final = 0
 PACKED: Final = 1
 """The forms of a chunk's data: bytes, and one message in msgpack."""
 
-PIECE: Final = 32 * 1024
-"""Bytes that are sent at once are cut into pieces of at most so many."""
+CHUNK_BYTES: Final = 32 * 1024
+"""Most bytes in a chunk: more that are sent at once travel in several."""
 
 CHUNK_COST: Final = 64
 """What a chunk costs beside its bytes. Without it a window would be no bound: it

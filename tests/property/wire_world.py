@@ -15,16 +15,16 @@ from __future__ import annotations
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import Codec
 from clusterkit.wire.conversation import Conversations
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.handshake import (
     Challenged,
-    Dialer,
     Greeted,
     Identity,
-    Listener,
     Proved,
     Refused,
     Welcomed,
 )
+from clusterkit.wire.listener import Listener
 from clusterkit.wire.session import Limits, Session
 
 COOKIE = b"monster"

@@ -26,7 +26,7 @@ from clusterkit.errors import (
     StreamTimeout,
     StreamTooLong,
 )
-from clusterkit.wire.streams import PIECE
+from clusterkit.wire.streams import CHUNK_BYTES
 from tests.unit.nodes import alone, pair, statistics_of, virtual
 from tests.unit.servers import Counter
 from tests.unit.streams import (
@@ -158,7 +158,7 @@ async def test_bytes_come_in_pieces_of_a_bounded_size(place):
                 await s.send(same)
                 got = await s.finish()
             assert b"".join(got) == data
-            assert max(map(len, got)) == PIECE
+            assert max(map(len, got)) == CHUNK_BYTES
         async with files.stream(Files.write) as s:
             await s.send(b"")
             await s.send(b"small")
@@ -638,7 +638,7 @@ async def test_what_moves_in_time_may_take_any_time(place):
     async with place() as nodes:
         async with files_of(nodes).within(1).stream(Files.write, pause=0.9) as s:
             for _ in range(60):
-                await s.send(b"x" * PIECE)
+                await s.send(b"x" * CHUNK_BYTES)
                 await trio.sleep(0.5)
             s.end()
             while not s._end.over:  # a result is not expected so soon
