@@ -223,6 +223,9 @@ class Delivery:
 
     def open_call(self, peer: Peer, record: Record, now: float) -> float | None:
         """Note a call as open; return its deadline, None if it is refused."""
+        if record[m.CALL_ID] in peer.open_calls:
+            # Or nothing would end what it has had there before.
+            self._runtime.cancel(peer, record[m.CALL_ID])
         if len(peer.open_calls) >= self._runtime.config.inbound_calls or (
             (peer.outbox.bytes or peer.outbox.bulk_bytes) and peer.full
         ):

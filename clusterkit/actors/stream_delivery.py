@@ -113,8 +113,6 @@ class StreamDelivery:
             pressure.refuse(process, peer, record)
             return
         number, window = record[m.CALL_ID], record[m.WINDOW]
-        if number in peer.open_calls:  # or the handler of the other would never end
-            runtime.cancel(peer, number)
         end = ServedEnd(runtime, peer, window, patience_of(record))
         end.way = ToPeer(runtime, peer, number, ASKED)
         end.record = [*record[:SERVED], end]

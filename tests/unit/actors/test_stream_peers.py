@@ -243,6 +243,19 @@ async def test_an_open_with_a_number_in_use_ends_the_handler_it_had():
 
 
 @virtual
+async def test_a_call_with_the_number_of_a_stream_ends_its_handler():
+    async with files_there() as nodes:
+        _, b = nodes
+        for _ in range(50):
+            link = deliver(b, "a", opening("wait"))
+            await trio.testing.wait_all_tasks_blocked()
+            deliver(b, "a", [m.CALL, "files", "ping", [], None, ID, 0])
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(b._runtime.local("files").beside) == 0
+        assert (len(link.open_calls), link.interest) == (0, 0)
+
+
+@virtual
 async def test_a_longer_open_is_one_of_a_later_version():
     async with files_there() as nodes:
         _, b = nodes
