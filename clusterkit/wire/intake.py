@@ -88,9 +88,9 @@ class Intake:
         return f"<Intake {self._talk.assembly!r}>"
 
     def put_together(
-        self, records: list[Record], size: int
+        self, records: list[Record], size: int, now: float
     ) -> Iterator[tuple[list[Record], int]]:
-        """Take a frame of `size` bytes with pieces in it.
+        """Take a frame of `size` bytes with pieces in it, which came `now`.
 
         Yields:
             Each record that is complete, and its size.
@@ -101,7 +101,7 @@ class Intake:
         for record in records:
             taken, length = [record], size // len(records)
             if record[0] == m.FRAGMENT:
-                taken, length = self._take_piece(record)
+                taken, length = self._take_piece(record, now)
             else:
                 taken = self.defuse(taken)
             self._talk.received += 1
@@ -112,9 +112,9 @@ class Intake:
         """Return what may be delivered of records, one of which may not."""
         return [r for r in map(self._defused, records) if r is not None]
 
-    def _take_piece(self, piece: Record) -> tuple[list[Record], int]:
+    def _take_piece(self, piece: Record, now: float) -> tuple[list[Record], int]:
         """Return what a piece brings about, and its size."""
-        made = self._talk.assembly.take(piece, self._max_message)
+        made = self._talk.assembly.take(piece, self._max_message, now)
         if made is None:
             return [], 0
         if isinstance(made, NoRoom):

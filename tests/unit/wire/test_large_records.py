@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from clusterkit.wire import messages as m
-from clusterkit.wire.assembly import LEAST_PIECE, Room
+from clusterkit.wire.assembly import LEAST_PIECE, Assembly, Room
 from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.conversation import Conversations, Settled
 from clusterkit.wire.session import FRAME_LIMIT
@@ -208,7 +208,8 @@ def test_a_record_that_is_too_large_ends_the_session():
 def full(*records):
     """Hear the first pieces of records while others have taken the room."""
     room = Room(1)
-    room.take(1)
+    others = next(pieces_of(LARGE))
+    Assembly(room).take(others, max_message=10 * PIECE, now=0.0)
     play = talk(talk=Conversations(room), **WIDE).says()
     for number, record in enumerate(records, 1):
         play.hears(next(pieces_of(record, number)))
