@@ -48,6 +48,7 @@ BOUNDS = (
     ("wire.bulk", "PIECE", "bytes"),
     ("wire.bulk", "MOST_UNDER_WAY", ""),
     ("wire.assembly", "LEAST_PIECE", "bytes"),
+    ("wire.assembly", "STALE", "s"),
     ("net.connection", "DIRECT_BYTES", "bytes"),
     ("net.connection", "DIRECT_WRITES", ""),
     ("net.connection", "WRITE_TURN", "bytes"),
