@@ -85,7 +85,8 @@ class Delivery:
 
     def deliver(self, peer: Peer, records: list[Record], size: int) -> None:
         """Take `records`, one at least, of one frame of `size` bytes."""
-        if len(peer.outbox.queue) > peer.most_waiting:  # `swamped`, in line
+        outbox = peer.outbox  # `swamped`, in line
+        if len(outbox.queue) + len(outbox.control) > peer.most_waiting:
             peer.cut_off("unread")
             return
         runtime = self._runtime

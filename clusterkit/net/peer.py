@@ -244,7 +244,8 @@ class Peer:
     @property
     def swamped(self) -> bool:
         """Whether more waits for it than for any peer that reads."""
-        return len(self.outbox.queue) > self.most_waiting
+        outbox = self.outbox
+        return len(outbox.queue) + len(outbox.control) > self.most_waiting
 
     def cut_off(self, reason: str) -> None:
         """Take no more from a peer that misbehaves."""

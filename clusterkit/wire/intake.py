@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgpack
 
 from clusterkit.errors import ProtocolError
+from clusterkit.names import MAX_NAME
 from clusterkit.wire import messages as m
 from clusterkit.wire.assembly import NoRoom
 from clusterkit.wire.codec import MAX_DEPTH, holds_undecodable, too_deep
@@ -139,8 +140,7 @@ class Intake:
         if kind in m.OF_STREAMS:
             return [self._end_stream(about)]
         if kind == m.CAST:
-            refused = msgpack.packb([m.REFUSED, about, 1])
-            self._talk.outbox.append_control(refused, m.REFUSED)
+            self._tell_refused(about)
         else:
             self._answer([m.FAULT, about, "busy", [_NO_ROOM]])
         return []
@@ -153,6 +153,13 @@ class Intake:
             return [m.FAULT, number, "stream", [_NO_ROOM]]
         self._answer([m.FAULT, about, "stream", [_NO_ROOM]])
         return [m.CANCEL, about]
+
+    def _tell_refused(self, actor: Any) -> None:
+        """Tell the peer of a cast, unless it reads nothing, or no actor's name is so."""
+        outbox = self._talk.outbox
+        if len(actor) <= MAX_NAME + 1 and len(outbox) < MOST_REFUSALS:
+            refused = msgpack.packb([m.REFUSED, actor, 1])
+            outbox.append_control(refused, m.REFUSED)
 
     def _answer(self, fault: Record) -> None:
         """Send a Fault, unless the peer reads none."""
