@@ -149,6 +149,7 @@ class OpenedEnd(StreamEnd):
         data = encode_open(runtime.kernel.codec, record, link.max_message)
         pending.ticket = link.post(data, m.OPEN, pending.id, flow=actor)
         self.way = ToPeer(runtime, link, pending.id, OPENER)
+        self.inflow.beyond = link.beyond
         self._go_on(pending)
         link.flush()
 

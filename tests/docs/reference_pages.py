@@ -69,6 +69,7 @@ BOUNDS = (
     ("actors.loop", "TURN_SECONDS", "s"),
     ("actors.stream", "COLLECT_LIMIT", ""),
     ("actors.serving", "MOST_AHEAD", "bytes"),
+    ("wire.streams", "MOST_BEYOND", "bytes"),
     ("core.ring_input", "MAX_WEIGHT", ""),
     ("core.registers", "MAX_NAMES", ""),
     ("core.standing", "MAX_OWED", ""),
