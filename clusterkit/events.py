@@ -129,8 +129,8 @@ that cannot be built here. `expired`, `abandoned`: calls not run, since their ti
 was over, or their callers had given up. `late_reply`: answers, likewise.
 `late_chunk`: what came for a stream that was over, or is none. `overrun`: chunks
 beyond what was granted; each has ended its stream. `no_room`: casts, answers and
-parts of streams, of over 64 KiB, while others had all of `assembly_bytes`; whoever
-waits is told."""
+parts of streams, of over 64 KiB, while others had all of `assembly_bytes`; large
+messages of streams, while as much waits unread; whoever waits is told."""
 
 BusyReason: TypeAlias = Literal[
     "mailbox_full", "outbox_full", "inbound_calls", "unread", "no_room"

@@ -14,6 +14,7 @@ import trio
 from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.actors.here import Here, Origin
 from clusterkit.actors.registry import Registry
+from clusterkit.actors.serving import SERVED
 from clusterkit.errors import ActorDown, EncodeError, MessageTooLarge, RemoteFault
 from clusterkit.wire import messages as m
 from clusterkit.wire.bulk import MOST_WHOLE
@@ -171,6 +172,8 @@ class Answering:
         elif (process := self.registry.get(record[m.ACTOR])) is not None:
             process.mailbox.abandoned += 1
             process.look_again()
+        if record[m.KIND] == m.OPEN:
+            record[SERVED].forsake()
 
     @contextmanager
     def cancellable(self, record: list[Any]) -> Iterator[trio.CancelScope]:

@@ -85,7 +85,8 @@ class Delivery:
 
     def deliver(self, peer: Peer, records: list[Record], size: int) -> None:
         """Take `records`, one at least, of one frame of `size` bytes."""
-        if len(peer.outbox.queue) > peer.most_waiting:  # `swamped`, in line
+        outbox = peer.outbox  # `swamped`, in line
+        if len(outbox.queue) + len(outbox.control) > peer.most_waiting:
             peer.cut_off("unread")
             return
         runtime = self._runtime
@@ -228,6 +229,9 @@ class Delivery:
 
     def open_call(self, peer: Peer, record: Record, now: float) -> float | None:
         """Note a call as open; return its deadline, None if it is refused."""
+        if record[m.CALL_ID] in peer.open_calls:
+            # Or nothing would end what it has had there before.
+            self._runtime.cancel(peer, record[m.CALL_ID])
         if len(peer.open_calls) >= self._runtime.config.inbound_calls or (
             (peer.outbox.bytes or peer.outbox.bulk_bytes) and peer.full
         ):

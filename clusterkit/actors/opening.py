@@ -70,7 +70,7 @@ class OpenedEnd(StreamEnd):
         if patience is None:
             patience = runtime.config.stream_timeout
         check_timeout(patience)
-        super().__init__(runtime.config.stream_bytes, patience)
+        super().__init__(runtime.thread, runtime.config.stream_bytes, patience)
         self._runtime = runtime
         self._target = target
         self._asked = (event, list(args), dict(kwargs) or None)
@@ -108,6 +108,7 @@ class OpenedEnd(StreamEnd):
 
     def leave(self) -> None:
         """The block is left: nobody sends, receives or waits any more."""
+        self.thread.require()
         if self.pending is not None:
             what = "the block of this stream has been left"
             self.cut_off(StreamClosed(what, **self.where))
@@ -115,6 +116,7 @@ class OpenedEnd(StreamEnd):
     async def result(self) -> Any:
         """Wait for the handler's value."""
         await trio.lowlevel.checkpoint_if_cancelled()
+        self.thread.require()
         while not self.over:
             await self.change()
         if self.failure is not None:
@@ -147,6 +149,7 @@ class OpenedEnd(StreamEnd):
         data = encode_open(runtime.kernel.codec, record, link.max_message)
         pending.ticket = link.post(data, m.OPEN, pending.id, flow=actor)
         self.way = ToPeer(runtime, link, pending.id, OPENER)
+        self.inflow.beyond = link.beyond
         self._go_on(pending)
         link.flush()
 

@@ -61,21 +61,38 @@ class ServedEnd(StreamEnd):
     def __init__(
         self, runtime: Runtime, origin: Origin, credit: int, patience: float
     ) -> None:
-        super().__init__(runtime.config.stream_bytes, patience)
+        super().__init__(runtime.thread, runtime.config.stream_bytes, patience)
         self._origin = origin
         self.outflow.grant(credit)
 
     def check_sending(self) -> None:
         """Raise why nothing can be sent, if so."""
         if not self._open and self.failure is None:  # it is cancelled, and cleans up
-            what = "nobody is at the other end any more"
-            self.failure = StreamClosed(what, **self.where)
+            self.failure = self._forsaken()
         super().check_sending()
 
     def end(self, error: BaseException | None = None) -> None:
         """Say that no more is sent, or why; do nothing if that is known."""
         if self._open:
             super().end(error)
+
+    def forsake(self) -> None:
+        """Nobody is at the other end any more, so nobody waits for it here.
+
+        The handler is cancelled; but it may be shielded, or have others use the
+        stream.
+        """
+        self.close(None if self.inflow.ended else self._forsaken())
+
+    def _leave(self) -> None:
+        """The handler has ended; so does the stream for whoever else uses it."""
+        whole = self.inflow.ended and not self.inflow.chunks
+        self.inflow.discard()
+        what = "its handler has ended"
+        self.close(None if whole else StreamClosed(what, **self.where))
+
+    def _forsaken(self) -> StreamClosed:
+        return StreamClosed("nobody is at the other end any more", **self.where)
 
     async def run(self, handler: Handler, server: GenServer) -> Any:
         """Run the handler; return its value.
@@ -98,8 +115,7 @@ class ServedEnd(StreamEnd):
             raise _leaf(own) if rest is None else rest from None
         finally:
             self._origin.interest -= 1
-            self.inflow.discard()
-            self.over = True
+            self._leave()
         if value is LATER:
             raise RuntimeError(
                 "a stream's handler cannot answer later: it is the answer"

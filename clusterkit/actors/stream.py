@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from clusterkit.errors import StreamTooLong
+from clusterkit.errors import ConfigError, StreamTooLong
 from clusterkit.wire.streams import RAW
 
 if TYPE_CHECKING:
@@ -97,7 +97,12 @@ class Stream:
 
         Args:
             error: Why there is no more.
+
+        Raises:
+            TypeError: It is no exception, or a class of them.
         """
+        if not isinstance(error, Exception):  # None would be an end without one
+            raise TypeError(f"a stream fails with an exception, not {error!r:.100}")
         self._end.end(error)
 
     def __aiter__(self) -> Self:
@@ -130,12 +135,14 @@ class Stream:
             were messages.
 
         Raises:
+            ConfigError: The limit is no number; nothing was received.
             StreamTooLong: There is more; the stream is over.
             CallError, NodeDown: As when receiving.
 
         Cancellation:
             What has been collected is lost.
         """
+        _check_limit(limit)
         parts, size, raw = [], 0, True
         while (chunk := await self._end.next()) is not None:
             size += chunk.size
@@ -200,3 +207,8 @@ class OpenStream(Stream, Generic[R]):
         """
         self.end()
         return await self.result()
+
+
+def _check_limit(limit: object) -> None:
+    if not isinstance(limit, (int, float)) or not limit >= 0:
+        raise ConfigError(f"a limit is a number of bytes, not {limit!r:.100}")

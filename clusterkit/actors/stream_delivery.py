@@ -113,10 +113,9 @@ class StreamDelivery:
             pressure.refuse(process, peer, record)
             return
         number, window = record[m.CALL_ID], record[m.WINDOW]
-        if number in peer.open_calls:  # or the handler of the other would never end
-            runtime.cancel(peer, number)
         end = ServedEnd(runtime, peer, window, patience_of(record))
         end.way = ToPeer(runtime, peer, number, ASKED)
+        end.inflow.beyond = peer.beyond
         end.record = [*record[:SERVED], end]
         if delivery.open_call(peer, end.record, 0.0) is not None:
             process.mailbox.put((end.record, peer, delivery.each, inf))
@@ -135,12 +134,21 @@ class StreamDelivery:
                 self._say_late(peer)
         except StreamOverrun as error:
             self._runtime.accounts.drop("overrun", peer=peer.name)
-            if isinstance(end, OpenedEnd):
-                end.cut_off(error)
-            else:
-                runtime, number = self._runtime, record[m.STREAM]
-                runtime.refuse_call(peer, peer.open_calls[number], error)
-                runtime.cancel(peer, number)
+            self._break(peer, end, record, error)
+        except StreamError as error:
+            self._runtime.accounts.drop("no_room", peer=peer.name)
+            self._break(peer, end, record, error)
+
+    def _break(
+        self, peer: Peer, end: StreamEnd, record: Record, error: StreamError
+    ) -> None:
+        """End a stream at both ends for a chunk that cannot be taken."""
+        if isinstance(end, OpenedEnd):
+            end.cut_off(error)
+        else:
+            runtime, number = self._runtime, record[m.STREAM]
+            runtime.refuse_call(peer, peer.open_calls[number], error)
+            runtime.cancel(peer, number)
 
     def _on_credit(self, peer: Peer, record: Record) -> None:
         end = self._find(peer, record)

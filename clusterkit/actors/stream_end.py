@@ -20,6 +20,7 @@ from clusterkit.wire.streams import MOST_CREDIT, Inflow, Outflow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clusterkit.actors.own_thread import OwnThread
     from clusterkit.errors import ClusterError, StreamError
     from clusterkit.wire.streams import Chunk
 
@@ -74,10 +75,12 @@ class StreamEnd:
     """What is common to the end that opened a stream and the handler's.
 
     Args:
+        thread: The node's own; nobody else may use this.
         window: Bytes that the other end may be ahead of the reader here.
         patience: Seconds that somebody here waits with nothing moving.
 
     Attributes:
+        thread: As given.
         inflow: What the other end sends.
         outflow: What this one does.
         way: How it gets there; once it is open.
@@ -101,13 +104,15 @@ class StreamEnd:
         "outflow",
         "over",
         "patience",
+        "thread",
         "way",
         "where",
     )
 
     way: Way
 
-    def __init__(self, window: int, patience: float) -> None:
+    def __init__(self, thread: OwnThread, window: int, patience: float) -> None:
+        self.thread = thread
         self.inflow = Inflow(min(window, MOST_CREDIT))
         self.outflow = Outflow()
         self.patience = patience
@@ -167,6 +172,7 @@ class StreamEnd:
     async def send(self, message: Any) -> None:
         """Send a message, each part of it when it may be."""
         await trio.lowlevel.checkpoint_if_cancelled()
+        self.thread.require()
         self.check_sending()
         try:
             self._turn.acquire_nowait()
@@ -193,12 +199,14 @@ class StreamEnd:
 
     def end(self, error: BaseException | None = None) -> None:
         """Say that no more is sent, or why; do nothing if that is known."""
+        self.thread.require()
         if self.outflow.end() and not self.over:
             self.way.end(error)
 
     async def next(self) -> Chunk | None:
         """Return the next chunk when there is one, None at the end."""
         await trio.lowlevel.checkpoint_if_cancelled()
+        self.thread.require()
         inflow = self.inflow
         while not inflow.chunks:
             # The sender's own word comes before what became of the stream later.

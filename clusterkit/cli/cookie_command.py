@@ -79,7 +79,7 @@ async def _rotate(
     async with open_client(to) as client:
         if not values.get("force"):
             _check_ready(path, before, await _rows(client, to))
-        write_cookie_file(path, after)
+        write_cookie_file(path, after, instead_of=before)
         failure = await _reload(client, to, everywhere=bool(values.get("all")))
         rows = await _rows(client, to)
     waiting = _behind(rows, after)

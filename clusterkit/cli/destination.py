@@ -96,12 +96,13 @@ def chosen_tls(
         ConfigError: One of the three files is named and another is not.
     """
     found = {
-        name: options.get(name) or environ.get(variable)
-        for name, variable in TLS_VARIABLES.items()
+        name: environ.get(variable) or None for name, variable in TLS_VARIABLES.items()
     }
+    # An empty one was meant to be none of them: that must not mean no TLS.
+    found |= {name: options[name] for name in found if options.get(name) is not None}
     missing = [name for name, path in found.items() if not path]
     hostnames = bool(options.get("tls_hostnames"))
-    if len(missing) == len(found) and not hostnames:
+    if set(found.values()) == {None} and not hostnames:
         return None
     if missing:
         flag = f"--{missing[0].replace('_', '-')}"

@@ -124,17 +124,24 @@ def read_cookie_file(path: str | Path) -> CookieFile:
     return CookieFile.parse(content, f"the cookie file {file}")
 
 
-def write_cookie_file(path: str | Path, content: CookieFile) -> None:
+def write_cookie_file(
+    path: str | Path, content: CookieFile, *, instead_of: CookieFile | None = None
+) -> None:
     """Replace a cookie file that is there, at once and with its owner's rights.
 
     A link stays, and leads to the new file.
 
+    Args:
+        path: The file.
+        content: What to write.
+        instead_of: What has to stand in it; None for anything.
+
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: It cannot be written, or holds something else by now.
     """
     file = Path(path).expanduser()
     try:
-        _replace(file.resolve(strict=True), content.to_bytes())
+        _replace(file.resolve(strict=True), content.to_bytes(), instead_of)
     except OSError as error:
         raise ConfigError(f"cannot write {file}: {error.strerror}") from error
 
@@ -158,7 +165,7 @@ def write_private(file: Path, content: bytes) -> Path:
     return fresh
 
 
-def _replace(file: Path, content: bytes) -> None:
+def _replace(file: Path, content: bytes, instead_of: CookieFile | None) -> None:
     before = file.stat()
     fresh = write_private(file, content)
     try:
@@ -166,11 +173,25 @@ def _replace(file: Path, content: bytes) -> None:
         if (before.st_uid, before.st_gid) != (made.st_uid, made.st_gid):
             # By root, for the user that the node runs as: it must read it again.
             os.chown(fresh, before.st_uid, before.st_gid)
+        _expect(file, instead_of)
         fresh.replace(file)
-    except OSError:
+    except (OSError, ConfigError):
         with suppress(OSError):
             fresh.unlink()
         raise
+
+
+def _expect(file: Path, before: CookieFile | None) -> None:
+    """Refuse to replace what is not what it was; the later asked, the better.
+
+    Another operator may be at it, whose cookie nodes may have by now: it would be
+    nowhere any more.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if before is not None and read_cookie_file(file) != before:
+        raise ConfigError(f"{file} was changed meanwhile; look at it, and try again")
 
 
 def _text(content: bytes, what: str) -> str:

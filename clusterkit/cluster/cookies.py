@@ -123,6 +123,8 @@ def new_cookie(path: str | Path, *, force: bool = False) -> Path:
         ConfigError: The file cannot be written.
     """
     file = Path(path).expanduser()
+    if not file.name:
+        raise ConfigError(f"{file} is no file that a cookie could be written to")
     try:
         fresh = write_private(file, fresh_cookie() + b"\n")
         try:
@@ -145,7 +147,10 @@ def new_cookie(path: str | Path, *, force: bool = False) -> Path:
 
 def _as_bytes(cookie: object) -> bytes:
     if isinstance(cookie, str):
-        return cookie.encode()
+        try:
+            return cookie.encode()
+        except UnicodeEncodeError:
+            raise ConfigError("a cookie given as text is none in UTF-8") from None
     if isinstance(cookie, bytes):
         return cookie
     raise ConfigError(f"a cookie is text or bytes, not of type {type(cookie).__name__}")
@@ -158,7 +163,7 @@ def surrounding_cookies(environ: Mapping[str, str] = os.environ) -> Found | None
         ConfigError: The file is not fit for cookies.
     """
     if environ.get(COOKIE_VARIABLE):
-        return Found([environ[COOKIE_VARIABLE].encode()])
+        return Found([os.fsencode(environ[COOKIE_VARIABLE])])
     if not Path(COOKIE_FILE).expanduser().exists():
         return None
     return cookies_in(COOKIE_FILE)

@@ -141,12 +141,18 @@ class _Files:
                 f"{self._certificate} and {self._key} are no certificate and its key "
                 f"in PEM form: {said(error)}"
             ) from error
+        except OSError as error:  # taken away since it was looked at
+            raise ConfigError(
+                f"cannot read {self._certificate} or {self._key}: {error.strerror}"
+            ) from error
         try:
             context.load_verify_locations(self._ca)
         except ssl.SSLError as error:
             raise ConfigError(
                 f"{self._ca} holds no certificate of a CA in PEM form: {said(error)}"
             ) from error
+        except OSError as error:
+            raise ConfigError(f"cannot read {self._ca}: {error.strerror}") from error
 
     def _no_password(self) -> NoReturn:
         # OpenSSL would ask for it at the terminal.

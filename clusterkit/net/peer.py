@@ -18,6 +18,7 @@ from clusterkit.errors import OutboxFull
 from clusterkit.wire.conversation import Conversations, Settled
 from clusterkit.wire.messages import CAST
 from clusterkit.wire.outbox import CONTROL
+from clusterkit.wire.streams import Beyond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -140,6 +141,7 @@ class Peer:
         open_calls: Calls from it that are not answered yet, by id. Compared
             by identity: a restarted peer may use an id again.
         interest: Calls and monitors of ours that wait for something from it.
+        beyond: What its streams have beyond their windows.
         easy_bytes: From this many unsent bytes on, a cast may have to wait.
         easy_messages: The same in messages.
         most_waiting: Messages in the outbox that say that it does not read: our
@@ -159,6 +161,7 @@ class Peer:
         self.max_message = self.outbox.most_under_way = config.max_message
         self.open_calls: dict[int, Record] = {}
         self.interest = 0
+        self.beyond = Beyond()
         self.most_waiting = config.outbox_messages + REFUSALS * config.inbound_calls
         self._config = config
         self._usual_easy_bytes = min(UNSENT_BYTES, config.outbox_bytes)
@@ -244,7 +247,8 @@ class Peer:
     @property
     def swamped(self) -> bool:
         """Whether more waits for it than for any peer that reads."""
-        return len(self.outbox.queue) > self.most_waiting
+        outbox = self.outbox
+        return len(outbox.queue) + len(outbox.control) > self.most_waiting
 
     def cut_off(self, reason: str) -> None:
         """Take no more from a peer that misbehaves."""

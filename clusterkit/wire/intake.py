@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgpack
 
 from clusterkit.errors import ProtocolError
+from clusterkit.names import MAX_NAME
 from clusterkit.wire import messages as m
 from clusterkit.wire.assembly import NoRoom
 from clusterkit.wire.codec import MAX_DEPTH, holds_undecodable, too_deep
@@ -88,9 +89,9 @@ class Intake:
         return f"<Intake {self._talk.assembly!r}>"
 
     def put_together(
-        self, records: list[Record], size: int
+        self, records: list[Record], size: int, now: float
     ) -> Iterator[tuple[list[Record], int]]:
-        """Take a frame of `size` bytes with pieces in it.
+        """Take a frame of `size` bytes with pieces in it, which came `now`.
 
         Yields:
             Each record that is complete, and its size.
@@ -101,7 +102,7 @@ class Intake:
         for record in records:
             taken, length = [record], size // len(records)
             if record[0] == m.FRAGMENT:
-                taken, length = self._take_piece(record)
+                taken, length = self._take_piece(record, now)
             else:
                 taken = self.defuse(taken)
             self._talk.received += 1
@@ -112,9 +113,9 @@ class Intake:
         """Return what may be delivered of records, one of which may not."""
         return [r for r in map(self._defused, records) if r is not None]
 
-    def _take_piece(self, piece: Record) -> tuple[list[Record], int]:
+    def _take_piece(self, piece: Record, now: float) -> tuple[list[Record], int]:
         """Return what a piece brings about, and its size."""
-        made = self._talk.assembly.take(piece, self._max_message)
+        made = self._talk.assembly.take(piece, self._max_message, now)
         if made is None:
             return [], 0
         if isinstance(made, NoRoom):
@@ -139,8 +140,7 @@ class Intake:
         if kind in m.OF_STREAMS:
             return [self._end_stream(about)]
         if kind == m.CAST:
-            refused = msgpack.packb([m.REFUSED, about, 1])
-            self._talk.outbox.append_control(refused, m.REFUSED)
+            self._tell_refused(about)
         else:
             self._answer([m.FAULT, about, "busy", [_NO_ROOM]])
         return []
@@ -153,6 +153,13 @@ class Intake:
             return [m.FAULT, number, "stream", [_NO_ROOM]]
         self._answer([m.FAULT, about, "stream", [_NO_ROOM]])
         return [m.CANCEL, about]
+
+    def _tell_refused(self, actor: Any) -> None:
+        """Tell the peer of a cast, unless it reads nothing, or no actor's name is so."""
+        outbox = self._talk.outbox
+        if len(actor) <= MAX_NAME + 1 and len(outbox) < MOST_REFUSALS:
+            refused = msgpack.packb([m.REFUSED, actor, 1])
+            outbox.append_control(refused, m.REFUSED)
 
     def _answer(self, fault: Record) -> None:
         """Send a Fault, unless the peer reads none."""

@@ -54,6 +54,7 @@ class Outbox:
         bytes: Encoded bytes waiting in the line and the control lane.
         bulk_bytes: Encoded bytes waiting in the bulk lane.
         dropped: Casts that the drop-oldest policy has thrown away.
+        control: The control lane.
         queue: The line, with places that stand for removed entries.
         taken: Ticket of the newest entry of the line that has left.
         bulk: The bulk lane, None while nothing is in it.
@@ -65,13 +66,13 @@ class Outbox:
 
     __slots__ = (
         "_bulks_turn",
-        "_control",
         "_gone",
         "_last_bulk",
         "_most_under_way",
         "bulk",
         "bulk_bytes",
         "bytes",
+        "control",
         "dropped",
         "on_room",
         "queue",
@@ -81,7 +82,7 @@ class Outbox:
     def __init__(self) -> None:
         self.queue: deque[RawEntry] = deque()
         self._gone = 0
-        self._control: list[RawEntry] = []
+        self.control: list[RawEntry] = []
         self.bulk: Bulk | None = None
         self._last_bulk = 0
         self._bulks_turn = False
@@ -93,7 +94,7 @@ class Outbox:
 
     def __len__(self) -> int:
         bulk = 0 if self.bulk is None else len(self.bulk)
-        return len(self.queue) - self._gone + len(self._control) + bulk
+        return len(self.queue) - self._gone + len(self.control) + bulk
 
     def __repr__(self) -> str:
         return f"<Outbox messages={len(self)} bytes={self.bytes + self.bulk_bytes}>"
@@ -132,7 +133,7 @@ class Outbox:
 
     def append_control(self, data: bytes, kind: int) -> None:
         """Queue an entry before all others but its like."""
-        self._control.append((data, kind, None))
+        self.control.append((data, kind, None))
         self.bytes += len(data)
 
     def append_bulk(
@@ -209,7 +210,7 @@ class Outbox:
             bulk: Whether the bulk lane may send now.
         """
         queue = self.queue
-        if self._control or self.bulk is not None:
+        if self.control or self.bulk is not None:
             entries, size = self._take_by_lane(max_bytes, max_records, bulk=bulk)
         elif self.bytes <= max_bytes and len(queue) <= max_records and not self._gone:
             entries, size = list(queue), self.bytes
@@ -225,12 +226,7 @@ class Outbox:
     def _take_by_lane(
         self, max_bytes: int, max_records: int, *, bulk: bool
     ) -> tuple[list[RawEntry], int]:
-        entries, self._control = (
-            self._control[:max_records],
-            self._control[max_records:],
-        )
-        size = sum(len(entry[0]) for entry in entries)
-        self.bytes -= size
+        entries, size = self._take_control(max_bytes, max_records)
         max_records -= len(entries)
         if bulk and (self._bulks_turn or not self.queue):
             self._bulks_turn = False
@@ -240,6 +236,19 @@ class Outbox:
         self._bulks_turn = True
         more, length = self._take_some(max_bytes - size, max_records)
         return entries + more, size + length
+
+    def _take_control(
+        self, max_bytes: int, max_records: int
+    ) -> tuple[list[RawEntry], int]:
+        size = count = 0
+        for data, *_ in self.control[:max_records]:
+            if count and size + len(data) > max_bytes:
+                break
+            size += len(data)
+            count += 1
+        entries, self.control = self.control[:count], self.control[count:]
+        self.bytes -= size
+        return entries, size
 
     def _take_bulk(self, max_bytes: int, max_records: int) -> list[RawEntry]:
         if self.bulk is None:
@@ -280,11 +289,11 @@ class Outbox:
     def remove(self, unwanted: Callable[[RawEntry], bool]) -> list[Entry]:
         """Remove and return every entry that is `unwanted`."""
         found = self._remove_bulk(unwanted)
-        for entry in self._control:
+        for entry in self.control:
             if unwanted(entry):
                 found.append(Entry(*entry))
                 self.bytes -= len(entry[0])
-        self._control = [entry for entry in self._control if not unwanted(entry)]
+        self.control = [entry for entry in self.control if not unwanted(entry)]
         for index, entry in list(self._entries()):
             if unwanted(entry):
                 found.append(Entry(*entry))
@@ -321,8 +330,8 @@ class Outbox:
         """Send large records from their first byte: the receiver has lost the rest."""
         if self.bulk is not None:
             self.bulk_bytes += self.bulk.start_anew()
-        stale = [entry for entry in self._control if entry[1] == FRAGMENT]
-        self._control = [entry for entry in self._control if entry[1] != FRAGMENT]
+        stale = [entry for entry in self.control if entry[1] == FRAGMENT]
+        self.control = [entry for entry in self.control if entry[1] != FRAGMENT]
         self.bytes -= sum(len(entry[0]) for entry in stale)
 
     def drop_oldest_cast(self) -> Entry | None:
@@ -345,7 +354,7 @@ class Outbox:
         return Entry(*line[1])
 
     def __iter__(self) -> Iterator[Entry]:
-        yield from (Entry(*entry) for entry in self._control)
+        yield from (Entry(*entry) for entry in self.control)
         yield from (Entry(*entry) for _, entry in self._entries())
         if self.bulk is not None:
             yield from (waiting.entry for waiting in self.bulk)

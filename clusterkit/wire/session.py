@@ -147,7 +147,7 @@ class Session:
             self.active = now
             self._owe_ack(len(frame), now)
             if needs & PIECES:
-                yield from self._intake.put_together(records, len(frame))
+                yield from self._intake.put_together(records, len(frame), now)
                 continue
             self._talk.received += len(records)
             if suspect or needs & DEFUSING:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from clusterkit.errors import StreamOverrun
+from clusterkit.errors import StreamError, StreamOverrun
 
 if TYPE_CHECKING:
     from clusterkit.errors import ClusterError
@@ -37,6 +37,12 @@ holds any number of chunks with nothing in them."""
 
 MOST_CREDIT: Final = 2**62
 """Credit that is kept; who grants more, grants for ever."""
+
+
+MOST_BEYOND: Final = 64 * 1024 * 1024
+"""Bytes by which what comes by the streams of one peer may go beyond their windows
+together. Of each it is the last message, whatever its size: with many streams and
+large messages there would be no bound that anybody could live with."""
 
 
 def about(number: int, side: int) -> int:
@@ -63,6 +69,29 @@ class Chunk(NamedTuple):
     form: int
     data: Any
     size: int
+
+
+class Beyond:
+    """Bytes by which the streams of one peer go beyond their windows.
+
+    Attributes:
+        bytes: How many it are.
+    """
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Beyond {self.bytes} of {MOST_BEYOND} bytes>"
+
+    def take(self, size: int) -> bool:
+        """Take `size` bytes; say whether they may be. One message always may."""
+        if self.bytes and self.bytes + size > MOST_BEYOND:
+            return False
+        self.bytes += size
+        return True
 
 
 class Outflow:
@@ -115,9 +144,20 @@ class Inflow:
             may know of less, never of more.
         ended: Whether nothing more will come.
         error: Why the sender ended it, None if it had no more to say.
+        beyond: What all streams of the peer have beyond their windows; None
+            within a node.
     """
 
-    __slots__ = ("_taken", "chunks", "credit", "ended", "error", "window")
+    __slots__ = (
+        "_over",
+        "_taken",
+        "beyond",
+        "chunks",
+        "credit",
+        "ended",
+        "error",
+        "window",
+    )
 
     def __init__(self, window: int) -> None:
         self.window = window
@@ -125,7 +165,8 @@ class Inflow:
         self.credit = 0
         self.ended = False
         self.error: ClusterError | None = None
-        self._taken = 0
+        self.beyond: Beyond | None = None
+        self._taken = self._over = 0
 
     def __repr__(self) -> str:
         end = " ended" if self.ended else ""
@@ -144,12 +185,18 @@ class Inflow:
 
         Raises:
             StreamOverrun: The sender has no credit.
+            StreamError: There is no room for a message so large.
         """
         if self.ended:
             return False
         if self.credit <= 0:
             raise StreamOverrun("it was sent more than it had granted credit for")
-        self.credit -= chunk.size + CHUNK_COST
+        credit = self.credit - chunk.size - CHUNK_COST
+        if credit < -PIECE and self.beyond is not None:
+            if not self.beyond.take(-credit):
+                raise StreamError("too many large messages wait in streams")
+            self._over -= credit
+        self.credit = credit
         self.chunks.append(chunk)
         return True
 
@@ -157,6 +204,8 @@ class Inflow:
         """Return the oldest chunk, which the application takes now."""
         chunk = self.chunks.popleft()
         self._taken += chunk.size + CHUNK_COST
+        if self._over and not self.chunks:
+            self._give_back()
         return chunk
 
     def due(self, *, soon: bool = False) -> int:
@@ -186,3 +235,9 @@ class Inflow:
         """Forget what was not taken, and expect nothing more."""
         self.chunks.clear()
         self.ended = True
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if self.beyond is not None:
+            self.beyond.bytes -= self._over
+        self._over = 0

@@ -172,3 +172,13 @@ async def test_tools_and_members_are_served_side_by_side():
         sink = a.ref(Sink, "sink", at="b")
         assert await sink.call(Sink.add, 1) == 1
         assert (await client.call(1, "sink", "read"))[m.VALUE] == [1]
+
+
+async def test_what_a_tool_has_sent_in_part_is_forgotten_with_it():
+    async with running("a") as a:
+        async with tool(a) as mine:
+            piece = [m.FRAGMENT, 1, 500_000, bytes(50_000), m.CALL, 7]
+            mine.node.post(mine.codec.encode(piece), m.FRAGMENT, None)
+            mine.node.flush()
+            await until(lambda: a.kernel.assembly.taken)
+        await until(lambda: not a.kernel.assembly.taken)

@@ -288,3 +288,22 @@ def test_senders_of_large_casts_wait_for_room_and_others_do_not():
         assert await a.call("desk@b", "read", timeout=60) == [0, 1, 2, 3]
 
     simulate(main)
+
+
+def test_those_who_die_in_the_middle_of_large_messages_leave_room_for_others():
+    async def main(sim):
+        nodes = await form(sim, "abcdef", actors={"desk": Desk})
+        b, *_, f = nodes[1:]
+        for node in nodes[1:5]:
+            sim.delay("a", node.name, LATENCY)
+            await node.cast("desk@a", "note", "half", bytes(16_000_000))
+        await until(lambda: nodes[0].kernel.assembly.taken > 60_000_000)
+        for node in nodes[1:5]:
+            await sim.crash(node.name)
+        with pytest.raises(MailboxFull):
+            await f.call("desk@a", "read", LARGE)
+        await trio.sleep(60)
+        assert await f.call("desk@a", "read", LARGE) == []
+        assert not b.kernel.is_connected("a")
+
+    simulate(main)

@@ -70,6 +70,23 @@ async def test_a_peer_that_asks_and_does_not_read_is_given_up(make):
 
 
 @virtual
+async def test_a_peer_that_does_not_read_when_it_has_to_wait_is_given_up():
+    class Narrow(Sink):
+        mailbox = 1
+
+    async with pair(actors={"sink": Narrow}, config=FEW) as (a, b):
+        a.network.partition({"a"}, {"b"})
+        link = b.kernel.peers["a"]
+        for _ in range(1_000):
+            if link.given_up is not None:
+                break
+            deliver(b, "a", [[m.CAST, "sink", "put", [1], None]] * 2)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(link.outbox) <= link.most_waiting + 2
+        assert link.given_up == "unread"
+
+
+@virtual
 async def test_refusals_of_one_frame_are_bounded_too():
     async with pair(actors={"sink": Sink}, config=FEW) as (a, b):
         a.network.partition({"a"}, {"b"})

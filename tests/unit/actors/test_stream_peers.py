@@ -212,6 +212,54 @@ async def test_of_many_streams_each_may_be_ahead_by_less():
 
 
 @virtual
+async def test_of_many_streams_with_large_messages_some_end_for_want_of_room():
+    message, times = bytes(10_000_000), 20
+    async with files_there() as nodes:
+        _, b = nodes
+        opens = [opening("collect", 2**30, number=ID + n) for n in range(times)]
+        link = deliver(b, "a", *opens, opening("echo", number=ID - 1))
+        await trio.testing.wait_all_tasks_blocked()
+        for n in range(times):
+            deliver(b, "a", chunk(message, number=ID + n))
+        assert len(link.open_calls) == 6 + 1
+        assert b.statistics().dropped["no_room"] == times - 6
+        deliver(b, "a", chunk(b"x" * 1000, number=ID - 1))
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(link.open_calls) == 6 + 1
+        for n in range(times):
+            deliver(b, "a", [m.CANCEL, ID + n])
+        await trio.testing.wait_all_tasks_blocked()
+        assert link.beyond.bytes == 0
+        assert statistics_of(b, "files").restarts == 0
+
+
+@virtual
+async def test_who_opened_streams_loses_those_whose_messages_find_no_room():
+    async with files_there() as nodes:
+        a, _ = nodes
+        link, failed = a.kernel.peers["b"], []
+
+        async def hear():
+            async with files_of(nodes).stream(Files.wait) as s:
+                number = s._end.pending.id
+                deliver(a, "b", chunk(bytes(20_000_000), number=number, side=ASKED))
+                try:
+                    await s.result()
+                except StreamError as error:
+                    failed.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(6):
+                nursery.start_soon(hear)
+            await trio.sleep(1)
+            assert len(failed) == 6 - 3
+            assert all("large messages" in text for text in failed)
+            nursery.cancel_scope.cancel()
+        assert link.beyond.bytes == 0
+        await until(lambda: at_rest(nodes))
+
+
+@virtual
 async def test_opens_beyond_the_mailbox_are_answered_busy():
     class Small(Files):
         mailbox = 4
@@ -240,6 +288,19 @@ async def test_an_open_with_a_number_in_use_ends_the_handler_it_had():
             await trio.testing.wait_all_tasks_blocked()
             assert len(b._runtime.local("files").beside) == 1
         assert (len(link.open_calls), link.interest) == (1, 1)
+
+
+@virtual
+async def test_a_call_with_the_number_of_a_stream_ends_its_handler():
+    async with files_there() as nodes:
+        _, b = nodes
+        for _ in range(50):
+            link = deliver(b, "a", opening("wait"))
+            await trio.testing.wait_all_tasks_blocked()
+            deliver(b, "a", [m.CALL, "files", "ping", [], None, ID, 0])
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(b._runtime.local("files").beside) == 0
+        assert (len(link.open_calls), link.interest) == (0, 0)
 
 
 @virtual

@@ -156,6 +156,17 @@ def test_what_is_missing_of_tls_is_named(missing):
     assert f"give --tls-{missing}, too, or set CLUSTERKIT_TLS_" in str(caught.value)
 
 
+@pytest.mark.parametrize("missing", ["cert", "key", "ca"])
+def test_a_word_with_nothing_behind_it_is_no_way_to_go_without_tls(missing):
+    for environ in ({}, variables_of_tls()):
+        with pytest.raises(ConfigError, match="TLS needs a certificate"):
+            chosen_tls({f"tls_{missing}": ""}, environ)
+
+
+def test_empty_variables_are_none():
+    assert tls_of("ping", dict.fromkeys(TLS_VARIABLES.values(), "")) is None
+
+
 def test_host_names_without_tls_are_no_tls():
     with pytest.raises(ConfigError, match="TLS needs a certificate"):
         tls_of("--tls-hostnames ping")

@@ -151,6 +151,16 @@ def test_what_cannot_be_written_leaves_it_as_it_was(path, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == ["cookie"]
 
 
+def test_what_another_has_changed_meanwhile_is_left_as_it_is(path):
+    mine = read_cookie_file(path)
+    others = mine.rotated(b"theirs").rotated(b"").rotated(b"")
+    write_cookie_file(path, others, instead_of=mine)
+    with pytest.raises(ConfigError, match="changed meanwhile"):
+        write_cookie_file(path, mine.rotated(b"mine"), instead_of=mine)
+    assert read_cookie_file(path).cookies == (b"theirs",)
+    assert [p.name for p in path.parent.iterdir()] == ["cookie"]
+
+
 def test_one_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(ConfigError, match="cannot write"):
         write_cookie_file(tmp_path / "none", CookieFile((b"new",)))

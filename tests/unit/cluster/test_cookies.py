@@ -35,6 +35,20 @@ def test_text_and_bytes_are_taken_as_they_are():
     assert cookies(b"\xff") == [b"\xff"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["\udcff", "a\ud800", ["fine", "\udcff"]],
+    ids=["bytes", "half a character", "one of two"],
+)
+def test_text_that_is_none_is_refused(text):
+    with pytest.raises(ConfigError, match="UTF-8"):
+        cookies(text)
+
+
+def test_a_variable_that_is_no_text_is_taken_as_the_bytes_that_it_is():
+    assert cookies(None, {"CLUSTERKIT_COOKIE": os.fsdecode(b"a\xff")}) == [b"a\xff"]
+
+
 def test_several_keep_their_order_so_that_the_first_one_dials():
     assert cookies(["new", b"old"]) == [b"new", b"old"]
 
@@ -102,6 +116,12 @@ def test_an_old_cookie_is_never_overwritten_unasked(tmp_path):
         new_cookie(path)
     assert read_cookie(path) == before
     assert [p.name for p in tmp_path.iterdir()] == ["cookie"]
+
+
+@pytest.mark.parametrize("path", ["/", ".", ""])
+def test_a_cookie_is_not_written_to_what_has_no_name(path):
+    with pytest.raises(ConfigError, match="is no file"):
+        new_cookie(path)
 
 
 def test_force_replaces_it(tmp_path):

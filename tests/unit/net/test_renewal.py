@@ -11,6 +11,7 @@ import pytest
 from clusterkit import Tls
 from clusterkit.errors import ConfigError, TlsRefused
 from clusterkit.net.credentials import load
+from clusterkit.net.disk import read_regular
 from clusterkit.net.renewal import credentials
 from clusterkit.testing import MemoryNetwork
 from tests.certificates import contexts, files
@@ -76,6 +77,26 @@ def test_what_is_taken_away_is_used_no_less(b_folder, part, caplog):
     Path(getattr(b_folder.tls, part)).unlink()
     assert now() is before
     assert "No such file" in caplog.text
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_taken_away_while_it_is_read_is_used_no_less(
+    b_folder, part, caplog, monkeypatch
+):
+    now = credentials(b_folder.tls)
+    before = now()
+    b_folder.put(files("b-renewed"))
+    target = Path(getattr(b_folder.tls, part))
+
+    def read_once(path, most):
+        content = read_regular(path, most)
+        if path == target:
+            target.unlink()
+        return content
+
+    monkeypatch.setattr("clusterkit.net.credentials.read_regular", read_once)
+    assert now() is before
+    assert str(target) in caplog.text
 
 
 def test_an_expired_one_does_not_take_the_place_of_a_good_one(b_folder):

@@ -6,7 +6,7 @@ import pytest
 
 from clusterkit.errors import ProtocolError
 from clusterkit.wire import messages as m
-from clusterkit.wire.assembly import LEAST_PIECE, Assembly, NoRoom, Room, Whole
+from clusterkit.wire.assembly import LEAST_PIECE, STALE, Assembly, NoRoom, Room, Whole
 from clusterkit.wire.bulk import MOST_UNDER_WAY
 
 MOST = 10 * LEAST_PIECE
@@ -34,8 +34,8 @@ class Peer:
     def __init__(self, room=None):
         self.assembly = Assembly(room or Room())
 
-    def take(self, piece):
-        return self.assembly.take(piece, MOST)
+    def take(self, piece, now=0.0):
+        return self.assembly.take(piece, MOST, now)
 
     def refuses(self, piece, reason="protocol"):
         with pytest.raises(ProtocolError) as caught:
@@ -142,9 +142,9 @@ def test_what_is_under_way_is_bounded_in_number():
     peer = Peer()
     assembly = peer.assembly
     for number in range(MOST_UNDER_WAY):
-        assembly.take(first(number, 2), 10**9)
+        assembly.take(first(number, 2), 10**9, 0.0)
     with pytest.raises(ProtocolError):
-        assembly.take(first(MOST_UNDER_WAY, 2), 10**9)
+        assembly.take(first(MOST_UNDER_WAY, 2), 10**9, 0.0)
 
 
 # The room that peers share.
@@ -192,3 +192,54 @@ def test_the_end_of_a_conversation_gives_its_room_back():
     assert room.taken == 0
     assert other.take(first(1, 5)) is None
     one.refuses(later(1, 3))
+
+
+def crowd(now=0.0):
+    """Return a room that a record which has begun has to itself, and its peer."""
+    room = Room(8 * LEAST_PIECE)
+    slow = Peer(room)
+    slow.take(first(1, 6, about=1), now)
+    return room, slow
+
+
+def test_a_record_that_has_stopped_gives_its_room_to_one_that_needs_it():
+    room, slow = crowd()
+    other = Peer(room)
+    assert other.take(first(1, 5), STALE) is None
+    assert room.taken == 5 * LEAST_PIECE
+    assert slow.take(later(1, 4), STALE) == NoRoom(m.CALL, 1)
+    assert slow.take(later(1, 3), STALE) is None
+    assert other.take(later(1, 0, PART * 4), STALE) == whole(*[PART] * 5)
+    assert slow.take(later(1, 0, PART * 3), STALE) is None
+    assert room.taken == 0
+
+
+def test_a_record_that_has_stopped_keeps_its_room_while_there_is_enough():
+    room, slow = crowd()
+    assert Peer(room).take(first(1, 2), 10 * STALE) is None
+    assert slow.take(later(1, 0, PART * 5), 10 * STALE) == whole(*[PART] * 6)
+
+
+def test_a_record_that_moves_keeps_its_room():
+    room, slow = crowd()
+    slow.take(later(1, 4), STALE - 1)
+    assert Peer(room).take(first(1, 5), 2 * STALE - 2) == NoRoom(m.CALL, 7)
+    assert slow.take(later(1, 0, PART * 4), 2 * STALE) == whole(*[PART] * 6)
+
+
+def test_of_records_that_have_stopped_the_first_goes_first():
+    room = Room(8 * LEAST_PIECE)
+    early, late = Peer(room), Peer(room)
+    late.take(first(1, 4, about=1), 0.0)
+    early.take(first(1, 4, about=2), 1.0)
+    late.take(later(1, 2), 2.0)
+    assert Peer(room).take(first(1, 4), 2.0 + STALE) is None
+    assert early.take(later(1, 2), 2.0 + STALE) == NoRoom(m.CALL, 2)
+    assert late.take(later(1, 0, PART * 2), 2.0 + STALE) == whole(*[PART] * 4)
+
+
+def test_what_has_lost_its_room_is_forgotten_as_any_other():
+    room, slow = crowd()
+    Peer(room).take(first(1, 5), STALE)
+    slow.assembly.clear()
+    assert room.taken == 5 * LEAST_PIECE

@@ -47,6 +47,18 @@ def test_control_overtakes_everything_and_keeps_its_order():
     assert (outbox.bytes, len(outbox)) == (0, 1)
 
 
+def test_control_keeps_to_the_size_of_a_frame():
+    outbox = Outbox()
+    for _ in range(5):
+        outbox.append_control(bytes(PIECE // 2), m.CHOKE)
+    outbox.append_control(bytes(2 * PIECE), m.UNCHOKE)
+    cast(outbox, 1)
+    frames = take_all(outbox)
+    assert [frame.count("Choke") for frame in frames] == [2, 2, 1, 0]
+    assert [frame[-1] for frame in frames] == [1, "Choke", "Choke", "Unchoke"]
+    assert outbox.bytes == 0
+
+
 def test_control_keeps_to_the_window_of_records():
     outbox = Outbox()
     for _ in range(3):

@@ -8,9 +8,10 @@ import msgpack
 import pytest
 
 from clusterkit.wire import messages as m
-from clusterkit.wire.assembly import LEAST_PIECE, Room
+from clusterkit.wire.assembly import LEAST_PIECE, Assembly, Room
 from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.conversation import Conversations, Settled
+from clusterkit.wire.intake import MOST_REFUSALS
 from clusterkit.wire.session import FRAME_LIMIT
 from clusterkit.wire.streams import ASKED, OPENER
 
@@ -208,7 +209,8 @@ def test_a_record_that_is_too_large_ends_the_session():
 def full(*records):
     """Hear the first pieces of records while others have taken the room."""
     room = Room(1)
-    room.take(1)
+    others = next(pieces_of(LARGE))
+    Assembly(room).take(others, max_message=10 * PIECE, now=0.0)
     play = talk(talk=Conversations(room), **WIDE).says()
     for number, record in enumerate(records, 1):
         play.hears(next(pieces_of(record, number)))
@@ -237,6 +239,21 @@ def test_a_cast_that_finds_no_room_is_told_refused():
 def test_an_answer_that_finds_no_room_ends_its_call():
     play = full([m.REPLY, 7, "x" * PIECE])
     assert handed_up(play) == [[m.CROWDED, m.REPLY, 7], [m.FAULT, 7, "fault"]]
+
+
+def test_a_cast_without_room_to_what_can_be_no_actor_is_only_counted():
+    name = "n" * 1000
+    play = full([m.CAST, name, "event", ["x" * PIECE], None])
+    assert handed_up(play) == [[m.CROWDED, m.CAST, name]]
+    assert next_frame(play) == []
+
+
+def test_a_peer_that_reads_nothing_is_told_of_so_many_casts_without_room():
+    play = full()
+    play.queues(*[[m.CHOKE, "counter"]] * MOST_REFUSALS)
+    play.hears(next(pieces_of(LARGE)))
+    assert handed_up(play) == [[m.CROWDED, m.CAST, "counter"]]
+    assert len(play.conversations.outbox) == MOST_REFUSALS
 
 
 def test_an_open_that_finds_no_room_is_answered_busy():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, strategies as st
@@ -12,7 +13,16 @@ from clusterkit.wire import messages as m
 from clusterkit.wire.codec import MAX_DEPTH, Codec, Undecodable
 from clusterkit.wire.frame import array_header
 from clusterkit.wire.stream_values import decode_value, encode_open, encode_value
-from clusterkit.wire.streams import CHUNK_COST, RAW, Chunk, Inflow, Outflow
+from clusterkit.wire.streams import (
+    CHUNK_COST,
+    MOST_BEYOND,
+    PIECE,
+    RAW,
+    Beyond,
+    Chunk,
+    Inflow,
+    Outflow,
+)
 
 WINDOW = 1_000
 
@@ -229,3 +239,44 @@ def test_a_value_that_cannot_be_built_is_said_to_be_so(data):
 def test_whatever_comes_as_a_value_raises_nothing(data):
     decode_value(CODEC, data)
     assert not CODEC.take_undecodable()
+
+
+# Beyond the window.
+
+
+def crowd(beyond, size, n):
+    """Open streams of one peer and put a message into each; return those that took it."""
+    taken = []
+    for _ in range(n):
+        inflow = Inflow(WINDOW)
+        inflow.beyond = beyond
+        inflow.open()
+        with suppress(StreamError):
+            inflow.put(chunk(size))
+        if inflow.chunks:
+            taken.append(inflow)
+    return taken
+
+
+def test_what_goes_beyond_the_windows_of_a_peer_is_bounded_together():
+    taken = crowd(Beyond(), MOST_BEYOND // 10, 50)
+    assert len(taken) == 10
+
+
+def test_one_message_alone_may_be_of_any_size():
+    beyond = Beyond()
+    assert len(crowd(beyond, 2 * MOST_BEYOND, 3)) == 1
+
+
+@pytest.mark.parametrize("let_go", [Inflow.pop, Inflow.discard], ids=["pop", "discard"])
+def test_what_was_taken_leaves_room_for_others(let_go):
+    beyond = Beyond()
+    for inflow in crowd(beyond, MOST_BEYOND // 2, 3):
+        let_go(inflow)
+        inflow.discard()
+    assert beyond.bytes == 0
+    assert len(crowd(beyond, MOST_BEYOND // 2, 3)) == 2
+
+
+def test_pieces_of_bytes_always_find_room():
+    assert len(crowd(Beyond(), PIECE, 10_000)) == 10_000
