@@ -192,7 +192,7 @@ class Inflow:
         if self.credit <= 0:
             raise StreamOverrun("it was sent more than it had granted credit for")
         credit = self.credit - chunk.size - CHUNK_COST
-        if credit < -PIECE and self.beyond is not None:
+        if credit < -CHUNK_BYTES and self.beyond is not None:
             if not self.beyond.take(-credit):
                 raise StreamError("too many large messages wait in streams")
             self._over -= credit
