@@ -114,16 +114,33 @@ class BenchTarget(GenServer):
         """Be measured by the caller's node for some seconds, and by no other."""
         if not isinstance(seconds, (int, float)) or not 0 < seconds <= MOST_SECONDS:
             raise Rejected(f"a bench takes up to {MOST_SECONDS:g} s")
-        now, by = trio.current_time(), self.caller.node
-        if self._by not in ("", by) and now < self._until:
-            raise BenchBusy(f"{self._by} measures {self.node.name} already")
-        self._by, self._until = by, now + seconds + GRACE
+        self.hold(self.caller.node, seconds + GRACE)
         self._taken = 0
 
     @cast
     async def end(self) -> None:
         """Be free for others."""
-        if self._by == self.caller.node:
+        self.let_go(self.caller.node)
+
+    def hold(self, by: str, seconds: float) -> None:
+        """Keep others off for some seconds.
+
+        Args:
+            by: The node that measures, which may be this one.
+            seconds: How long.
+
+        Raises:
+            BenchBusy: It is kept for another.
+        """
+        now, me = trio.current_time(), self.node.name
+        if self._by not in ("", by) and now < self._until:
+            whom = "another node" if self._by == me else me
+            raise BenchBusy(f"{self._by} measures {whom} already")
+        self._by, self._until = by, now + seconds
+
+    def let_go(self, by: str) -> None:
+        """Be free, if it was kept for that node."""
+        if self._by == by:
             self._by = ""
 
     @call
@@ -187,7 +204,8 @@ class Benches:
         if not isinstance(part, str) or part not in PARTS:
             raise ConfigError(f"no part of a bench is called {part!r:.100}")
         time = checked_seconds(seconds) / len(PARTS)
-        self._claim(tool, target)
+        own: Any = runtime.local(NAME).server
+        self._claim(tool, target, own)
         over = True
         try:
             await _begin(runtime, target, time)
@@ -195,15 +213,18 @@ class Benches:
             over = part == LAST
         finally:
             self._until = trio.current_time() + (0.0 if over else GRACE)
+            own.hold(runtime.name, GRACE)
             if over:
+                own.let_go(runtime.name)
                 with suppress(ClusterError):  # it is free by itself in a while
                     runtime.cast_nowait(target, NAME, "end", (), {})
         return measured
 
-    def _claim(self, tool: Peer, target: str) -> None:
+    def _claim(self, tool: Peer, target: str, own: BenchTarget) -> None:
         now = trio.current_time()
         if self._tool not in (None, tool) and now < self._until:
             raise BenchBusy("a bench of another tool runs at this node already")
+        own.hold(own.node.name, MOST_SECONDS)  # who measures is not measured meanwhile
         if self._tool is not tool or now >= self._until:
             told = {"client": tool.name, "target": target}
             log(logger, logging.INFO, "bench", **told)
