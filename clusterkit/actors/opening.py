@@ -106,6 +106,12 @@ class OpenedEnd(StreamEnd):
         self._abandon()
         return super().cut_off(failure)
 
+    def end(self, error: BaseException | None = None) -> None:
+        """Say that no more is sent, or why; do nothing if that is known."""
+        if self.pending is None:  # the other end would never hear of it
+            self.check_sending()
+        super().end(error)
+
     def leave(self) -> None:
         """The block is left: nobody sends, receives or waits any more."""
         self.thread.require()

@@ -86,6 +86,9 @@ class Stream:
 
         A handler need not say so: it does by returning. What is said already
         is not said again.
+
+        Raises:
+            RuntimeError: The stream is not open yet.
         """
         self._end.end()
 
@@ -100,6 +103,7 @@ class Stream:
 
         Raises:
             TypeError: It is no exception, or a class of them.
+            RuntimeError: The stream is not open yet.
         """
         if not isinstance(error, Exception):  # None would be an end without one
             raise TypeError(f"a stream fails with an exception, not {error!r:.100}")

@@ -209,7 +209,8 @@ def _pieces(data: bytes | bytearray | memoryview, most: int) -> Iterator[Chunk]:
     if type(data) is bytes and 0 < len(data) <= most:
         yield Chunk(RAW, data, len(data))
         return
-    view = memoryview(data).cast("B")
+    view = memoryview(data)
+    view = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
     for start in range(0, len(view), most):
         piece = bytes(view[start : start + most])
         yield Chunk(RAW, piece, len(piece))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.bench_target import BenchTarget
     from clusterkit.net.peer import Peer
 
 logger = logging.getLogger("clusterkit.cluster")
@@ -121,7 +122,8 @@ class Benches:
         if not isinstance(part, str) or part not in PARTS:
             raise ConfigError(f"no part of a bench is called {part!r:.100}")
         time = checked_seconds(seconds) / len(PARTS)
-        self._claim(tool, target)
+        own: Any = runtime.local(NAME).server
+        self._claim(tool, target, own)
         over = True
         try:
             await _begin(runtime, target, time)
@@ -129,15 +131,18 @@ class Benches:
             over = part == LAST
         finally:
             self._until = trio.current_time() + (0.0 if over else GRACE)
+            own.hold(runtime.name, GRACE)
             if over:
+                own.let_go(runtime.name)
                 with suppress(ClusterError):  # it is free by itself in a while
                     runtime.cast_nowait(target, NAME, "end", (), {})
         return measured
 
-    def _claim(self, tool: Peer, target: str) -> None:
+    def _claim(self, tool: Peer, target: str, own: BenchTarget) -> None:
         now = trio.current_time()
         if self._tool not in (None, tool) and now < self._until:
             raise BenchBusy("a bench of another tool runs at this node already")
+        own.hold(own.node.name, MOST_SECONDS)  # who measures is not measured meanwhile
         if self._tool is not tool or now >= self._until:
             told = {"client": tool.name, "target": target}
             log(logger, logging.INFO, "bench", **told)

@@ -45,16 +45,33 @@ class BenchTarget(GenServer):
         """Be measured by the caller's node for some seconds, and by no other."""
         if not isinstance(seconds, (int, float)) or not 0 < seconds <= MOST_SECONDS:
             raise Rejected(f"a bench takes up to {MOST_SECONDS:g} s")
-        now, by = trio.current_time(), self.caller.node
-        if self._by not in ("", by) and now < self._until:
-            raise BenchBusy(f"{self._by} measures {self.node.name} already")
-        self._by, self._until = by, now + seconds + GRACE
+        self.hold(self.caller.node, seconds + GRACE)
         self._taken = 0
 
     @cast
     async def end(self) -> None:
         """Be free for others."""
-        if self._by == self.caller.node:
+        self.let_go(self.caller.node)
+
+    def hold(self, by: str, seconds: float) -> None:
+        """Keep others off for some seconds.
+
+        Args:
+            by: The node that measures, which may be this one.
+            seconds: How long.
+
+        Raises:
+            BenchBusy: It is kept for another.
+        """
+        now, me = trio.current_time(), self.node.name
+        if self._by not in ("", by) and now < self._until:
+            whom = "another node" if self._by == me else me
+            raise BenchBusy(f"{self._by} measures {whom} already")
+        self._by, self._until = by, now + seconds
+
+    def let_go(self, by: str) -> None:
+        """Be free, if it was kept for that node."""
+        if self._by == by:
             self._by = ""
 
     @call

@@ -127,6 +127,34 @@ async def test_a_stream_fails_with_an_exception_only(place, error):
         await until(lambda: at_rest(nodes))
 
 
+BEFORE = {"end": Stream.end, "fail": lambda s: s.fail(ValueError("early"))}
+
+
+@pytest.mark.parametrize("end", BEFORE.values(), ids=BEFORE)
+@EVERYWHERE
+@virtual
+async def test_a_stream_is_not_ended_before_it_is_open(place, end):
+    async with place() as nodes:
+        s = files_of(nodes).stream(Files.write)
+        with pytest.raises(RuntimeError, match="within its `async with` block"):
+            end(s)
+        async with s:
+            await s.send(1)
+            assert await s.finish() == [1]
+        await until(lambda: at_rest(nodes))
+
+
+@EVERYWHERE
+@virtual
+async def test_any_memoryview_is_bytes(place):
+    every_other = memoryview(bytes(range(100)))[::2]
+    table = memoryview(bytes(range(100))).cast("B", shape=[10, 10])
+    async with place() as nodes, files_of(nodes).stream(Files.collect) as s:
+        await s.send(every_other)
+        await s.send(table)
+        assert await s.finish() == bytes(range(0, 100, 2)) + bytes(range(100))
+
+
 NO_LIMITS = {"nothing": None, "text": "10", "less": -1, "no number": math.nan}
 
 

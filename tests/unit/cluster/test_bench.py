@@ -165,6 +165,44 @@ async def test_two_nodes_do_not_measure_a_third_at_once():
 
 
 @virtual
+async def test_a_node_that_measures_is_not_measured():
+    async with bench() as (a, b, client), tool(a.network, "other", at="b") as other:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(measure, client, "round_trip")
+            await trio.sleep(0.3)
+            code, text = await refused(other, id="a", part="calls")
+            assert (code, text) == ("bench_busy", "a measures b already")
+            c = await nursery.start(third, a, b)
+            code, text = await refused(c, id="a", part="calls")
+            assert (code, text) == ("bench_busy", "a measures another node already")
+        await trio.sleep(GRACE)
+        assert (await measure(other, "calls", id="a"))["count"] > 0
+
+
+@virtual
+async def test_a_bench_that_is_refused_holds_up_no_other():
+    async with bench() as (a, _, client), tool(a.network, "other", at="b") as other:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(measure, client, "round_trip")
+            await trio.sleep(0.3)
+            for _ in range(3):
+                assert (await refused(other, id="a", part="calls"))[0] == "bench_busy"
+        await trio.sleep(GRACE)
+        async with tool(a.network, "more", at="b") as more:
+            assert (await measure(more, "calls", id="a"))["count"] > 0
+
+
+async def third(a, b, *, task_status):
+    """A tool at a third node that knows both, for a while."""
+    async with on_network(a.network, "c") as c:
+        for node in (a, b):
+            c.kernel.know(node.info)
+        async with tool(a.network, "more", at="c") as client:
+            task_status.started(client)
+            await trio.sleep(0.5)
+
+
+@virtual
 async def test_both_ends_are_free_at_once_after_the_last_part(monkeypatch):
     monkeypatch.setattr("clusterkit.cluster.bench.MOST_MESSAGES", 500)
     async with bench() as (a, _, client), tool(a.network, "other") as other:

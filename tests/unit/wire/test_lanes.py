@@ -50,8 +50,8 @@ def test_control_overtakes_everything_and_keeps_its_order():
 def test_control_keeps_to_the_size_of_a_frame():
     outbox = Outbox()
     for _ in range(5):
-        outbox.append_control(bytes(PIECE // 2), m.CHOKE)
-    outbox.append_control(bytes(2 * PIECE), m.UNCHOKE)
+        outbox.append_control(bytes(MOST_WHOLE // 2), m.CHOKE)
+    outbox.append_control(bytes(2 * MOST_WHOLE), m.UNCHOKE)
     cast(outbox, 1)
     frames = take_all(outbox)
     assert [frame.count("Choke") for frame in frames] == [2, 2, 1, 0]
