@@ -91,7 +91,7 @@ class OpenedEnd(StreamEnd):
             return
         link = runtime.link_to(node)
         if not link.at_ease:
-            admit = runtime.sending._admit_call  # noqa: SLF001
+            admit = runtime.sending.admit_call
             link, _ = await admit(link, actor, self._asked[0], self.patience)
         self._open_there(link, actor)
 
@@ -147,7 +147,7 @@ class OpenedEnd(StreamEnd):
     def _open_there(self, link: Link, actor: str) -> None:
         runtime = self._runtime
         if link.connection is None:
-            runtime.sending._expect_up(link)  # noqa: SLF001
+            runtime.sending.expect_up(link)
         pending = self._begin(link, actor)
         patience = m.budget_ms(self.patience)
         window = self.inflow.window
@@ -176,7 +176,7 @@ class OpenedEnd(StreamEnd):
         runtime, event = self._runtime, self._asked[0]
         process = runtime.registry.get(actor)
         if process is None:
-            raise runtime.sending._absent(actor, event)  # noqa: SLF001
+            raise runtime.sending.absent(actor, event)
         if process.task is trio.lowlevel.current_task():
             what = "a serial handler cannot open a stream to its own actor"
             raise CallingSelf(what, to=actor, event=event)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.process import Process
     from clusterkit.actors.runtime import Runtime
     from clusterkit.net.link import Link
-    from clusterkit.wire.outbox import Entry
+    from clusterkit.wire.entry import Entry
 
 YIELD_EVERY: Final = 256
 """A sender of casts lets others run this often: about every millisecond. Once
@@ -73,7 +73,7 @@ class Sending:
             link = runtime.link_to(node)
             if not link.at_ease:
                 large = looks_large(args) or looks_large(kwargs.values())
-                admitted = self._admit_call(link, actor, event, timeout, large=large)
+                admitted = self.admit_call(link, actor, event, timeout, large=large)
                 link, timeout = await admitted
             pending = self._open_remote(link, actor, event, args, kwargs, timeout)
         # `Calls.wait` in line: this is the path of every call.
@@ -179,7 +179,7 @@ class Sending:
         here = runtime.here
         process = runtime.registry.get(actor)
         if process is None:
-            raise self._absent(actor, event)
+            raise self.absent(actor, event)
         if process.task is trio.lowlevel.current_task():
             raise CallingSelf(
                 "a serial handler cannot call its own actor", to=actor, event=event
@@ -201,7 +201,7 @@ class Sending:
         mailbox.queue.append((record, here, 0, inf))
         return pending
 
-    async def _admit_call(
+    async def admit_call(
         self, link: Link, actor: str, event: str, timeout: float, *, large: bool = False
     ) -> tuple[Link, float]:
         """Wait until a call may be queued on a link that is busy or choked.
@@ -226,7 +226,7 @@ class Sending:
                 lack = link.lack(actor, large=True) if large else None
             if lack is None:
                 return link, timeout
-            self._expect_up(link)
+            self.expect_up(link)
             with trio.move_on_at(ends) as scope:
                 await link.room(lack)
             if scope.cancelled_caught:
@@ -263,8 +263,12 @@ class Sending:
     def _count_outbox_full(self, link: Link, actor: str) -> None:
         self._runtime.accounts.refuse("outbox_full", peer=link.name, actor=actor)
 
-    def _expect_up(self, link: Link) -> None:
-        """Raise NodeDown if the peer is known to be down."""
+    def expect_up(self, link: Link) -> None:
+        """See that a link is dialled if it has to be.
+
+        Raises:
+            NodeDown: The peer is known to be down.
+        """
         link.ensure_dialling()
         if link.down or link.given_up is not None:
             raise NodeDown(f"{link.name} is down", outcome="not sent")
@@ -290,7 +294,7 @@ class Sending:
     ) -> Pending:
         runtime = self._runtime
         if link.connection is None:
-            self._expect_up(link)
+            self.expect_up(link)
         calls = runtime.calls
         calls.last_id = call_id = calls.last_id + 1
         budget = m.budget_ms(timeout)
@@ -315,7 +319,8 @@ class Sending:
             link.wake()
         return pending
 
-    def _absent(self, actor: str, event: str) -> ClusterError:
+    def absent(self, actor: str, event: str) -> ClusterError:
+        """Return why an actor of this node cannot be asked: there is none."""
         if self._runtime.kernel.ended:
             return NodeDown("this node has ended", outcome="not sent")
         what = f"no actor {actor!r} runs on {self._runtime.name}"

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from clusterkit.events import Event
     from clusterkit.net.connection import Connection
     from clusterkit.wire.assembly import Room
+    from clusterkit.wire.entry import Entry
     from clusterkit.wire.greetings import Role
     from clusterkit.wire.messages import Record
-    from clusterkit.wire.outbox import Entry
 
 
 UNSENT_BYTES: Final = 64 * 1024

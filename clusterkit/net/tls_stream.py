@@ -27,7 +27,8 @@ and 1.5 KiB of overhead, in a stream whose peer does not read."""
 
 MOST_GREETING: Final = 32 * 1024
 """Bytes that a peer may send until its TLS handshake is done: a chain of a dozen
-certificates. OpenSSL takes up to three times that for them."""
+certificates. OpenSSL takes up to six times that, for one message
+whose length is announced."""
 
 MOST_ANSWERS: Final = 64 * 1024
 """Bytes of answers of TLS itself that wait for a peer which asks and does not

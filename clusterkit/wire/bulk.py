@@ -13,16 +13,17 @@ any flow: the news that an actor has ended.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgpack
 
+from clusterkit.wire.entry import Entry
 from clusterkit.wire.messages import FRAGMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-RawEntry = tuple[bytes, int, "int | str | None"]
+    from clusterkit.wire.entry import RawEntry
 
 MOST_WHOLE: Final = 64 * 1024
 """Bytes up to which a record travels whole, in the line with all that is small."""
@@ -34,20 +35,6 @@ both ends spend a tenth more on the same bytes."""
 
 MOST_UNDER_WAY: Final = 64
 """Large records of one conversation that may be begun and not complete."""
-
-
-class Entry(NamedTuple):
-    """One encoded record with what is needed to account for it.
-
-    On the hot path it is a plain tuple (`RawEntry`); the fields are for
-    reading.
-    """
-
-    data: bytes
-    kind: int
-    about: int | str | None
-    """Call, Open, Reply, Fault: the call's id. Cast: the actor. Chunk, Credit, End: what
-    `streams.about` says. Otherwise None."""
 
 
 class Waiting:

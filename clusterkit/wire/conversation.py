@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from clusterkit.errors import ProtocolError
 from clusterkit.wire.assembly import Assembly, Room
+from clusterkit.wire.entry import Entry, RawEntry
 from clusterkit.wire.handshake import Resume
-from clusterkit.wire.outbox import GOES_ON, Entry, Outbox, RawEntry
+from clusterkit.wire.outbox import GOES_ON, Outbox
 
 if TYPE_CHECKING:
     from clusterkit.wire.greetings import Proof, Welcome

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
-from clusterkit.wire.bulk import MOST_WHOLE, Bulk, Entry, RawEntry
+from clusterkit.wire.bulk import MOST_WHOLE, Bulk
+from clusterkit.wire.entry import Entry, RawEntry
 from clusterkit.wire.frame import LONGEST
 from clusterkit.wire.messages import (
     CALL,

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from clusterkit.wire.codec import Codec
     from clusterkit.wire.conversation import Conversations
+    from clusterkit.wire.entry import RawEntry
     from clusterkit.wire.messages import Record
-    from clusterkit.wire.outbox import RawEntry
     from clusterkit.wire.seal import Sealer
 
 BATCH_BYTES: Final = 64 * 1024

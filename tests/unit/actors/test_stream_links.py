@@ -19,7 +19,7 @@ from clusterkit.net.peer import UNSENT_BULK
 from clusterkit.testing import MemoryNetwork
 from clusterkit.wire import messages as m
 from clusterkit.wire.conversation import Settled
-from clusterkit.wire.outbox import Entry
+from clusterkit.wire.entry import Entry
 from clusterkit.wire.streams import CHUNK_BYTES, CHUNK_COST
 from tests.unit.nodes import abandon, cut_off, on_network, pair, virtual
 from tests.unit.streams import (

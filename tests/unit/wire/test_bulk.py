@@ -6,7 +6,8 @@ import msgpack
 import pytest
 
 from clusterkit.wire import messages as m
-from clusterkit.wire.bulk import MOST_UNDER_WAY, MOST_WHOLE, PIECE, Bulk, Entry
+from clusterkit.wire.bulk import MOST_UNDER_WAY, MOST_WHOLE, PIECE, Bulk
+from clusterkit.wire.entry import Entry
 
 ANY = 10**9
 
