@@ -122,7 +122,7 @@ class Config:
     ack_delay: float = 0.02
     """Longest time an Ack waits for a frame going back to ride on."""
 
-    ack_bytes: int = 256 * KIB
+    ack_bytes: int = 512 * KIB
     """Received bytes after which an Ack is sent at once."""
 
     window_bytes: int = 4 * MIB

@@ -17,7 +17,7 @@ from clusterkit.actors.registry import Registry
 from clusterkit.actors.serving import SERVED
 from clusterkit.errors import ActorDown, EncodeError, MessageTooLarge, RemoteFault
 from clusterkit.wire import messages as m
-from clusterkit.wire.bulk import PIECE
+from clusterkit.wire.bulk import MOST_WHOLE
 from clusterkit.wire.frame import array_header
 from clusterkit.wire.streams import ASKED, about
 
@@ -89,7 +89,7 @@ class Answering:
             raise
         del origin.open_calls[call_id]
         outbox = origin.outbox
-        if outbox.bulk is None and len(data) <= PIECE:  # `append` in line
+        if outbox.bulk is None and len(data) <= MOST_WHOLE:  # `append` in line
             outbox.queue.append((data, m.REPLY, call_id))
             outbox.bytes += len(data)
         else:

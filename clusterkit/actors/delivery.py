@@ -156,7 +156,6 @@ class Delivery:
 
     def settled(self, peer: Peer, settled: Settled) -> None:
         """Fail calls and count casts that a lost conversation took with it."""
-        runtime = self._runtime
         for entry in settled.dropped:
             if entry.kind in m.ASKS:
                 self._fail(peer, entry.about, self._down(peer, "not sent"))
@@ -170,22 +169,28 @@ class Delivery:
         if any(e.kind in m.OF_STREAMS for e in (*settled.lost, *settled.too_large)):
             self.streams.lose(peer, lambda: self._down(peer, "unknown"))
         if settled.peer_is_new:
-            # What was sent earlier may have been run, but its reply is gone.
-            runtime.calls.fail_all(
-                peer,
-                lambda: self._down(peer, "unknown"),
-                lambda pending: peer.outbox.has_left(pending.ticket),
-            )
-            runtime.abandon_calls_of(peer)
-            self.streams.purge(peer)
-            runtime.monitors.lost_sent(peer)
-            runtime.monitors.forget(peer)
+            self._forget_former(peer)
         for actor, n in count_casts(settled).items():
-            self.undelivered[peer.name] += n
-            self.notify(Undelivered(peer.name, actor, n))
-            log(
-                logger, logging.WARNING, "undelivered", peer=peer.name, actor=actor, n=n
-            )
+            self._say_undelivered(peer, actor, n)
+
+    def _forget_former(self, peer: Peer) -> None:
+        """End what a process had to do with us that has another in its place."""
+        runtime = self._runtime
+        # What was sent earlier may have been run, but its reply is gone.
+        runtime.calls.fail_all(
+            peer,
+            lambda: self._down(peer, "unknown"),
+            lambda pending: peer.outbox.has_left(pending.ticket),
+        )
+        runtime.abandon_calls_of(peer)
+        self.streams.purge(peer)
+        runtime.monitors.lost_sent(peer)
+        runtime.monitors.forget(peer)
+
+    def _say_undelivered(self, peer: Peer, actor: str, n: int) -> None:
+        self.undelivered[peer.name] += n
+        self.notify(Undelivered(peer.name, actor, n))
+        log(logger, logging.WARNING, "undelivered", peer=peer.name, actor=actor, n=n)
 
     def peer_down(self, peer: Peer, reason: str) -> None:
         """Fail what waits for a peer; take its unsent calls back."""

@@ -150,12 +150,32 @@ def _counts(signature: inspect.Signature) -> Container[int]:
     return frozenset(range(least, len(plain) + 1))
 
 
-class CallHandler(Generic[S_contra, P, R_co]):
-    """A method marked with `@call`; see `call`.
+class Marked:
+    """A method with a mark: on the class the handler, on an instance the method.
+
+    Which of the two, each kind says by itself, with its own types, and without
+    asking here: `ref.call(Counter.add, …)` looks it up for every message.
 
     Attributes:
-        event: What callers name it by.
+        handler: What runs it.
+        event: What others name it by.
     """
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.event = handler.event
+        self.__doc__ = handler.function.__doc__
+
+    def __repr__(self) -> str:
+        return repr(self.handler)
+
+    def _method_of(self, instance: object) -> Any:
+        """Return the method, as one of an actor."""
+        return self.handler.function.__get__(instance)
+
+
+class CallHandler(Marked, Generic[S_contra, P, R_co]):
+    """A method marked with `@call`; see `call`."""
 
     def __init__(
         self,
@@ -164,18 +184,14 @@ class CallHandler(Generic[S_contra, P, R_co]):
         concurrent: bool = False,
         cancellable: bool = False,
     ) -> None:
-        self.handler = Handler(
+        handler = Handler(
             function,
             event_of(function),
             is_call=True,
             concurrent=concurrent,
             cancellable=cancellable,
         )
-        self.event = self.handler.event
-        self.__doc__ = function.__doc__
-
-    def __repr__(self) -> str:
-        return repr(self.handler)
+        super().__init__(handler)
 
     @overload
     def __get__(
@@ -187,17 +203,11 @@ class CallHandler(Generic[S_contra, P, R_co]):
     ) -> Callable[P, Coroutine[Any, Any, R_co]]: ...
     def __get__(self, instance: object | None, owner: type[Any]) -> Any:
         """Return the handler on the class, the bound method on an instance."""
-        if instance is None:
-            return self
-        return self.handler.function.__get__(instance, owner)
+        return self if instance is None else self._method_of(instance)
 
 
-class CastHandler(Generic[S_contra, P]):
-    """A method marked with `@cast`; see `cast`.
-
-    Attributes:
-        event: What senders name it by.
-    """
+class CastHandler(Marked, Generic[S_contra, P]):
+    """A method marked with `@cast`; see `cast`."""
 
     def __init__(
         self,
@@ -205,14 +215,8 @@ class CastHandler(Generic[S_contra, P]):
         *,
         concurrent: bool = False,
     ) -> None:
-        self.handler = Handler(
-            function, event_of(function), is_call=False, concurrent=concurrent
-        )
-        self.event = self.handler.event
-        self.__doc__ = function.__doc__
-
-    def __repr__(self) -> str:
-        return repr(self.handler)
+        event = event_of(function)
+        super().__init__(Handler(function, event, is_call=False, concurrent=concurrent))
 
     @overload
     def __get__(self, instance: None, owner: type[Any]) -> CastHandler[S_contra, P]: ...
@@ -222,9 +226,7 @@ class CastHandler(Generic[S_contra, P]):
     ) -> Callable[P, Coroutine[Any, Any, None]]: ...
     def __get__(self, instance: object | None, owner: type[Any]) -> Any:
         """Return the handler on the class, the bound method on an instance."""
-        if instance is None:
-            return self
-        return self.handler.function.__get__(instance, owner)
+        return self if instance is None else self._method_of(instance)
 
 
 class _CallDecorator(Protocol):

@@ -188,7 +188,8 @@ class ActorRef(Generic[S]):
 
         Cancellation:
             Checked on every call; but it lets other tasks run only at every
-            256th cast of a busy sender, or when it has to wait.
+            256th cast of a busy sender, or when it has to wait. A cast that
+            raises `trio.Cancelled` was not sent.
         """
         try:
             event = handler.event

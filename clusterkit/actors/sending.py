@@ -20,7 +20,7 @@ from clusterkit.errors import (
 from clusterkit.names import check_timeout
 from clusterkit.net.peer import GATHER, Lack
 from clusterkit.wire import messages as m
-from clusterkit.wire.bulk import PIECE
+from clusterkit.wire.bulk import MOST_WHOLE
 from clusterkit.wire.codec import too_large
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Sending:
                 or outbox.bytes >= link.easy_bytes
                 or link.choked
                 or outbox.bulk is not None
-                or len(data) > PIECE
+                or len(data) > MOST_WHOLE
             ):
                 await self._cast_slowly(link, actor, event, data)
             else:
@@ -127,7 +127,7 @@ class Sending:
                     link.wake()
         self._casts += 1
         if self._casts % YIELD_EVERY == 0:
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def cast_nowait(
         self,
@@ -301,7 +301,7 @@ class Sending:
         pending = calls.open(call_id, link, actor, event, timeout, runtime.now())
         outbox = link.outbox
         queue = outbox.queue
-        if outbox.bulk is None and len(data) <= PIECE:  # `append` in line
+        if outbox.bulk is None and len(data) <= MOST_WHOLE:  # `append` in line
             queue.append((data, m.CALL, call_id))
             outbox.bytes += len(data)
             pending.ticket = outbox.taken + len(queue)
@@ -333,7 +333,7 @@ class Sending:
         self, link: Link, actor: str, event: str, data: bytes
     ) -> None:
         """Queue a cast that is large, or may have to wait."""
-        large = len(data) > PIECE
+        large = len(data) > MOST_WHOLE
         link = await self._remote_room(link, actor, event, large=large)
         if len(data) > link.max_message:  # known only since it is up
             raise too_large(len(data), link.max_message)
@@ -383,4 +383,4 @@ def looks_large(values: Iterable[Any]) -> bool:
     It looks at what has a length only, and not inside: what it misses is merely
     not held back, up to the bounds of the outbox.
     """
-    return any(type(v) in _SIZED and len(v) > PIECE for v in values)
+    return any(type(v) in _SIZED and len(v) > MOST_WHOLE for v in values)

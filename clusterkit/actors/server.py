@@ -20,14 +20,8 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast as typed
 
-from clusterkit.actors.handlers import (
-    CallHandler,
-    CastHandler,
-    Handler,
-    event_name,
-)
+from clusterkit.actors.handlers import Handler, Marked, event_name
 from clusterkit.actors.settings import check_settings
-from clusterkit.actors.stream_handlers import StreamHandler
 from clusterkit.actors.unhandled import unknown_handler
 from clusterkit.wire import messages as m
 
@@ -146,7 +140,7 @@ class GenServer:
         table: dict[str, Handler] = {}
         for base in reversed(cls.__mro__):
             for name, member in vars(base).items():
-                if isinstance(member, (CallHandler, CastHandler, StreamHandler)):
+                if isinstance(member, Marked):
                     table[name] = member.handler
                 elif name in table:
                     del table[name]  # overridden by something unmarked

@@ -46,7 +46,7 @@ class Stream:
 
     Cancellation:
         Of a wait to receive: nothing is lost. Of a wait to send: a message
-        has been sent or not; of bytes, perhaps some pieces have.
+        was not sent; of bytes, perhaps some pieces were.
     """
 
     __slots__ = ("_end",)

@@ -16,7 +16,7 @@ from typing import (
     overload,
 )
 
-from clusterkit.actors.handlers import Handler, event_of
+from clusterkit.actors.handlers import Handler, Marked, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -31,28 +31,16 @@ S = TypeVar("S", bound="GenServer")
 S_contra = TypeVar("S_contra", bound="GenServer", contravariant=True)
 
 
-class StreamHandler(Generic[S_contra, P, R_co]):
-    """A method marked with `@stream`; see `stream`.
-
-    Attributes:
-        event: What openers name it by.
-    """
+class StreamHandler(Marked, Generic[S_contra, P, R_co]):
+    """A method marked with `@stream`; see `stream`."""
 
     def __init__(
         self, function: Callable[Concatenate[Any, Stream, P], Awaitable[R_co]]
     ) -> None:
-        self.handler = Handler(
-            function,
-            event_of(function),
-            is_call=True,
-            concurrent=True,
-            is_stream=True,
+        event = event_of(function)
+        super().__init__(
+            Handler(function, event, is_call=True, concurrent=True, is_stream=True)
         )
-        self.event = self.handler.event
-        self.__doc__ = function.__doc__
-
-    def __repr__(self) -> str:
-        return repr(self.handler)
 
     @overload
     def __get__(
@@ -64,9 +52,7 @@ class StreamHandler(Generic[S_contra, P, R_co]):
     ) -> Callable[Concatenate[Stream, P], Coroutine[Any, Any, R_co]]: ...
     def __get__(self, instance: object | None, owner: type[Any]) -> Any:
         """Return the handler on the class, the bound method on an instance."""
-        if instance is None:
-            return self
-        return self.handler.function.__get__(instance, owner)
+        return self if instance is None else self._method_of(instance)
 
 
 def stream(

@@ -10,7 +10,7 @@ from clusterkit.net.peer import UNSENT_BULK, Lack
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import Undecodable, too_large
 from clusterkit.wire.stream_values import CHUNK_ROOM, decode_value, encode_value
-from clusterkit.wire.streams import CHUNK_COST, PACKED, PIECE, RAW, Chunk, about
+from clusterkit.wire.streams import CHUNK_BYTES, CHUNK_COST, PACKED, RAW, Chunk, about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ class ToPeer:
         """
         most = self._peer.max_message - CHUNK_ROOM
         if isinstance(message, _BYTES):
-            yield from _pieces(message, min(PIECE, most))
+            yield from _pieces(message, min(CHUNK_BYTES, most))
             return
         data = encode_value(self._runtime.kernel.codec, message)
         if len(data) > most:
@@ -146,7 +146,7 @@ class ToHere:
             EncodeError, MessageTooLarge: In the simulator: it could not travel.
         """
         if isinstance(message, _BYTES):
-            yield from _pieces(message, PIECE)
+            yield from _pieces(message, CHUNK_BYTES)
             return
         copy = self._runtime.localise([m.CHUNK, 0, 0, 0, message])[m.DATA]
         yield Chunk(HERE, copy, CHUNK_COST)

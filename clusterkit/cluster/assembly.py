@@ -10,7 +10,7 @@ import trio
 
 from clusterkit.actors.ref import take_ref
 from clusterkit.actors.runtime import Runtime
-from clusterkit.cluster import bench, command_server
+from clusterkit.cluster import bench_target, command_server
 from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.fork_guard import guard
@@ -254,5 +254,7 @@ class Assembly:
         if self._plan.platform.watchdog:
             nursery.start_soon(self._watchdog.run)
         await self._runtime.start(NODE, node_actor(self.node.cookies), reserved=True)
-        await self._runtime.start(bench.NAME, bench.BenchTarget, reserved=True)
+        await self._runtime.start(
+            bench_target.NAME, bench_target.BenchTarget, reserved=True
+        )
         await self._runtime.start(command_server.NAME, command_server.CommandServer)

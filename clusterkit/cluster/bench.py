@@ -2,8 +2,8 @@
 
 A tool has the node it speaks to measure one part after the other, each by a command
 of its own: so a tool that goes away ends what runs, as it ends any command. The
-other end is `BenchTarget`, an actor that every node has. One bench at a time, at
-either end: two would measure each other.
+other end is `bench_target`. One bench at a time, at either end: two would measure
+each other.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.actors.handlers import call, cast
-from clusterkit.actors.server import GenServer
+from clusterkit.cluster.bench_target import GRACE, MOST_SECONDS, NAME, BenchBusy
 from clusterkit.core.latencies import Latencies
 from clusterkit.errors import ClusterError, ConfigError, NoSuchActor, Rejected
 from clusterkit.logs import log
@@ -25,13 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from clusterkit.actors.runtime import Runtime
-    from clusterkit.config import Policy
+    from clusterkit.cluster.bench_target import BenchTarget
     from clusterkit.net.peer import Peer
 
 logger = logging.getLogger("clusterkit.cluster")
-
-NAME: Final = "_bench"
-"""What the actor is registered as."""
 
 SECONDS: Final = 4.0
 """How long a bench takes in all, unless its caller says otherwise."""
@@ -40,15 +36,8 @@ LEAST_SECONDS: Final = 1.0
 """Shortest bench: below, the first connection and a collection of garbage count
 more than what is measured."""
 
-MOST_SECONDS: Final = 60.0
-"""Longest bench: it is a load on a cluster that works."""
-
 MOST_MESSAGES: Final = 1_000_000
 """Messages of one part, after which it ends before its time."""
-
-GRACE: Final = 2.0
-"""Seconds for which a bench still holds both ends after one of its parts: its tool
-asks for the next one."""
 
 FENCE: Final = 30.0
 """Seconds that the last casts of a bench may take to be handled."""
@@ -87,81 +76,10 @@ LAST: Final = "bytes"
 """After this part both ends are free for others at once."""
 
 
-class BenchBusy(Rejected):
-    """Another bench runs at one of the two ends; wait for its end."""
-
-    code = "bench_busy"
-
-
 class NotBenched(Rejected):
     """The node is of a version that cannot be measured; update it."""
 
     code = "not_benched"
-
-
-class BenchTarget(GenServer):
-    """The far end of a bench: answers, and counts."""
-
-    mailbox_policy: ClassVar[Policy | None] = "wait"  # whatever the node's is
-
-    def __init__(self) -> None:
-        self._by = ""
-        self._until = 0.0
-        self._taken = 0
-
-    @call
-    async def begin(self, seconds: Any) -> None:
-        """Be measured by the caller's node for some seconds, and by no other."""
-        if not isinstance(seconds, (int, float)) or not 0 < seconds <= MOST_SECONDS:
-            raise Rejected(f"a bench takes up to {MOST_SECONDS:g} s")
-        self.hold(self.caller.node, seconds + GRACE)
-        self._taken = 0
-
-    @cast
-    async def end(self) -> None:
-        """Be free for others."""
-        self.let_go(self.caller.node)
-
-    def hold(self, by: str, seconds: float) -> None:
-        """Keep others off for some seconds.
-
-        Args:
-            by: The node that measures, which may be this one.
-            seconds: How long.
-
-        Raises:
-            BenchBusy: It is kept for another.
-        """
-        now, me = trio.current_time(), self.node.name
-        if self._by not in ("", by) and now < self._until:
-            whom = "another node" if self._by == me else me
-            raise BenchBusy(f"{self._by} measures {whom} already")
-        self._by, self._until = by, now + seconds
-
-    def let_go(self, by: str) -> None:
-        """Be free, if it was kept for that node."""
-        if self._by == by:
-            self._by = ""
-
-    @call
-    async def echo(self, value: Any) -> Any:
-        """Return what came."""
-        return value
-
-    @call
-    async def size(self, value: Any) -> int:
-        """Return the size of what came."""
-        return len(value) if isinstance(value, bytes) else 0
-
-    @cast
-    async def take(self, value: Any) -> None:
-        """Count what came."""
-        self._taken += 1
-
-    @call
-    async def taken(self) -> int:
-        """Return how many were counted since `begin`."""
-        return self._taken
 
 
 class Benches:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from clusterkit.cluster.bench import LEAST_SECONDS, MOST_SECONDS, SECONDS
+from clusterkit.cluster.bench import LEAST_SECONDS, SECONDS
+from clusterkit.cluster.bench_target import MOST_SECONDS
 from clusterkit.cluster.command_spec import (
     Argument,
     Command,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 import trio
 
 from clusterkit.actors.server import GenServer
-from clusterkit.cluster import bench
+from clusterkit.cluster import bench_target
 from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.draining import say_what_waits
 from clusterkit.cluster.reach import Reach
@@ -48,7 +48,7 @@ ACTORS_ENDED_BY: Final = 0.75
 """Part of a shutdown's time by which actors have ended, or are cut; what they
 said last takes the rest."""
 
-OWN: Final = frozenset({"_node", ACTOR, NAME, bench.NAME})
+OWN: Final = frozenset({"_node", ACTOR, NAME, bench_target.NAME})
 """The node's own actors. The ring's name is another one of `ACTOR`."""
 
 P = ParamSpec("P")
@@ -303,7 +303,7 @@ class ClusterNode(Reach):
             stray_chunks=dropped["late_chunk"],
             overruns=dropped["overrun"],
             foreign_gossip=self.gossip.ignored.get("foreign", 0),
-            rejected=dict(kernel.rejected),
+            rejected=dict(kernel.refusals.rejected),
             handshakes=kernel.reception.under_way,
             loop_lag=self._watchdog.lag,
         )

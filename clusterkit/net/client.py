@@ -23,14 +23,9 @@ from clusterkit.net.greeter import ask, open_session, secure
 from clusterkit.net.peer import Peer
 from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.greetings import NONCE_BYTES
-from clusterkit.wire.handshake import (
-    Challenged,
-    Dialer,
-    Identity,
-    Refused,
-    Welcomed,
-)
+from clusterkit.wire.handshake import Challenged, Identity, Refused, Welcomed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -53,7 +53,7 @@ class ClientPeer(Peer):
         self.gone = True
         del self._kernel.clients[self]
         if connection.error is not None:
-            self._kernel.reject(connection.error.reason, self.name, None)
+            self._kernel.refusals.reject(connection.error.reason, self.name, None)
         self.talk.assembly.clear()
         self._kernel.observer.peer_down(self, reason)
         self.unpark()

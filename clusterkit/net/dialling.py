@@ -19,7 +19,8 @@ from clusterkit.net.greeter import ask, open_session, secure
 from clusterkit.net.patience import Verdict
 from clusterkit.net.refusals import refusal_error
 from clusterkit.net.transport import StreamBroken
-from clusterkit.wire.handshake import Challenged, Dialer, Refused, Welcomed
+from clusterkit.wire.dialer import Dialer
+from clusterkit.wire.handshake import Challenged, Refused, Welcomed
 
 if TYPE_CHECKING:
     from clusterkit.errors import ClusterError
@@ -163,13 +164,13 @@ class Dial:
     def _failed(self, error: Exception) -> Verdict:
         link, kernel = self._link, self._kernel
         if isinstance(error, ProtocolError) and error.reason == "cookie":
-            kernel.refused(link.name, "cookie", address=link.address)
+            kernel.refusals.by_us(link.name, "cookie", address=link.address)
             link.failure = WrongCookie(f"{link.name} has another cookie")
         elif isinstance(error, ProtocolError) and error.reason == "tls":
-            kernel.refused(link.name, "tls", str(error), address=link.address)
+            kernel.refusals.by_us(link.name, "tls", str(error), address=link.address)
             link.failure = TlsRefused(f"{link.name}: {error}")
         elif isinstance(error, ProtocolError):
-            kernel.reject(error.reason, link.name, link.address)
+            kernel.refusals.reject(error.reason, link.name, link.address)
             link.failure = NodeDown(f"{link.name}: {error}", outcome="not sent")
         elif isinstance(error, WrongNode):
             self._report(error, "name", str(error))
@@ -199,5 +200,7 @@ class Dial:
         """
         link = self._link
         if repr(error) != repr(link.failure):
-            self._kernel.refused_by(link.name, reason, detail, address=link.address)
+            self._kernel.refusals.by_peer(
+                link.name, reason, detail, address=link.address
+            )
         link.failure = error

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from clusterkit.net.transport import Stream
     from clusterkit.wire.codec import Codec
     from clusterkit.wire.conversation import Conversations
-    from clusterkit.wire.handshake import Dialer, Event, Handshake
+    from clusterkit.wire.dialer import Dialer
+    from clusterkit.wire.handshake import Event, Handshake
 
 E = TypeVar("E")
 

@@ -6,18 +6,15 @@ what goes out is posted on the `Link` it hands out.
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from clusterkit.errors import ConfigError, NodeDown, NodeUnknown
-from clusterkit.logs import Seldom, log
 from clusterkit.names import Address, NodeInfo, node_info
 from clusterkit.net.link import Link
 from clusterkit.net.reception import Reception
-from clusterkit.net.refusals import log_refusal
+from clusterkit.net.refusals import Refusals
 from clusterkit.net.tcp import is_unspecified
 from clusterkit.net.transport import StreamBroken
 from clusterkit.wire.assembly import Room
@@ -34,8 +31,6 @@ if TYPE_CHECKING:
     from clusterkit.net.peer import LinkStatistics, Observer, Peer
     from clusterkit.net.transport import Listener, Transport
     from clusterkit.wire.codec import Codec
-
-logger = logging.getLogger("clusterkit.net")
 
 MOST_LINKS: Final = 4_096
 """Links from which on those that are neither up nor needed are forgotten: nodes
@@ -64,7 +59,7 @@ class Kernel:
         address: What peers are told; set by `listen`.
         peers: The links, by name.
         clients: Connected tools, oldest first.
-        rejected: Refused frames and handshakes, by reason.
+        refusals: What was refused, here and there.
         sessions: Highest session number of any link so far. New links begin
             there: one that began at 0 again would accept a Proof which was
             on its way before it was made anew.
@@ -96,14 +91,13 @@ class Kernel:
         self.address = Address("", 0)
         self.peers: dict[str, Link] = {}
         self.clients: dict[ClientPeer, None] = {}
-        self.rejected: Counter[str] = Counter()
+        self.refusals = Refusals(trio.current_time)
         self.sessions = 0
         self.ended = False
         self.reception = Reception(self)
         self.assembly = Room(config.assembly_bytes)
         self._book: dict[str, Address] = {}
         self._listener: Listener | None = None
-        self._seldom = Seldom(trio.current_time)
 
     def __repr__(self) -> str:
         return f"<Kernel {self.me.name} at {self.address} links={len(self.peers)}>"
@@ -335,34 +329,6 @@ class Kernel:
             return False
         self.me = Identity(name=self.me.name, incarnation=next_)
         return True
-
-    def reject(self, reason: str, peer: str, address: Address | None) -> None:
-        """Count a peer's offence, and log it unless the like of it was just now."""
-        self.rejected[reason] += 1
-        due = self._seldom.due("rejected", reason, peer)
-        if due is not None:
-            told = {"peer": peer, "address": address, "reason": reason, **due}
-            log(logger, logging.WARNING, "rejected", **told)
-
-    def refused(
-        self, peer: str, reason: str, detail: str = "", *, address: object
-    ) -> None:
-        """Count and log that a peer's link was refused here; as `reject`."""
-        self.rejected[reason] += 1
-        self._say_refused("refused", peer, reason, detail, address)
-
-    def refused_by(
-        self, peer: str, reason: str, detail: str = "", *, address: object
-    ) -> None:
-        """Log that a peer refused a link that was dialled here; as `reject`."""
-        self._say_refused("refused by", peer, reason, detail, address)
-
-    def _say_refused(
-        self, what: str, peer: str, reason: str, detail: str, address: object
-    ) -> None:
-        due = self._seldom.due(what, reason, peer)
-        if due is not None:
-            log_refusal(peer, reason, detail, address=address, **due)
 
     def nonce(self) -> bytes:
         """Return 32 unpredictable bytes."""

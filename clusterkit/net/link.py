@@ -1,7 +1,8 @@
 """A link: the relationship with one node, across all its connections.
 
-A link outlives sessions. It keeps both conversations and the outbox, dials
-while there is a reason to, and decides which connection stands when two meet.
+A link outlives sessions. It keeps both conversations and the outbox, has an
+`Outage` dial while there is a reason to, and decides which connection stands
+when two meet.
 Every step that replaces a connection is synchronous from `detach` on, so
 nothing can be delivered between reading what was received and saying so.
 """
@@ -17,8 +18,8 @@ from clusterkit.errors import ClusterError, NodeDown, ProtocolError
 from clusterkit.events import LinkDown, LinkGivenUp, LinkUp
 from clusterkit.logs import log
 from clusterkit.net.connection import Connection
-from clusterkit.net.dialling import Dial
-from clusterkit.net.patience import TIME, TRIES, Patience, Verdict
+from clusterkit.net.outage import Outage
+from clusterkit.net.patience import Patience
 from clusterkit.net.peer import LinkStatistics, Peer
 from clusterkit.wire import messages as m
 from clusterkit.wire.conversation import Settled
@@ -26,6 +27,7 @@ from clusterkit.wire.outbox import GOES_ON
 
 if TYPE_CHECKING:
     from clusterkit.names import Address
+    from clusterkit.net.dialling import Dial
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.transport import Stream
     from clusterkit.wire.session import Session
@@ -51,6 +53,7 @@ class Link(Peer):
         reconnects: Sessions after the first.
         parted: Whether either side said Bye: the peer is not dialled just to
             be kept.
+        patience: How long it pauses between dials, and for how long it dials.
     """
 
     def __init__(self, name: str, kernel: Kernel, address: Address | None) -> None:
@@ -66,10 +69,10 @@ class Link(Peer):
         self.dialled = False
         self.reconnects = -1
         self.parted = False
+        self.patience = Patience(kernel.config)
         self._kernel = kernel
-        self._outage: trio.CancelScope | None = None
+        self._outage: Outage | None = None
         self._began = 0.0
-        self._patience = Patience(kernel.config)
         self._broke_at: int | None = None
         self._changed = trio.lowlevel.ParkingLot()
 
@@ -146,8 +149,27 @@ class Link(Peer):
         """Begin an outage's work unless there is a session or it is begun."""
         if self.connection is None and self._outage is None and self.wanted:
             self.down = False
-            self._outage = trio.CancelScope()
-            self._kernel.spawn(self._reconnect, self._outage)
+            self._outage = Outage(self, self._kernel)
+            self._kernel.spawn(self._outage.run)
+
+    def outlast(self, outage: Outage) -> None:
+        """Hear that an outage's work is done: a session, or no reason for one."""
+        if self._outage is outage:
+            self._outage = None
+            # Whoever needs the link next begins an outage of its own, with
+            # its own time: without dialling, nobody knows that the peer is down.
+            self.down = False
+            self.ensure_dialling()
+
+    def declare_down(self) -> None:
+        """Hear that there has been no session for `down_after`."""
+        self.down = True
+        self._kernel.observer.peer_down(self, str(self.failure or "no connection"))
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Have whoever waits for a session see what has changed."""
+        self._changed.unpark_all()
 
     async def up(self) -> None:
         """Wait for a session.
@@ -209,7 +231,7 @@ class Link(Peer):
         log(logger, logging.INFO, "link_up", peer=self.name, address=self.address)
         self._kernel.observer.notify(LinkUp(self.name, str(self.address or "")))
         self.unpark()
-        self._changed.unpark_all()
+        self.look_again()
 
     def not_replaced(self, *, was_up: bool) -> None:
         """Go on without a connection after one that was to take over did not.
@@ -268,14 +290,14 @@ class Link(Peer):
         if was_up:
             self._say_down(reason)
         self.unpark()
-        self._changed.unpark_all()
+        self.look_again()
 
     def broke_protocol(self, error: ProtocolError) -> None:
         """Count an offence; the second at one record ends the link.
 
         The peer would send the same record again, and break again, for ever.
         """
-        self._kernel.reject(error.reason, self.name, self.address)
+        self._kernel.refusals.reject(error.reason, self.name, self.address)
         if self._broke_at == self.talk.received:
             self.give_up("protocol")
         self._broke_at = self.talk.received
@@ -337,7 +359,7 @@ class Link(Peer):
             self.outbox.remove(lambda entry: entry[1] not in GOES_ON)
             self._kernel.observer.peer_left(self)
         if trio.current_time() - self._began >= STEADY:
-            self._patience.calm()
+            self.patience.calm()
         self._say_down(reason)
         self.unpark()  # who waits for room on a busy wire need not any more
         if connection.error is not None:
@@ -347,53 +369,3 @@ class Link(Peer):
     def _say_down(self, reason: str) -> None:
         log(logger, logging.INFO, "link_down", peer=self.name, reason=reason)
         self._kernel.observer.notify(LinkDown(self.name, reason))
-
-    async def _reconnect(self, outage: trio.CancelScope) -> None:
-        """Dial until there is a session or no reason for one."""
-        self._patience.begin(trio.current_time())
-        with outage:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._declare_down)
-                nursery.start_soon(self._run_out_of_time)
-                await self._dial_until_up()
-                nursery.cancel_scope.cancel()
-        if self._outage is outage:
-            self._outage = None
-            # Whoever needs the link next begins an outage of its own, with
-            # its own time: without dialling, nobody knows that the peer is down.
-            self.down = False
-            self.ensure_dialling()
-
-    async def _dial_until_up(self) -> None:
-        while self.connection is None and self.wanted:
-            if self.address is None:
-                await trio.sleep_forever()  # the peer must dial, or we are told
-            since = trio.current_time()
-            dial = self.dial = Dial(self, self._kernel, self.address)
-            try:
-                verdict = await dial.run()
-            finally:
-                if self.dial is dial:  # else another outage's is under way
-                    self.dial = None
-            if verdict is Verdict.UP:
-                return
-            self._changed.unpark_all()
-            now, patience = trio.current_time(), self._patience
-            if patience.is_spent_by(verdict) and self.kept:
-                self.give_up(TRIES)
-            pause = patience.pause(verdict, now - since, now, self._kernel.rng)
-            await trio.sleep(pause)
-
-    async def _run_out_of_time(self) -> None:
-        await trio.sleep(self._config.give_up_after)
-        # Whoever only waits for a connection gives up by himself; what is sent
-        # meanwhile makes it one to be given up.
-        while not self.kept:  # noqa: ASYNC110
-            await trio.sleep(self._config.down_after)
-        self.give_up(TIME)
-
-    async def _declare_down(self) -> None:
-        await trio.sleep(self._config.down_after)
-        self.down = True
-        self._kernel.observer.peer_down(self, str(self.failure or "no connection"))
-        self._changed.unpark_all()

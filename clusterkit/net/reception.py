@@ -31,7 +31,8 @@ from clusterkit.net.greeter import (
 from clusterkit.net.guesses import Guesses, source_of
 from clusterkit.net.refusals import UNTIED
 from clusterkit.net.transport import StreamBroken
-from clusterkit.wire.handshake import Greeted, Listener, Proved, Resume
+from clusterkit.wire.handshake import Greeted, Proved, Resume
+from clusterkit.wire.listener import Listener
 
 if TYPE_CHECKING:
     from clusterkit.net.kernel import Kernel
@@ -78,7 +79,7 @@ class Reception:
             with slot:
                 adopted = await self._shake(stream, slot, host)
             if slot.cancelled_caught:
-                self._kernel.reject("timeout", host, None)
+                self._kernel.refusals.reject("timeout", host, None)
         except StreamBroken:
             pass  # it went away; nothing of ours has changed
         except ProtocolError as error:
@@ -90,9 +91,9 @@ class Reception:
 
     def _offended(self, error: ProtocolError, host: str) -> None:
         if error.reason == "tls":
-            self._kernel.refused(host, "tls", str(error), address=host)
+            self._kernel.refusals.by_us(host, "tls", str(error), address=host)
         else:
-            self._kernel.reject(error.reason, host, None)
+            self._kernel.refusals.reject(error.reason, host, None)
 
     def _take_slot(self) -> trio.CancelScope:
         """Return a scope with the deadline; make room by closing the silent."""
@@ -118,20 +119,28 @@ class Reception:
         sessions = link.sessions if link else kernel.sessions
         await send_all(stream, listener.challenge(sessions))
         if listener.state == "refused":
-            kernel.refused(hello.name, "version", listener.detail, address=host)
+            kernel.refusals.by_us(hello.name, "version", listener.detail, address=host)
             return False
+        proved = await self._hear_proof(stream, listener, hello.name, host)
+        if proved is None:
+            return False
+        if hello.role == "client":
+            return await self._admit_client(stream, listener, proved)
+        return await self._admit_member(stream, listener, proved)
+
+    async def _hear_proof(
+        self, stream: Stream, listener: Listener, name: str, host: str
+    ) -> Proved | None:
+        """Wait for the proof of the cookie; refuse one that is none."""
         try:
-            proved = expect(await next_event(stream, listener), Proved)
+            return expect(await next_event(stream, listener), Proved)
         except ProtocolError as error:
             if error.reason not in ("cookie", "guessing"):
                 raise
             doubt = UNTIED if listener.bound else ""
-            detail = self._count_unproved(error.reason, hello.name, host, doubt)
+            detail = self._count_unproved(error.reason, name, host, doubt)
             await send_all(stream, listener.refuse(error.reason, detail))
-            return False
-        if proved.hello.role == "client":
-            return await self._admit_client(stream, listener, proved)
-        return await self._admit_member(stream, listener, proved)
+            return None
 
     def _heeds(self, host: str, hello: Hello, proof: Proof) -> bool:
         """Say whether a proof is judged, before anything is known of its MAC.
@@ -151,12 +160,12 @@ class Reception:
         """
         kernel, guesses = self._kernel, self._guesses
         if reason == "guessing":
-            kernel.refused(source_of(host), reason, TOO_MANY, address=host)
+            kernel.refusals.by_us(source_of(host), reason, TOO_MANY, address=host)
             return TOO_MANY
         if guesses.holds_back(host):
-            kernel.rejected[reason] += 1
+            kernel.refusals.rejected[reason] += 1
         else:
-            kernel.refused(name, reason, doubt, address=host)
+            kernel.refusals.by_us(name, reason, doubt, address=host)
         guesses.wrong(host)
         return ""
 
@@ -271,7 +280,7 @@ class Reception:
         if why.reason not in ("tie", "stale"):
             hello, proof = proved.hello, proved.proof
             address = Address(proof.host, proof.port) if proof.host else None
-            self._kernel.refused(hello.name, *why, address=address)
+            self._kernel.refusals.by_us(hello.name, *why, address=address)
         await send_all(stream, listener.refuse(*why))
         return False
 

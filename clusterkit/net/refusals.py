@@ -8,6 +8,7 @@ the reason and the remedy, and the error that `connect` and `meet` raise.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from clusterkit.errors import (
@@ -19,9 +20,12 @@ from clusterkit.errors import (
     WrongCookie,
     WrongRing,
 )
-from clusterkit.logs import log
+from clusterkit.logs import Seldom, log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clusterkit.names import Address
     from clusterkit.wire.handshake import Refused
 
 logger = logging.getLogger("clusterkit.net")
@@ -42,35 +46,77 @@ UNTIED: Final = "or a relay in between, or one end has Tls and the other TlsCont
 """What else a wrong MAC can mean where handshakes are tied to their connection."""
 
 
-def log_refusal(
-    peer: str,
-    reason: str,
-    detail: str = "",
-    *,
-    address: object = None,
-    **counts: int,
-) -> None:
-    """Log that a link was refused, at whichever end.
+class Refusals:
+    """Those that a node has made, counted; and what it logs of them and of others'.
+
+    Of many alike there is a line now and then, with how many it stands for.
 
     Args:
-        peer: The other end's name.
-        reason: As in a refusal of the handshake.
-        detail: What there is to say beside the reason.
-        address: Where the peer was dialled, or came from.
-        counts: Of what nothing was said since the last such line.
+        clock: Returns the time, in seconds.
+
+    Attributes:
+        rejected: Refused frames and handshakes, by reason.
     """
-    log(
-        logger,
-        logging.WARNING,
-        "link_refused",
-        peer=peer,
-        reason=reason,
-        type="INVALID_CHECKSUM" if reason == "cookie" else None,
-        address=address,
-        detail=detail or None,
-        remedy=REMEDIES.get(reason),
-        **counts,
-    )
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.rejected: Counter[str] = Counter()
+        self._seldom = Seldom(clock)
+
+    def __repr__(self) -> str:
+        return f"<Refusals {dict(self.rejected)}>"
+
+    def reject(self, reason: str, peer: str, address: Address | None) -> None:
+        """Count and log that a peer did what no peer may.
+
+        Args:
+            reason: What, as `statistics` counts it.
+            peer: Its name, or its host as long as it has given none.
+            address: Where it listens, None if that is not known.
+        """
+        self.rejected[reason] += 1
+        due = self._seldom.due("rejected", reason, peer)
+        if due is not None:
+            told = {"peer": peer, "address": address, "reason": reason, **due}
+            log(logger, logging.WARNING, "rejected", **told)
+
+    def by_us(
+        self, peer: str, reason: str, detail: str = "", *, address: object
+    ) -> None:
+        """Count and log that a peer's link was refused here.
+
+        Args:
+            peer: The other end's name.
+            reason: As in a refusal of the handshake.
+            detail: What there is to say beside the reason.
+            address: Where it came from, or was dialled.
+        """
+        self.rejected[reason] += 1
+        self._log("refused", peer, reason, detail, address)
+
+    def by_peer(
+        self, peer: str, reason: str, detail: str = "", *, address: object
+    ) -> None:
+        """Log that a peer refused a link that was dialled here; as `by_us`."""
+        self._log("refused by", peer, reason, detail, address)
+
+    def _log(
+        self, what: str, peer: str, reason: str, detail: str, address: object
+    ) -> None:
+        due = self._seldom.due(what, reason, peer)
+        if due is None:
+            return
+        log(
+            logger,
+            logging.WARNING,
+            "link_refused",
+            peer=peer,
+            reason=reason,
+            type="INVALID_CHECKSUM" if reason == "cookie" else None,
+            address=address,
+            detail=detail or None,
+            remedy=REMEDIES.get(reason),
+            **due,
+        )
 
 
 def refusal_error(peer: str, refused: Refused) -> ClusterError:

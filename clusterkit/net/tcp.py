@@ -18,8 +18,8 @@ import trio
 from clusterkit.names import Address
 from clusterkit.net.transport import StreamBroken
 
-READ_BYTES = 64 * 1024
-"""What one read takes at most: as much as a frame of many records holds."""
+READ_BYTES = 132 * 1024
+"""What one read takes at most: the longest frame of a busy link, and a bit."""
 
 BACKLOG = 1024
 """Connections that wait to be accepted, also before the node accepts any; the

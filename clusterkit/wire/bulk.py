@@ -1,6 +1,6 @@
 """The bulk lane: large records in pieces, and what must not overtake them.
 
-A record of more than `PIECE` bytes leaves in pieces, one per frame at most, so
+A record of more than `MOST_WHOLE` bytes leaves in pieces, one per frame at most, so
 that what is small passes between them. Records that have to stay in order make
 a *flow* (all for one actor, say): a flow is first in, first out; flows take
 turns. What is begun has a place at the receiver, which is bounded; so a large
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 RawEntry = tuple[bytes, int, "int | str | None"]
 
-PIECE: Final = 64 * 1024
-"""Records above this many bytes travel in pieces of it. Hashing one piece
-overlaps with the wire carrying the last, and nothing small waits longer than
-for one."""
+MOST_WHOLE: Final = 64 * 1024
+"""Bytes up to which a record travels whole, in the line with all that is small."""
+
+PIECE: Final = 128 * 1024
+"""Bytes of each piece of a larger one. Hashing one overlaps with the wire carrying
+the last, and nothing small waits longer than for one. In pieces of half of that,
+both ends spend a tenth more on the same bytes."""
 
 MOST_UNDER_WAY: Final = 64
 """Large records of one conversation that may be begun and not complete."""
@@ -75,7 +78,7 @@ class Waiting:
     @property
     def large(self) -> bool:
         """Whether it travels in pieces."""
-        return len(self.entry.data) > PIECE
+        return len(self.entry.data) > MOST_WHOLE
 
     def next_piece(self) -> RawEntry:
         """Return the record that carries the next piece.

@@ -6,10 +6,11 @@ from the whole of it. The dialer proves first: a scanner that only listens to
 us learns nothing to grind offline. A wrong cookie is told as "cookie" and not
 a word more.
 
-Both sides are tables from (state, greeting) to a method. Decisions that need
-to know more than the connection (is this name taken, what did we receive so
-far) are the caller's: the machine stops at `Challenged` and `Proved` until it
-is told `prove`, `welcome` or `refuse`.
+What both sides share is here: what they are told and tell, the transcript, the
+keys. The sides are in `dialer` and `listener`, each a table from (state,
+greeting) to a method. Decisions that need to know more than the connection (is
+this name taken, what did we receive so far) are the caller's: the machine stops
+at `Challenged` and `Proved` until it is told `prove`, `welcome` or `refuse`.
 """
 
 from __future__ import annotations
@@ -17,28 +18,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from clusterkit.errors import ProtocolError
-from clusterkit.wire.frame import LONGEST, FrameReader
+from clusterkit.wire.frame import FrameReader
 from clusterkit.wire.greetings import (
     MAX_GREETING,
-    Challenge,
     Greeting,
     Hello,
     Proof,
-    Refusal,
     Role,
-    SealedRefusal,
     Welcome,
-    cut,
     read_greeting,
 )
 from clusterkit.wire.messages import PROTOCOL
-from clusterkit.wire.seal import Sealer, checked_cookie, derive, stretch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from clusterkit.wire.seal import Sealer, derive
 
 VERSIONS: Final = (PROTOCOL, PROTOCOL)
 
@@ -181,6 +175,10 @@ class Handshake:
         key = derive(secret or self._secret, role)
         return derive(key, self._transcript.digest())
 
+    def _fits(self, mac: bytes, role: bytes, secret: bytes | None = None) -> bool:
+        """Say, in constant time, whether a MAC is that of the transcript so far."""
+        return hmac.compare_digest(self._mac(role, secret), mac)
+
     def keys(self) -> tuple[Sealer, Sealer]:
         """Return the sealers of dialer → listener and back."""
         final = self._transcript.digest()
@@ -188,212 +186,3 @@ class Handshake:
             Sealer(derive(self._secret, b"key d>l", final)),
             Sealer(derive(self._secret, b"key l>d", final)),
         )
-
-
-class Dialer(Handshake):
-    """The side that connected.
-
-    Args:
-        me: Who dials.
-        cookie: Not empty.
-        nonce: 32 random bytes.
-        expected: The name that must answer, None for whoever does.
-    """
-
-    def __init__(
-        self, me: Identity, cookie: bytes, nonce: bytes, expected: str | None = None
-    ) -> None:
-        super().__init__(me, nonce)
-        self._secret = stretch(checked_cookie(cookie))
-        self.expected = expected
-
-    def hello(self, sessions: int = 0) -> bytes:
-        """Return the first bytes to send.
-
-        Args:
-            sessions: Number of the last session with the peer, 0 for none.
-        """
-        self.state = "greeting"
-        return self._emit(
-            Hello(
-                versions=list(VERSIONS),
-                role=self.me.role,
-                name=self.me.name,
-                incarnation=self.me.incarnation,
-                sessions=sessions,
-                nonce=self._nonce,
-            )
-        )
-
-    def prove(
-        self, ring: str, host: str, port: int, max_message: int, resume: Resume
-    ) -> bytes:
-        """Answer a `Challenged` with what this side wants to go on with."""
-        self.state = "proving"
-        proof = Proof(
-            ring=ring,
-            host=host,
-            port=port,
-            max_message=max_message,
-            mine=resume.mine,
-            fresh=resume.fresh,
-            yours=resume.other,
-            received=resume.received,
-        )
-        return self._emit(proof, b"dialer")
-
-    def _on_challenge(
-        self, challenge: Challenge, covered: bytes, mac: bytes
-    ) -> list[Event]:
-        if challenge.version != PROTOCOL:
-            raise ProtocolError(f"version {challenge.version} was not offered")
-        self._transcript.update(covered)
-        self.state = "challenged"
-        return [Challenged(challenge.name, challenge.incarnation, challenge.sessions)]
-
-    def _on_welcome(self, welcome: Welcome, covered: bytes, mac: bytes) -> list[Event]:
-        self._transcript.update(covered)
-        if not hmac.compare_digest(self._mac(b"listener"), mac):
-            raise ProtocolError("the listener does not have the cookie", "cookie")
-        self._transcript.update(mac)
-        self._reader.limit = LONGEST  # what follows is for the session to judge
-        self.state = "up"
-        return [Welcomed(welcome)]
-
-    def _on_refusal(self, refusal: Refusal, covered: bytes, mac: bytes) -> list[Event]:
-        self.state = "refused"
-        return [Refused(refusal.reason, refusal.detail, authentic=False)]
-
-    def _on_sealed_refusal(
-        self, refusal: SealedRefusal, covered: bytes, mac: bytes
-    ) -> list[Event]:
-        self._transcript.update(covered)
-        if not hmac.compare_digest(self._mac(b"listener"), mac):
-            raise ProtocolError("a refusal with a wrong MAC", "cookie")
-        self.state = "refused"
-        return [Refused(refusal.reason, refusal.detail, authentic=True)]
-
-    _table: ClassVar = {
-        ("greeting", Challenge): "_on_challenge",
-        ("greeting", Refusal): "_on_refusal",
-        ("proving", Welcome): "_on_welcome",
-        ("proving", Refusal): "_on_refusal",
-        ("proving", SealedRefusal): "_on_sealed_refusal",
-    }
-
-
-class Listener(Handshake):
-    """The side that was connected to.
-
-    Args:
-        me: Who listens.
-        cookies: All that are valid when the proof comes: they are looked at
-            then, so that one which is dropped meanwhile is refused.
-        nonce: 32 random bytes.
-        heeds: Says whether a proof is judged at all; every one by default.
-
-    Attributes:
-        detail: Both ranges of versions, after `challenge` found none common.
-        cookie: The one that the proof was made with, once it has come.
-    """
-
-    _hello: Hello  # from its arrival on
-
-    def __init__(
-        self,
-        me: Identity,
-        cookies: Sequence[bytes],
-        nonce: bytes,
-        heeds: Callable[[Hello, Proof], bool] = lambda *_: True,
-    ) -> None:
-        super().__init__(me, nonce)
-        self._heeds = heeds
-        self.detail = ""
-        self.cookie = b""
-        self._cookies = cookies
-        for cookie in cookies:
-            checked_cookie(cookie)
-        self._sessions = 0
-
-    def challenge(self, sessions: int) -> bytes:
-        """Answer a `Greeted`.
-
-        Args:
-            sessions: Number of the last session with the name that greeted.
-
-        Returns:
-            A Challenge, or a Refusal when no version is common (the state is
-            then `refused`).
-        """
-        lowest, highest = self._hello.versions
-        version = min(highest, VERSIONS[1])
-        if version < max(lowest, VERSIONS[0]):
-            self.state = "refused"
-            theirs = f"{_range([lowest, highest])} at {self._hello.name}"
-            self.detail = cut(f"{_range(VERSIONS)} at {self.me.name}, {theirs}")
-            return Refusal(reason="version", detail=self.detail).to_bytes()
-        self.state = "challenging"
-        self._sessions = sessions
-        return self._emit(
-            Challenge(
-                version=version,
-                name=self.me.name,
-                incarnation=self.me.incarnation,
-                sessions=sessions,
-                nonce=self._nonce,
-            )
-        )
-
-    def welcome(
-        self, ring: str, host: str, port: int, max_message: int, resume: Resume
-    ) -> bytes:
-        """Accept a `Proved` dialer."""
-        self.state = "up"
-        welcome = Welcome(
-            ring=ring,
-            host=host,
-            port=port,
-            max_message=max_message,
-            mine=resume.mine,
-            held=resume.other,
-            received=resume.received,
-        )
-        return self._emit(welcome, b"listener")
-
-    def refuse(self, reason: str, detail: str = "") -> bytes:
-        """Refuse; with a MAC if the dialer has proved the cookie."""
-        proved = self.state == "proved"
-        self.state = "refused"
-        kind = SealedRefusal if proved else Refusal
-        return self._emit(kind(reason=reason, detail=cut(detail)), b"listener")
-
-    def _on_hello(self, hello: Hello, covered: bytes, mac: bytes) -> list[Event]:
-        self._transcript.update(covered)
-        self._hello = hello
-        self.state = "greeted"
-        return [Greeted(hello)]
-
-    def _on_proof(self, proof: Proof, covered: bytes, mac: bytes) -> list[Event]:
-        if not self._heeds(self._hello, proof):
-            raise ProtocolError("a proof that is not judged", "guessing")
-        self._transcript.update(covered)
-        for cookie in self._cookies:
-            secret = stretch(cookie)
-            if hmac.compare_digest(self._mac(b"dialer", secret), mac):
-                break
-        else:
-            raise ProtocolError("the dialer does not have the cookie", "cookie")
-        self._secret, self.cookie = secret, cookie
-        self._transcript.update(mac)
-        self.state = "proved"
-        return [Proved(self._hello, proof, self._sessions)]
-
-    _table: ClassVar = {
-        ("start", Hello): "_on_hello",
-        ("challenging", Proof): "_on_proof",
-    }
-
-
-def _range(versions: Sequence[int]) -> str:
-    low, high = versions
-    return f"protocol {low}" if low == high else f"protocols {low} to {high}"

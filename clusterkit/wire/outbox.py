@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
-from clusterkit.wire.bulk import PIECE, Bulk, Entry, RawEntry
+from clusterkit.wire.bulk import MOST_WHOLE, Bulk, Entry, RawEntry
 from clusterkit.wire.frame import LONGEST
 from clusterkit.wire.messages import (
     CALL,
@@ -125,7 +125,7 @@ class Outbox:
         Returns:
             Its ticket, for `withdraw` and `has_left`.
         """
-        if self.bulk is not None or len(data) > PIECE:
+        if self.bulk is not None or len(data) > MOST_WHOLE:
             return self._append_beside(Entry(data, kind, about), flow)
         self.queue.append((data, kind, about))
         self.bytes += len(data)
@@ -155,7 +155,7 @@ class Outbox:
     def _append_beside(self, entry: Entry, flow: Hashable) -> int:
         """Queue an entry that is large, or meets others that are."""
         bulk = self.bulk
-        if len(entry.data) > PIECE or (bulk is not None and bulk.holds(flow)):
+        if len(entry.data) > MOST_WHOLE or (bulk is not None and bulk.holds(flow)):
             return self._put(entry, flow)
         if bulk is not None and entry.kind == DOWN:
             self._last_bulk += 1

@@ -20,7 +20,6 @@ import msgpack
 
 from clusterkit.errors import ProtocolError
 from clusterkit.wire import messages as m
-from clusterkit.wire.bulk import PIECE
 from clusterkit.wire.frame import HEADER, SEALED_OVERHEAD, FrameReader, array_header
 from clusterkit.wire.intake import CONTROLS, DEFUSING, PIECES, Intake, needs_of
 from clusterkit.wire.seal import TAG_BYTES
@@ -34,13 +33,13 @@ if TYPE_CHECKING:
     from clusterkit.wire.outbox import RawEntry
     from clusterkit.wire.seal import Sealer
 
-BATCH_BYTES: Final = PIECE
+BATCH_BYTES: Final = 64 * 1024
 """Records are gathered into frames up to this size, so that hashing one frame
 overlaps with the wire carrying the last."""
 
 FRAME_LIMIT: Final = 256 * 1024
 """The longest frame of a session, in bytes after its length. Ours are of little
-more than `BATCH_BYTES`, or twice that with what overtakes."""
+more than `bulk.PIECE`, or of `BATCH_BYTES`, with what overtakes twice that."""
 
 FEW: Final = 4
 SMALL: Final = 16 * 1024

@@ -28,8 +28,8 @@ RAW: Final = 0
 PACKED: Final = 1
 """The forms of a chunk's data: bytes, and one message in msgpack."""
 
-PIECE: Final = 32 * 1024
-"""Bytes that are sent at once are cut into pieces of at most so many."""
+CHUNK_BYTES: Final = 32 * 1024
+"""Most bytes in a chunk: more that are sent at once travel in several."""
 
 CHUNK_COST: Final = 64
 """What a chunk costs beside its bytes. Without it a window would be no bound: it
@@ -192,7 +192,7 @@ class Inflow:
         if self.credit <= 0:
             raise StreamOverrun("it was sent more than it had granted credit for")
         credit = self.credit - chunk.size - CHUNK_COST
-        if credit < -PIECE and self.beyond is not None:
+        if credit < -CHUNK_BYTES and self.beyond is not None:
             if not self.beyond.take(-credit):
                 raise StreamError("too many large messages wait in streams")
             self._over -= credit

@@ -109,6 +109,12 @@ PEERS = (
     without("resume"),
     without("lanes"),
     Peer(
+        "+tls",
+        (Program("with_tls.py", ("client",), REMOTE, server=("server",)),),
+        yardstick=False,
+        usual=False,
+    ),
+    Peer(
         "bare",
         (
             Program(

@@ -86,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         sys.exit(f"no peer or workload is called {', '.join(sorted(unknown))}")
     os.environ["BENCH_SCALE"] = str(options.scale)
+    folder = tempfile.TemporaryDirectory()  # goes with the process
+    os.environ["BENCH_FOLDER"] = folder.name
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # The prototypes' fixed port may be another run's.
         os.environ["NEAR_PORT"] = str(listener.getsockname()[1])

@@ -47,9 +47,9 @@ def no_resume() -> None:
 def no_lanes() -> None:
     """Send every message whole, however large, and in its turn."""
     for module in (bulk, outbox):
-        module.PIECE = UNBOUNDED  # type: ignore[misc, attr-defined]
+        module.MOST_WHOLE = UNBOUNDED  # type: ignore[misc, attr-defined]
     for name in ("actors.sending", "actors.answering"):
-        sys.modules[f"clusterkit.{name}"].PIECE = UNBOUNDED  # type: ignore[attr-defined]
+        sys.modules[f"clusterkit.{name}"].MOST_WHOLE = UNBOUNDED  # type: ignore[attr-defined]
     session.FRAME_LIMIT = UNBOUNDED  # type: ignore[misc]
 
 

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,13 +59,17 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A home folder of the test's own, with the cookie in the environment."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return _at_home(monkeypatch, tmp_path)
+
+
+def _at_home(monkeypatch, folder):
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setenv("CLUSTERKIT_COOKIE", COOKIE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *_python_path()]))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("PROMPT_TOOLKIT_NO_CPR", "1")
-    return tmp_path
+    return folder
 
 
 def _python_path():
@@ -182,6 +186,17 @@ def _process(*words):
         finally:
             if popen.poll() is None:
                 popen.kill()
+
+
+@pytest.fixture(scope="module")
+def lasting_foo(tmp_path_factory):
+    """A node in a process beside all tests of a module, for those that leave it be."""
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            _at_home(patch, tmp_path_factory.mktemp("lasting"))
+            node = stack.enter_context(_process("run", "foo", "--port", 0))
+        node.read_line()
+        yield node
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pexpect
 import pytest
 import trio
 
-from clusterkit.cluster.bench import NAME
+from clusterkit.cluster.bench_target import NAME
 from tests.waiting import until
 
 PARTS = {"round_trip", "calls", "casts", "bytes"}

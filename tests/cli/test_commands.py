@@ -126,7 +126,7 @@ async def test_meet_unites_two_rings(at_foo, foo, start_node):
 
 
 async def test_meeting_nobody_is_unreachable(at_foo, free_port):
-    ran = await at_foo("meet", "baz", "127.0.0.1", free_port)
+    ran = await at_foo("meet", "baz", "127.0.0.1", free_port, "--timeout", "1")
     assert (ran.status, ran.code) == (3, "nodedown")
 
 

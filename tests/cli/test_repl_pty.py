@@ -78,13 +78,6 @@ class Screen:
         return self.child.exitstatus
 
 
-@pytest.fixture
-def node(process):
-    with process("run", "foo", "--port", 0) as node:
-        node.read_line()
-        yield node
-
-
 @contextmanager
 def _prompt(*words):
     screen = Screen(*words)
@@ -93,6 +86,11 @@ def _prompt(*words):
         yield screen
     finally:
         screen.child.close(force=True)
+
+
+@pytest.fixture
+def node(lasting_foo):
+    return lasting_foo
 
 
 @pytest.fixture
@@ -171,18 +169,22 @@ def test_the_arrow_brings_back_what_was_typed_in_an_earlier_session(screen, node
         again.until(r"^foo> weight foo$")
 
 
-def test_a_node_that_goes_and_comes_back(screen, node, process):
-    node.signal(signal.SIGTERM)
-    assert node.wait().status == 0
-    screen.until_prompt("foo (disconnected)>")
-    assert any(line.startswith("disconnected from foo") for line in screen.lines)
-    screen.child.send("ping\r")
-    screen.until("not connected to foo")
-    with process("run", "foo", "--port", node.port) as again:
-        again.read_line()
-        screen.until_prompt()
-        screen.type("ping")
-        assert screen.lines[-2] == "pong"
+def test_a_node_that_goes_and_comes_back(process):
+    with process("run", "foo", "--port", 0) as node:
+        node.read_line()
+        with _prompt("-p", node.port) as screen:
+            node.signal(signal.SIGTERM)
+            assert node.wait().status == 0
+            screen.until_prompt("foo (disconnected)>")
+            gone = "disconnected from foo"
+            assert any(line.startswith(gone) for line in screen.lines)
+            screen.child.send("ping\r")
+            screen.until("not connected to foo")
+            with process("run", "foo", "--port", node.port) as again:
+                again.read_line()
+                screen.until_prompt()
+                screen.type("ping")
+                assert screen.lines[-2] == "pong"
 
 
 def test_sigterm_leaves_the_terminal_as_it_was(screen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import struct
 from contextlib import asynccontextmanager, suppress
@@ -56,6 +57,24 @@ async def linked(*, config=None, **options):
     ):
         await a.kernel.connect(b.address)
         yield a, b
+
+
+@asynccontextmanager
+async def crowded(node, silent=1000):
+    """So many connections to a node that say nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = min(2 * silent + 1024, hard)  # both ends are of this process
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))
+    strangers = []
+    try:
+        for i in range(silent):
+            strangers.append(socket.create_connection(("127.0.0.1", node.port)))
+            if i % 50 == 0:
+                await trio.lowlevel.checkpoint()
+        yield
+    finally:
+        for sock in strangers:
+            sock.close()
 
 
 def got(node):

@@ -10,7 +10,8 @@ import trio
 import trio.lowlevel
 
 from clusterkit.errors import NodeDown, WrongCookie
-from clusterkit.wire.handshake import Dialer, Identity, Resume
+from clusterkit.wire.dialer import Dialer
+from clusterkit.wire.handshake import Identity, Resume
 from tests.waiting import until
 
 from .nodes import got, is_closed, linked, running, say, stranger, wired

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import socket
 import struct
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,10 +13,11 @@ import trio
 import trio.lowlevel
 
 from clusterkit.errors import NodeDown, TlsRefused, WrongNode
-from clusterkit.wire.handshake import Dialer, Identity, Resume
+from clusterkit.wire.dialer import Dialer
+from clusterkit.wire.handshake import Identity, Resume
 from tests.waiting import until
 
-from .nodes import is_closed, linked, running, say, stranger
+from .nodes import crowded, is_closed, linked, running, say, stranger
 
 QUICK = {"handshake_timeout": 0.2}
 
@@ -175,25 +174,14 @@ async def test_a_proof_without_the_cookie_is_refused_and_told_no_more():
 
 
 async def test_a_thousand_silent_strangers_do_not_keep_an_honest_one_out():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < 4096:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     async with running("b") as b:
-        strangers = []
-        try:
-            for i in range(1000):
-                strangers.append(socket.create_connection(("127.0.0.1", b.port)))
-                if i % 50 == 0:
-                    await trio.lowlevel.checkpoint()
+        async with crowded(b):
             async with running("honest") as honest:
                 await honest.kernel.connect(b.address)
                 assert await honest.call("sink@b", "add", 1) == 1
             await until(lambda: b.kernel.reception.total >= 1000)
             assert b.statistics().handshakes <= 64
             assert b.statistics().rejected["timeout"] >= 1000 - 64
-        finally:
-            for sock in strangers:
-                sock.close()
         await until(lambda: b.statistics().handshakes == 0)
 
 

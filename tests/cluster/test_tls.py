@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from random import Random
@@ -18,12 +17,13 @@ from clusterkit.net.credentials import _met
 from clusterkit.net.greeter import next_event, secure, send_all
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.net.transport import StreamBroken
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.greetings import Refusal, read_greeting
-from clusterkit.wire.handshake import Challenged, Dialer, Identity, Refused, Resume
+from clusterkit.wire.handshake import Challenged, Identity, Refused, Resume
 from tests.certificates import contexts, files, secured
 from tests.waiting import until
 
-from .nodes import got, is_closed, open_wire, running, say, stranger
+from .nodes import crowded, got, is_closed, open_wire, running, say, stranger
 from .processes import process
 
 FAST = {
@@ -433,18 +433,10 @@ async def test_a_listener_that_stops_shaking_hands_ends_the_dial():
 
 async def test_a_thousand_silent_strangers_do_not_keep_an_honest_one_out():
     async with running("b", tls=files("b")) as b:
-        strangers = []
-        try:
-            for i in range(1000):
-                strangers.append(socket.create_connection(("127.0.0.1", b.port)))
-                if i % 50 == 0:
-                    await trio.lowlevel.checkpoint()
+        async with crowded(b):
             async with running("honest", tls=files("honest")) as honest:
                 await until(lambda: b.kernel.reception.total >= 1000)
                 await honest.kernel.connect(b.address)
                 assert await honest.call("sink@b", "add", 1) == 1
             assert b.statistics().handshakes <= 64
-        finally:
-            for sock in strangers:
-                sock.close()
         await until(lambda: b.statistics().handshakes == 0)

@@ -61,7 +61,9 @@ async def test_many_callers_share_one_connection():
         assert len(a.kernel.links()) == 1
 
 
-@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 1_000_000, 16_000_000])
+@pytest.mark.parametrize(
+    "size", [0, 1, 65_535, 65_536, 65_537, 131_072, 1_000_000, 16_000_000]
+)
 async def test_messages_of_all_sizes_arrive_whole(size):
     async with linked() as (a, _):
         data = bytes(i % 251 for i in range(1000)) * (size // 1000 + 1)

@@ -296,7 +296,7 @@ def _how(rng: Random, bits: int = 0) -> bytes:
 
 
 INSIDE = [data[3:] for name, data in VECTORS.items() if name.startswith("ext ")]
-SESSION = [VECTORS["first_frame"], VECTORS["call_frame"]]
+SESSION = [VECTORS[f"{name}_frame"] for name in ("first", "call", "open", "end")]
 WIRE = [
     VECTORS["hello"],
     VECTORS["challenge"],
@@ -306,6 +306,7 @@ WIRE = [
     VECTORS["refused_cookie"],
     *SESSION,
     VECTORS["reply_frame"],
+    VECTORS["chunk_frame"],
 ]
 RECORDS = records()
 MAKERS = {

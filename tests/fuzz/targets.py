@@ -23,19 +23,19 @@ from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import Codec
 from clusterkit.wire.conversation import Conversations, Outgoing
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.frame import HEADER, LENGTH, SEALED_OVERHEAD, FrameReader
 from clusterkit.wire.greetings import MAX_GREETING
 from clusterkit.wire.handshake import (
     Challenged,
-    Dialer,
     Greeted,
     Handshake,
     Identity,
-    Listener,
     Proved,
     Resume,
     Welcomed,
 )
+from clusterkit.wire.listener import Listener
 from clusterkit.wire.seal import TAG_BYTES, Sealer
 from clusterkit.wire.session import FRAME_LIMIT, Limits, Session
 from tests.unit.wire.protocol_vectors import (

@@ -13,9 +13,11 @@ from clusterkit.errors import ProtocolError
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import Codec
 from clusterkit.wire.conversation import Conversations
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.frame import HEADER, LENGTH, SEALED_OVERHEAD
 from clusterkit.wire.greetings import MAX_GREETING
-from clusterkit.wire.handshake import Dialer, Identity, Listener, Resume
+from clusterkit.wire.handshake import Identity, Resume
+from clusterkit.wire.listener import Listener
 from clusterkit.wire.seal import Sealer
 from clusterkit.wire.session import Limits, Session
 

@@ -179,7 +179,7 @@ class Stage(World):
 
 
 NODES = st.sampled_from("ab")
-SIZES = st.sampled_from((0, 1, 40, 200, 700, 70_000, 200_000))
+SIZES = st.sampled_from((0, 1, 40, 200, 700, 70_000, 400_000))
 PICKS = st.integers(0, 7)
 PARTS = st.integers(0, 120) | st.just(10**6)
 

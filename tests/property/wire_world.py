@@ -15,16 +15,16 @@ from __future__ import annotations
 from clusterkit.wire import messages as m
 from clusterkit.wire.codec import Codec
 from clusterkit.wire.conversation import Conversations
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.handshake import (
     Challenged,
-    Dialer,
     Greeted,
     Identity,
-    Listener,
     Proved,
     Refused,
     Welcomed,
 )
+from clusterkit.wire.listener import Listener
 from clusterkit.wire.session import Limits, Session
 
 COOKIE = b"monster"
@@ -42,7 +42,7 @@ LIMITS = Limits(
 )
 
 
-SIZES = (0, 1, 40, 200) * 8 + (70_000, 200_000)
+SIZES = (0, 1, 40, 200) * 8 + (70_000, 140_000, 400_000)
 """Bytes of messages; the last two travel in pieces."""
 
 

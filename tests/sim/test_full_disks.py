@@ -27,8 +27,11 @@ async def insert(node, name):
 
 
 def test_a_quiet_hour_on_a_full_disk_piles_nothing_up():
+    # As many attempts to save as with the defaults, and fewer Pings between them.
+    config = Config(gossip_interval=5.0, ping_after=60.0, dead_after=180.0)
+
     async def main(sim):
-        a, b = await form(sim, "ab", disk=True)
+        a, b = await form(sim, "ab", disk=True, config=config)
         sim.disk("a").capacity = 0
         await insert(a, "x")
         before = [list(job.todo) for job in held(a)]

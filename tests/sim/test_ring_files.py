@@ -374,7 +374,7 @@ def test_a_thousand_restarts_leave_one_actor_per_name_in_the_clock():
     simulate(main)
 
 
-def test_a_thousand_new_processes_of_one_name_do_too():
+def test_hundreds_of_new_processes_of_one_name_do_too():
     async def main(sim):
         a, b, _ = await form(sim, "abc")
         for i in range(200):

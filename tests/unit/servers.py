@@ -33,6 +33,10 @@ class Sink(GenServer):
         return value
 
     @call
+    async def sizes(self):
+        return list(map(len, self.got))
+
+    @call
     async def size(self, data):
         return len(data)
 

@@ -272,3 +272,31 @@ async def test_an_error_whose_very_name_cannot_travel_is_told_all_the_same():
             await a.call("odd@b", "fail")
         assert caught.value.type == "Unsendable"
         assert await a.call("_node@b", "ping") == "pong"
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize("there", ["a", "b"])
+@virtual
+async def test_a_cast_that_raises_cancelled_was_not_sent(there, size):
+    async with pair(actors={"sink": Sink}) as (a, _):
+        await a.start("sink", Sink)
+        sink = a.ref(Sink, "sink", at=there)
+        said = 0
+
+        async def talk():
+            nonlocal said
+            while True:
+                await sink.cast(Sink.put, bytes(size))
+                said += 1
+
+        async def talk_for(turns):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(talk)
+                for _ in range(turns):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+
+        for turns in range(1, 6):
+            await talk_for(turns)
+            assert len(await sink.call(Sink.sizes)) == said
+        assert said

@@ -20,7 +20,7 @@ from clusterkit.testing import MemoryNetwork
 from clusterkit.wire import messages as m
 from clusterkit.wire.conversation import Settled
 from clusterkit.wire.outbox import Entry
-from clusterkit.wire.streams import CHUNK_COST, PIECE
+from clusterkit.wire.streams import CHUNK_BYTES, CHUNK_COST
 from tests.unit.nodes import abandon, cut_off, on_network, pair, virtual
 from tests.unit.streams import (
     EVERYWHERE,
@@ -254,15 +254,15 @@ async def test_a_handler_that_reads_slowly_holds_up_its_sender_only(place):
 
         async def send(s):
             for _ in range(100):
-                await s.send(bytes(PIECE))
-                sent.append(PIECE)
+                await s.send(bytes(CHUNK_BYTES))
+                sent.append(CHUNK_BYTES)
 
         async with files.stream(Files.write, pause=1000) as s:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(send, s)
                 await trio.sleep(10)
-                assert WINDOW - PIECE <= sum(sent) <= WINDOW + PIECE
-                assert server.taken == PIECE
+                assert WINDOW - CHUNK_BYTES <= sum(sent) <= WINDOW + CHUNK_BYTES
+                assert server.taken == CHUNK_BYTES
                 assert await files.call(Files.ping) == "pong"
                 nursery.cancel_scope.cancel()
 
@@ -313,7 +313,7 @@ async def test_streams_leave_the_link_room_for_others():
         async with trio.open_nursery() as nursery:
 
             async def read():
-                async with files_of(nodes).stream(Files.pour, bytes(PIECE)) as s:
+                async with files_of(nodes).stream(Files.pour, bytes(CHUNK_BYTES)) as s:
                     await drain(s)
 
             for _ in range(50):
@@ -321,7 +321,7 @@ async def test_streams_leave_the_link_room_for_others():
             for _ in range(200):
                 await trio.sleep(0.001)
                 most.append(waiting_for(link))
-            assert max(most) <= UNSENT_BULK + 51 * (PIECE + CHUNK_COST)
+            assert max(most) <= UNSENT_BULK + 51 * (CHUNK_BYTES + CHUNK_COST)
             with trio.fail_after(1):
                 assert await a.call("files@b", "ping") == "pong"
             nursery.cancel_scope.cancel()

@@ -26,7 +26,7 @@ from clusterkit.errors import (
     StreamTimeout,
     StreamTooLong,
 )
-from clusterkit.wire.streams import PIECE
+from clusterkit.wire.streams import CHUNK_BYTES
 from tests.unit.nodes import alone, pair, statistics_of, virtual
 from tests.unit.servers import Counter
 from tests.unit.streams import (
@@ -100,6 +100,53 @@ async def test_an_answer_can_be_waited_for_before_the_next_question(place):
         assert await anext(s, "no more") == "no more"
 
 
+async def until_cancelled(turns, step):
+    """Repeat a step, and cancel that after others had so many turns."""
+    async with trio.open_nursery() as nursery:
+
+        async def repeat():
+            while True:
+                await step()
+
+        nursery.start_soon(repeat)
+        for _ in range(turns):
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+
+
+@EVERYWHERE
+@virtual
+async def test_what_a_reader_was_cancelled_at_is_still_there(place):
+    messages, got = list(range(1000)), []
+    async with place() as nodes:
+        async with files_of(nodes).stream(Files.read, *messages) as s:
+
+            async def step():
+                got.append(await anext(s))
+
+            for turns in range(1, 6):
+                await trio.sleep(1)  # let the handler send ahead
+                await until_cancelled(turns, step)
+            got += [message async for message in s]
+    assert got == messages
+
+
+@EVERYWHERE
+@virtual
+async def test_a_message_whose_sending_was_cancelled_was_not_sent(place):
+    sent = []
+    async with place() as nodes:
+        async with files_of(nodes).stream(Files.write) as s:
+
+            async def step():
+                await s.send(len(sent))
+                sent.append(len(sent))
+
+            for turns in range(1, 6):
+                await until_cancelled(turns, step)
+            assert await s.finish() == sent != []
+
+
 @EVERYWHERE
 @virtual
 async def test_bytes_come_in_pieces_of_a_bounded_size(place):
@@ -111,7 +158,7 @@ async def test_bytes_come_in_pieces_of_a_bounded_size(place):
                 await s.send(same)
                 got = await s.finish()
             assert b"".join(got) == data
-            assert max(map(len, got)) == PIECE
+            assert max(map(len, got)) == CHUNK_BYTES
         async with files.stream(Files.write) as s:
             await s.send(b"")
             await s.send(b"small")
@@ -591,7 +638,7 @@ async def test_what_moves_in_time_may_take_any_time(place):
     async with place() as nodes:
         async with files_of(nodes).within(1).stream(Files.write, pause=0.9) as s:
             for _ in range(60):
-                await s.send(b"x" * PIECE)
+                await s.send(b"x" * CHUNK_BYTES)
                 await trio.sleep(0.5)
             s.end()
             while not s._end.over:  # a result is not expected so soon

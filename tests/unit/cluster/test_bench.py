@@ -10,15 +10,8 @@ import pytest
 import trio
 
 from clusterkit.cli.client import Destination, open_client
-from clusterkit.cluster.bench import (
-    GRACE,
-    LAST,
-    MOST_SECONDS,
-    NAME,
-    PARTS,
-    checked_seconds,
-    other_member,
-)
+from clusterkit.cluster.bench import LAST, PARTS, checked_seconds, other_member
+from clusterkit.cluster.bench_target import GRACE, MOST_SECONDS, NAME
 from clusterkit.errors import ConfigError, NodeDown, Rejected
 from clusterkit.names import Address
 from tests.unit.nodes import on_network, pair, virtual

@@ -11,9 +11,10 @@ from unittest.mock import patch
 import msgpack
 
 from clusterkit.net import client, dialling, reception
-from clusterkit.wire import handshake
+from clusterkit.wire import dialer, listener
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.frame import LENGTH, array_header
-from clusterkit.wire.handshake import Dialer, Listener
+from clusterkit.wire.listener import Listener
 from clusterkit.wire.seal import TAG_BYTES
 from clusterkit.wire.session import Session
 
@@ -57,7 +58,7 @@ class FutureDialer(Dialer):
     """A dialer that shares no version with this release."""
 
     def hello(self, sessions=0):
-        with patch.object(handshake, "VERSIONS", (2, 3)):
+        with patch.object(dialer, "VERSIONS", (2, 3)):
             return super().hello(sessions)
 
 
@@ -65,7 +66,7 @@ class FutureListener(Listener):
     """A listener that shares no version with this release."""
 
     def challenge(self, sessions):
-        with patch.object(handshake, "VERSIONS", (2, 3)):
+        with patch.object(listener, "VERSIONS", (2, 3)):
             return super().challenge(sessions)
 
 

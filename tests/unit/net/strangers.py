@@ -9,8 +9,9 @@ import msgpack
 
 from clusterkit.names import Address
 from clusterkit.net.greeter import next_event, send_all
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.frame import LENGTH
-from clusterkit.wire.handshake import Dialer, Identity, Resume
+from clusterkit.wire.handshake import Identity, Resume
 from clusterkit.wire.seal import TAG_BYTES
 
 RNG = Random(0)

@@ -19,8 +19,9 @@ from clusterkit.net.guesses import (
 )
 from clusterkit.net.refusals import REMEDIES
 from clusterkit.testing import MemoryNetwork
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.greetings import Challenge, Hello, Proof
-from clusterkit.wire.handshake import Dialer, Refused, Welcomed
+from clusterkit.wire.handshake import Refused, Welcomed
 from tests.unit.nodes import on_network, virtual
 from tests.unit.wire.playbook import dialer, listener, script
 

@@ -118,7 +118,7 @@ async def test_every_kind_of_record_may_be_longer(first, second):
     async with two(first, second) as (_, a, b):
         later, now = (a, b) if first == "later" else (b, a)
         await later.call("sink@now", "echo", 1)
-        await later.call("sink@now", "size", bytes(100_000))  # Fragment
+        await later.call("sink@now", "size", bytes(200_000))  # Fragment
         async with later.stream("files@now", "write") as stream:  # Open
             await stream.send("something")  # Chunk
             assert await stream.finish() == ["something"]  # End

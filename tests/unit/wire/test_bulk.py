@@ -6,7 +6,7 @@ import msgpack
 import pytest
 
 from clusterkit.wire import messages as m
-from clusterkit.wire.bulk import MOST_UNDER_WAY, PIECE, Bulk, Entry
+from clusterkit.wire.bulk import MOST_UNDER_WAY, MOST_WHOLE, PIECE, Bulk, Entry
 
 ANY = 10**9
 
@@ -24,7 +24,7 @@ def entry(number, size, kind=m.CAST):
     return Entry(data, kind, f"sink{number}")
 
 
-def take(lane, max_bytes=PIECE, max_records=ANY, gone=0):
+def take(lane, max_bytes=MOST_WHOLE, max_records=ANY, gone=0):
     """Take one frame's worth; return the numbers of what is in it."""
     entries, _ = lane.take(max_bytes, max_records, gone)
     return [number_of(item) for item in entries]
@@ -46,31 +46,33 @@ def take_all(lane):
 # Pieces.
 
 
-@pytest.mark.parametrize("size", [PIECE + 1, 2 * PIECE, 2 * PIECE + 1, 5 * PIECE - 7])
+@pytest.mark.parametrize(
+    "size", [MOST_WHOLE + 1, PIECE + 1, 2 * PIECE, 2 * PIECE + 1, 5 * PIECE - 7]
+)
 def test_pieces_make_the_whole(size):
     lane = bulk((7, size, "a"))
     whole = entry(7, size).data
     parts, rests = [], []
     while len(lane):
-        (item,), _ = lane.take(PIECE, ANY, 0)
+        (item,), _ = lane.take(MOST_WHOLE, ANY, 0)
         piece = msgpack.unpackb(item[0])
         assert piece[:2] == [m.FRAGMENT, 7]
         rests.append(piece[m.REST])
         parts.append(piece[m.PART])
     assert b"".join(parts) == whole
-    assert max(map(len, parts)) == PIECE
+    assert max(map(len, parts)) == min(size, PIECE)
     assert rests == [size - sum(map(len, parts[: n + 1])) for n in range(len(parts))]
 
 
 def test_the_first_piece_says_what_it_is_of_and_the_others_do_not():
     lane = bulk((7, 3 * PIECE, "a"))
-    pieces = [msgpack.unpackb(lane.take(PIECE, ANY, 0)[0][0][0]) for _ in range(3)]
+    pieces = [msgpack.unpackb(lane.take(MOST_WHOLE, ANY, 0)[0][0][0]) for _ in range(3)]
     assert [piece[m.WHOLE_KIND :] for piece in pieces] == [[m.CAST, "sink7"], [], []]
 
 
 def test_the_last_piece_accounts_for_the_whole():
     lane = bulk((7, 2 * PIECE, "a"))
-    kinds = [lane.take(PIECE, ANY, 0)[0][0][1:] for _ in range(2)]
+    kinds = [lane.take(MOST_WHOLE, ANY, 0)[0][0][1:] for _ in range(2)]
     assert kinds == [(m.FRAGMENT, None), (m.CAST, "sink7")]
 
 
@@ -84,7 +86,7 @@ def test_a_large_record_is_here_until_its_last_piece_has_left():
 
 def test_the_bytes_told_are_those_that_waited():
     lane = bulk((7, 2 * PIECE + 5, "a"))
-    assert [lane.take(PIECE, ANY, 0)[1] for _ in range(3)] == [PIECE, PIECE, 5]
+    assert [lane.take(MOST_WHOLE, ANY, 0)[1] for _ in range(3)] == [PIECE, PIECE, 5]
 
 
 # Flows.
@@ -117,7 +119,7 @@ def test_small_records_keep_to_the_bounds_of_a_frame(max_bytes, max_records, exp
 
 def test_nothing_is_taken_where_no_record_may():
     lane = bulk((1, 2 * PIECE, "a"))
-    assert lane.take(PIECE, 0, 0) == ([], 0)
+    assert lane.take(MOST_WHOLE, 0, 0) == ([], 0)
     assert take_all(lane) == [1, 1]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clusterkit.errors import ConfigError, ProtocolError
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.greetings import (
     MAX_GREETING,
     Challenge,
@@ -18,15 +19,14 @@ from clusterkit.wire.greetings import (
 )
 from clusterkit.wire.handshake import (
     Challenged,
-    Dialer,
     Greeted,
     Identity,
-    Listener,
     Proved,
     Refused,
     Resume,
     Welcomed,
 )
+from clusterkit.wire.listener import Listener
 
 from .playbook import (
     BAR,

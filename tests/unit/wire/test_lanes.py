@@ -6,7 +6,7 @@ import msgpack
 import pytest
 
 from clusterkit.wire import messages as m
-from clusterkit.wire.bulk import PIECE
+from clusterkit.wire.bulk import MOST_WHOLE, PIECE
 from clusterkit.wire.outbox import CONTROL, Outbox
 
 from .playbook import entry
@@ -17,7 +17,7 @@ LARGE = 2 * PIECE + 100  # three pieces
 
 def take(outbox, *, bulk=True, max_records=ANY):
     """Take one frame's worth; return what each entry is about, or its kind."""
-    entries, size = outbox.take(PIECE, max_records, bulk=bulk)
+    entries, size = outbox.take(MOST_WHOLE, max_records, bulk=bulk)
     assert size == sum(len(item[0]) for item in entries)
     return [m.NAMES[kind] if about is None else about for _, kind, about in entries]
 
@@ -50,8 +50,8 @@ def test_control_overtakes_everything_and_keeps_its_order():
 def test_control_keeps_to_the_size_of_a_frame():
     outbox = Outbox()
     for _ in range(5):
-        outbox.append_control(bytes(PIECE // 2), m.CHOKE)
-    outbox.append_control(bytes(2 * PIECE), m.UNCHOKE)
+        outbox.append_control(bytes(MOST_WHOLE // 2), m.CHOKE)
+    outbox.append_control(bytes(2 * MOST_WHOLE), m.UNCHOKE)
     cast(outbox, 1)
     frames = take_all(outbox)
     assert [frame.count("Choke") for frame in frames] == [2, 2, 1, 0]
@@ -82,7 +82,7 @@ def test_the_line_and_bulk_take_turns():
     outbox = Outbox()
     cast(outbox, "large", size=LARGE)
     for n in range(4):
-        cast(outbox, n, "other", size=PIECE - 10)
+        cast(outbox, n, "other", size=MOST_WHOLE - 10)
     assert take_all(outbox) == [
         *([0], ["Fragment"], [1], ["Fragment"], [2], ["large"], [3]),
     ]
@@ -100,7 +100,7 @@ def test_what_is_for_the_same_actor_stays_behind_its_large_one():
 def test_a_large_one_stays_behind_what_came_before_it_for_the_same_actor():
     outbox = Outbox()
     for n in range(4):
-        cast(outbox, n, size=PIECE - 10)
+        cast(outbox, n, size=MOST_WHOLE - 10)
     cast(outbox, "large", size=PIECE + 1)
     cast(outbox, 5, "other")
     assert take_all(outbox) == [
@@ -110,8 +110,8 @@ def test_a_large_one_stays_behind_what_came_before_it_for_the_same_actor():
 
 def test_what_was_behind_one_that_is_taken_back_stays_in_order():
     outbox = Outbox()
-    cast(outbox, 1, size=PIECE - 10)
-    cast(outbox, 2, size=PIECE - 10)
+    cast(outbox, 1, size=MOST_WHOLE - 10)
+    cast(outbox, 2, size=MOST_WHOLE - 10)
     ticket = cast(outbox, "large", size=LARGE)
     cast(outbox, 3)
     outbox.withdraw(ticket)
@@ -205,7 +205,7 @@ def test_the_receiver_is_told_of_one_that_is_taken_back_half_sent():
     ticket = cast(outbox, "large", size=LARGE)
     take(outbox)
     assert outbox.withdraw(ticket)
-    entries, _ = outbox.take(PIECE, ANY)
+    entries, _ = outbox.take(MOST_WHOLE, ANY)
     assert [msgpack.unpackb(item[0]) for item in entries] == [
         [m.FRAGMENT, -ticket, m.TAKEN_BACK, b""]
     ]

@@ -22,9 +22,11 @@ from clusterkit.core.registers import Entry, Record, Registers, Stamp
 from clusterkit.wire import extensions, messages as m
 from clusterkit.wire.codec import Codec
 from clusterkit.wire.conversation import Conversations
+from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.frame import array_header
 from clusterkit.wire.greetings import KINDS
-from clusterkit.wire.handshake import Dialer, Identity, Listener, Resume
+from clusterkit.wire.handshake import Identity, Resume
+from clusterkit.wire.listener import Listener
 from clusterkit.wire.messages import FIELDS, NAMES
 from clusterkit.wire.session import Limits, Session
 from clusterkit.wire.stream_values import decode_value, encode_open

@@ -14,9 +14,9 @@ from clusterkit.wire.codec import MAX_DEPTH, Codec, Undecodable
 from clusterkit.wire.frame import array_header
 from clusterkit.wire.stream_values import decode_value, encode_open, encode_value
 from clusterkit.wire.streams import (
+    CHUNK_BYTES,
     CHUNK_COST,
     MOST_BEYOND,
-    PIECE,
     RAW,
     Beyond,
     Chunk,
@@ -279,4 +279,4 @@ def test_what_was_taken_leaves_room_for_others(let_go):
 
 
 def test_pieces_of_bytes_always_find_room():
-    assert len(crowd(Beyond(), PIECE, 10_000)) == 10_000
+    assert len(crowd(Beyond(), CHUNK_BYTES, 10_000)) == 10_000
