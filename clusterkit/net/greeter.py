@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clusterkit.errors import ProtocolError
 from clusterkit.net.first_bytes import refuse_tls
-from clusterkit.net.transport import StreamBroken
+from clusterkit.net.transport import StreamBroken, always
 from clusterkit.wire.handshake import Refused
 from clusterkit.wire.session import Limits, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterkit.config import Config
     from clusterkit.net.transport import Stream
     from clusterkit.wire.codec import Codec
@@ -21,14 +23,21 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 
-async def secure(stream: Stream, handshake: Handshake) -> None:
+async def secure(
+    stream: Stream, handshake: Handshake, heeded: Callable[[], bool] = always
+) -> None:
     """Make a connection fit for greetings, and tie the handshake to it.
+
+    Args:
+        stream: Just connected.
+        handshake: At its beginning.
+        heeded: See `Stream.secure`.
 
     Raises:
         StreamBroken: The connection is gone.
         ProtocolError: It cannot be secured (`reason="tls"`).
     """
-    handshake.bind(await stream.secure())
+    handshake.bind(await stream.secure(heeded))
 
 
 async def send_all(stream: Stream, data: bytes) -> None:

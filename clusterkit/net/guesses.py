@@ -1,5 +1,7 @@
 """Wrong proofs, by the address that they come from: how many are judged.
 
+Handshakes of TLS that came to nothing are counted in the same way.
+
 A cookie of 256 bits is not found by guessing; one that a person made up may be,
 and each guess costs the node some work and a line of its log. The invariant is
 that whoever can show that it has been here is judged always, and anybody else

@@ -59,6 +59,8 @@ class Reception:
         self.total = 0
         self._kernel = kernel
         self._guesses = Guesses(trio.current_time, kernel.rng)
+        # Handshakes of TLS that came to nothing: they are dearer than what follows.
+        self._in_vain = Guesses(trio.current_time, kernel.rng)
         # Oldest first; the value tells whether a valid Hello has come.
         self._slots: dict[trio.CancelScope, bool] = {}
 
@@ -112,7 +114,7 @@ class Reception:
         kernel = self._kernel
         heeds = partial(self._heeds, host)
         listener = Listener(kernel.me, kernel.cookies, kernel.nonce(), heeds)
-        await secure(stream, listener)
+        await self._secure(stream, listener, host)
         hello = expect(await next_event(stream, listener), Greeted).hello
         self._slots[slot] = True
         link = kernel.peers.get(hello.name) if hello.role == "member" else None
@@ -127,6 +129,25 @@ class Reception:
         if hello.role == "client":
             return await self._admit_client(stream, listener, proved)
         return await self._admit_member(stream, listener, proved)
+
+    async def _secure(self, stream: Stream, listener: Listener, host: str) -> None:
+        """Make a stream fit for greetings, unless too many of an address were not.
+
+        With TLS that is a millisecond of work, which whoever connects can cause.
+        """
+        begun = False
+
+        def heeded() -> bool:
+            nonlocal begun
+            begun = self._in_vain.may_try(host)
+            return begun
+
+        try:
+            await secure(stream, listener, heeded)
+        except BaseException:
+            if begun:
+                self._in_vain.wrong(host)
+            raise
 
     async def _hear_proof(
         self, stream: Stream, listener: Listener, name: str, host: str

@@ -11,12 +11,15 @@ import errno
 import ipaddress
 import socket
 from contextlib import suppress
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import trio
 
 from clusterkit.names import Address
-from clusterkit.net.transport import StreamBroken
+from clusterkit.net.transport import StreamBroken, always
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 READ_BYTES = 132 * 1024
 """What one read takes at most: the longest frame of a busy link, and a bit."""
@@ -44,7 +47,7 @@ class TcpStream:
         self._sock = sock
         self._drained = True
 
-    async def secure(self) -> bytes:
+    async def secure(self, heeded: Callable[[], bool] = always) -> bytes:
         """Return that there is nothing to tie greetings to: all is in clear."""
         return b""
 

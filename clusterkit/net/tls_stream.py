@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 from clusterkit.errors import ProtocolError
 from clusterkit.net.credentials import said
 from clusterkit.net.first_bytes import refuse_clear
-from clusterkit.net.transport import StreamBroken
+from clusterkit.net.transport import StreamBroken, always
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterkit.net.credentials import Credentials
     from clusterkit.net.transport import Stream
 
@@ -33,6 +35,8 @@ whose length is announced."""
 MOST_ANSWERS: Final = 64 * 1024
 """Bytes of answers of TLS itself that wait for a peer which asks and does not
 read them."""
+
+IN_VAIN: Final = "too many TLS handshakes from its address came to nothing lately"
 
 _RECORD: Final = 16 * 1024
 
@@ -79,7 +83,7 @@ class TlsStream:
     def __repr__(self) -> str:
         return f"<TlsStream {'secured' if self._secured else 'new'} on {self._inner!r}>"
 
-    async def secure(self) -> bytes:
+    async def secure(self, heeded: Callable[[], bool] = always) -> bytes:
         """Shake hands; return what ties greetings to this connection.
 
         The dialer's last words wait for the greeting, which follows at once: one
@@ -89,13 +93,15 @@ class TlsStream:
         Raises:
             StreamBroken: The connection ended first.
             ProtocolError: The peer has no certificate of the CA, refuses ours,
-                or speaks no TLS (`reason="tls"`).
+                speaks no TLS, or is not heeded (`reason="tls"`).
         """
         dialer = self._dialled is not None
         got = 0
         if not dialer:
             # A stranger that says nothing has cost nothing yet.
             got = await self._hear_greeting(got)
+            if not heeded():
+                raise ProtocolError(IN_VAIN, "tls")
         self._tls = self._wrapped()
         while not self._shaken():
             while not self._flush():

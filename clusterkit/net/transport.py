@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterkit.names import Address
 
 
@@ -17,13 +19,22 @@ class StreamBroken(Exception):
     """The connection is gone: reset, refused, or closed under us."""
 
 
+def always() -> bool:
+    """Say yes."""
+    return True
+
+
 class Stream(Protocol):
     """One connected byte stream; `secure` is the first that is asked of it."""
 
-    async def secure(self) -> bytes:
+    async def secure(self, heeded: Callable[[], bool] = always) -> bytes:
         """Make it fit for greetings; return what ties them to this connection.
 
         A stream in clear has nothing to do and nothing to tie to: `b""`.
+
+        Args:
+            heeded: Asked, once the peer has spoken, before anything is done for
+                it that costs much; if not, the peer is not let in.
 
         Raises:
             StreamBroken: The connection is gone.

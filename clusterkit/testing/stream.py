@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from clusterkit.net.transport import StreamBroken
+from clusterkit.net.transport import StreamBroken, always
 from clusterkit.testing.pipe import FIN, RST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterkit.names import Address
     from clusterkit.testing.host import MemoryTransport
     from clusterkit.testing.pipe import Pipe
@@ -79,7 +81,7 @@ class MemoryStream:
         state = "closed" if self.closed else self.broken or "open"
         return f"<MemoryStream {self.name} {state}>"
 
-    async def secure(self) -> bytes:
+    async def secure(self, heeded: Callable[[], bool] = always) -> bytes:
         """Return that there is nothing to tie greetings to: all is in clear."""
         return b""
 

@@ -1,14 +1,18 @@
-"""Wrong cookies are held back by address; nobody is locked out for another's."""
+"""Wrong cookies, and TLS in vain, are held back by address; nobody is locked out."""
 
 from __future__ import annotations
 
 import logging
+import ssl
+from contextlib import suppress
 from random import Random
 
 import pytest
 import trio
 
 from clusterkit.errors import NodeDown, WrongCookie
+from clusterkit.names import Address
+from clusterkit.net.greeter import send_all
 from clusterkit.net.guesses import (
     GUESS_RATE,
     GUESSES,
@@ -18,10 +22,12 @@ from clusterkit.net.guesses import (
     source_of,
 )
 from clusterkit.net.refusals import REMEDIES
+from clusterkit.net.transport import StreamBroken
 from clusterkit.testing import MemoryNetwork
 from clusterkit.wire.dialer import Dialer
 from clusterkit.wire.greetings import Challenge, Hello, Proof
 from clusterkit.wire.handshake import Refused, Welcomed
+from tests.certificates import files
 from tests.unit.nodes import on_network, virtual
 from tests.unit.wire.playbook import dialer, listener, script
 
@@ -274,3 +280,65 @@ async def test_a_right_proof_is_let_in_as_soon_as_the_guessing_ends():
         async with stranger(network, "a", name="good") as good:
             await good.hello()
             assert isinstance(await good.prove(), Welcomed)
+
+
+# Of TLS.
+
+
+def client_hello():
+    """What one says who has no certificate, and wants none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    return outgoing.read()
+
+
+async def shake_in_vain(network, hello, times):
+    """Begin so many handshakes of TLS; return how many were answered."""
+    answered = 0
+    for _ in range(times):
+        stream = await network.host("evil").connect(Address("a", 7022))
+        if hello:
+            await send_all(stream, hello)
+        with trio.move_on_after(0.01), suppress(StreamBroken):
+            answered += bool(await stream.receive())
+        stream.close()
+        await trio.sleep(0.002)
+    return answered
+
+
+@virtual
+async def test_who_shakes_hands_in_vain_is_answered_seldom():
+    network, hello = MemoryNetwork(Random(0)), client_hello()
+    async with on_network(network, "a", tls=files("a")) as a:
+        a.kernel.reception._in_vain._rng = Never()
+        seconds = trio.current_time()
+        answered = await shake_in_vain(network, hello, 500)
+        forgiven = GUESS_RATE * (trio.current_time() - seconds)
+        assert GUESSES <= answered <= GUESSES + forgiven + 1 < 250
+        async with on_network(network, "b", tls=files("b")) as b:
+            await b.kernel.connect(a.address)
+
+
+@virtual
+async def test_an_honest_node_gets_in_beside_one_that_shakes_hands_in_vain():
+    network, hello = MemoryNetwork(Random(0)), client_hello()
+    async with (
+        on_network(network, "a", tls=files("a")) as a,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(shake_in_vain, network, hello, 10**9)
+        await trio.sleep(1)
+        async with on_network(network, "evil", name_="honest", tls=files("b")) as b:
+            assert await b.meet(a.address)
+        nursery.cancel_scope.cancel()
+
+
+@virtual
+async def test_who_says_nothing_in_tls_is_held_against_nobody():
+    network = MemoryNetwork(Random(0))
+    async with on_network(network, "a", tls=files("a")) as a:
+        await shake_in_vain(network, b"", 500)
+        assert not a.kernel.reception._in_vain.holds_back("evil")
