@@ -25,6 +25,8 @@ LOWEST, HIGHEST = 0.1, 30.0
 LEFT, RIGHT, TOP, BAR, GAP = 110, 470, 40, 13, 12
 COLOURS = {SUBJECT: "#1f6f8b", "erlang": "#a4343a", "bare": "#888", "sealed": "#bbb"}
 OTHER = "#d9b310"
+LEFT_OUT = ("-", "+", "near:")
+"""How the names of peers begin that are nobody's product: parts, prototypes."""
 
 
 def draw(middle: Mapping[str, Mapping[str, float]]) -> str:
@@ -38,7 +40,7 @@ def draw(middle: Mapping[str, Mapping[str, float]]) -> str:
         body.append(text(4, y + BAR - 3, row.title, weight="bold"))
         y += BAR + 4
         for peer, values in middle.items():
-            if (value := values.get(row.key)) is None:
+            if (value := values.get(row.key)) is None or peer.startswith(LEFT_OUT):
                 continue
             faster = ours / value if row.sense == "less" else value / ours
             body += bar(y, peer, faster, number(value))
