@@ -38,6 +38,13 @@ SENDERS = 32
 
 PAYLOAD = {"n": 12345, "s": "x" * 1000}
 MIB = 1024 * 1024
+WARM_UP = 100
+"""Casts before anything is weighed; they are handled, too."""
+
+TELLING = 30.0
+"""Seconds after which what was refused and not told counts as lost; it is told once
+a second."""
+
 ENOUGH = 10_000.0
 """Seconds that the question how many were handled may wait behind them all."""
 
@@ -107,7 +114,7 @@ async def client(port: int) -> Result:
 
 
 async def warm_up(slow: ActorRef[Slow]) -> None:
-    for _ in range(100):
+    for _ in range(WARM_UP):
         await slow.cast(Slow.take, PAYLOAD)
     await slow.within(ENOUGH).call(Slow.fence)
     gc.collect()
@@ -174,18 +181,26 @@ async def paced(rate: float, action: Any) -> None:
 async def settled(node: ClusterNode, slow: ActorRef[Slow], book: Book) -> Result:
     """Wait until all that was accepted is handled or reported; return the sums."""
     begun, handled = perf_counter(), await fence(slow)
-    await trio.sleep(1.5)  # refusals are told once per second
-    statistics = node.statistics()
-    told = statistics.refused.get("b", 0) + statistics.undelivered.get("b", 0)
+    drained, accepted = perf_counter() - begun, book.accepted + WARM_UP
+    with trio.move_on_after(TELLING):
+        while handled + told_of(node) < accepted:
+            await trio.sleep(0.1)
+    told = told_of(node)
     return {
         "ov_sender_mb": book.grown("a"),
         "ov_receiver_mb": book.grown("b"),
         "ov_offered": book.accepted + book.refused,
         "ov_refused": book.refused,
         "ov_told": told,
-        "ov_lost": abs(book.accepted + 100 - handled - told),
-        "ov_drain_s": perf_counter() - begun,
+        "ov_lost": abs(accepted - handled - told),
+        "ov_drain_s": drained,
     }
+
+
+def told_of(node: ClusterNode) -> int:
+    """Return how many casts the sender has heard of that were not handled."""
+    statistics = node.statistics()
+    return statistics.refused.get("b", 0) + statistics.undelivered.get("b", 0)
 
 
 async def fence(slow: ActorRef[Slow]) -> int:
