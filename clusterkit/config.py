@@ -8,11 +8,12 @@ bytes, unless the name says otherwise.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import inf
 from typing import Final, Literal, TypeAlias
 
 from clusterkit.errors import ConfigError
+from clusterkit.frozen import frozen
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -41,7 +42,7 @@ the oldest cast goes for the new message."""
 POLICIES: Final[tuple[Policy, ...]] = ("wait", "raise", "drop_oldest")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Config:
     """The knobs of a node; the defaults suit a LAN of up to a few hundred."""
 

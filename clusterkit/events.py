@@ -7,8 +7,9 @@ logged too: under its name in snake case, unless its docstring has another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
     from clusterkit.core import HashRing
@@ -22,12 +23,12 @@ another ring that inserted this node; `merge`, news from a peer; `address`, this
 node's own new one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """What all events are."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkUp(Event):
     """A session with a peer has begun, for the first time or again."""
 
@@ -38,7 +39,7 @@ class LinkUp(Event):
     """Where it listens, as `host:port`; "" if it has not said so."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkDown(Event):
     """The session with a peer has ended; the link dials again if it is needed."""
 
@@ -53,7 +54,7 @@ class LinkDown(Event):
     of a broken connection."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkGivenUp(Event):
     """The link will not be tried again; what it held is accounted for.
 
@@ -71,7 +72,7 @@ class LinkGivenUp(Event):
     `give_up_after`. `tries`: it was not reached by `give_up_tries` dials."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Undelivered(Event):
     """Casts were given to a process that ended before it acknowledged them.
 
@@ -90,7 +91,7 @@ class Undelivered(Event):
     """How many."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused(Event):
     """`n` casts to `actor` were refused by `peer`: its mailbox was full."""
 
@@ -143,7 +144,7 @@ has too many calls open. `unread`: it does not take its answers. `no_room`: larg
 calls, while others had all of `assembly_bytes`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dropped(Event):
     """This node dropped `n` messages; told once per `refused_interval` and kind.
 
@@ -168,7 +169,7 @@ class Dropped(Event):
     """How many since the last such event."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Busy(Event):
     """This node refused `n` messages; told once per `refused_interval` and kind.
 
@@ -189,7 +190,7 @@ class Busy(Event):
     """How many since the last such event."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActorRestarted(Event):
     """An actor crashed and runs again, fresh; logged as `actor_crashed`."""
 
@@ -200,7 +201,7 @@ class ActorRestarted(Event):
     """Class and text of what it raised; the log has the traceback."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActorGaveUp(Event):
     """An actor crashed and will not be restarted; its name is free."""
 
@@ -211,7 +212,7 @@ class ActorGaveUp(Event):
     """Class and text of what it raised last."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RingChanged(Event):
     """A member, a weight or an address changed, here or elsewhere."""
 
@@ -225,7 +226,7 @@ class RingChanged(Event):
     """What changed it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RingEntry:
     """What a node held of a member, in a `RingConflict`."""
 
@@ -236,7 +237,7 @@ class RingEntry:
     """Its ring positions; of a removed one, those it had."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RingConflict(Event):
     """Two nodes changed one entry at the same time; `ours` or `theirs` stands."""
 
@@ -253,7 +254,7 @@ class RingConflict(Event):
     """Its name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Left(Event):
     """This node has left its ring; logged as `left_ring`."""
 
@@ -262,7 +263,7 @@ class Left(Event):
     learn it when they speak to this node."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Removed(Event):
     """This node was removed and is alone now; logged as `removed_from_ring`."""
 
@@ -270,7 +271,7 @@ class Removed(Event):
     """The node that did it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventsLost(Event):
     """This subscriber was too slow: `n` older events were dropped before here."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from math import inf
 from typing import Any, NamedTuple
 
 from clusterkit.errors import ConfigError
+from clusterkit.frozen import frozen
 
 MAX_NAME = 128
 """Longest node, ring or actor name, in characters (all of them ASCII)."""
@@ -133,7 +133,7 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class NodeInfo:
     """A node as the ring knows it: id, host and port.
 

@@ -7,12 +7,12 @@ goes with the life of the actor that set it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from clusterkit.actors.targets import node_name, parse_target
 from clusterkit.errors import NodeUnknown
+from clusterkit.frozen import frozen
 from clusterkit.names import check_name
 from clusterkit.net.link import Link
 from clusterkit.wire import messages as m
@@ -31,7 +31,7 @@ MOST_MONITORS: Final = 65_536
 numbers."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Down:
     """A monitored actor or node has ended; comes to `handle_info`.
 

@@ -8,7 +8,7 @@ nothing is ever asked twice.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +28,7 @@ from clusterkit.errors import (
     Rejected,
     TlsRefused,
 )
+from clusterkit.frozen import frozen
 from clusterkit.net.client import ServingNode, connect_as_client
 from clusterkit.net.tcp import TcpTransport
 from clusterkit.wire import messages as m
@@ -53,7 +54,7 @@ says more than a timeout of the tool's, can still arrive."""
 _HEDGE: Final = "; it may still take effect"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Destination:
     """Which node to command, and how to be let in.
 

@@ -6,18 +6,19 @@ not change, made beforehand, and never asks the node.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.cli.command_table import COMMANDS
 from clusterkit.cli.local_commands import OUTPUT_OPTIONS, TIME_OPTIONS
 from clusterkit.cluster.command_spec import Argument, Command, Kind
+from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Snapshot:
     """Names that were in the cluster a moment ago.
 
@@ -50,7 +51,7 @@ class Snapshot:
 NOTHING_KNOWN = Snapshot(nodes={})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offer:
     """One word that may stand where the cursor is.
 

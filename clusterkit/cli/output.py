@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -19,6 +18,7 @@ from clusterkit.cli.render import Result, render, render_event
 from clusterkit.cli.tables import Style
 from clusterkit.cluster.command_spec import View
 from clusterkit.errors import ClusterError, Rejected
+from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ class OutputLost(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """An error as the command line tells it.
 

@@ -11,7 +11,7 @@ import argparse
 import re
 import textwrap
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from clusterkit.cli.command_table import COMMANDS
@@ -23,6 +23,7 @@ from clusterkit.cli.local_commands import (
 from clusterkit.cli.reading import UsageError, did_you_mean, read
 from clusterkit.cluster.command_spec import Argument, Command, Kind, Option, Where
 from clusterkit.errors import ConfigError
+from clusterkit.frozen import frozen
 from clusterkit.names import NodeInfo
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _WIDTH: Final = 79
 """Columns that a usage line may take: a terminal's usual ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Request:
     """What was asked for.
 

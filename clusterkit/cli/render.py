@@ -7,13 +7,14 @@ text out, without the newline at its end.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.cli.bench_picture import bench_picture
 from clusterkit.cli.ring_picture import BAR, WIDTH, bar, draw, marks
 from clusterkit.cli.tables import NOTHING, Style, table
 from clusterkit.cluster.command_spec import View
+from clusterkit.frozen import frozen
 from clusterkit.names import NodeInfo
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _LEAST_BAR: Final = 8
 """Columns that bars need to be worth drawing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Result:
     """What came of a command, and how it is to be shown.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from clusterkit.cli.ring_picture import colour
+from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ NOTHING: Final = "-"
 """Stands where there is no value."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Style:
     """What the terminal can show.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -29,6 +28,7 @@ from clusterkit.core import HashRing
 from clusterkit.core.membership import Membership
 from clusterkit.errors import NodeDown
 from clusterkit.events import Event, LinkUp
+from clusterkit.frozen import frozen
 from clusterkit.names import Address, NodeInfo
 from clusterkit.net.kernel import Kernel
 from clusterkit.wire.codec import Codec
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from clusterkit.config import Config
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Plan:
     """What `create_cluster` was given, checked."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -18,6 +17,7 @@ import trio
 from clusterkit.cluster.bench_target import GRACE, MOST_SECONDS, NAME, BenchBusy
 from clusterkit.core.latencies import Latencies
 from clusterkit.errors import ClusterError, ConfigError, NoSuchActor, Rejected
+from clusterkit.frozen import frozen
 from clusterkit.logs import log
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ LARGE: Final = 256 * 1024
 """Bytes of the payload of a large one; half of what the peer accepts, if less."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One part of a bench.
 

@@ -6,11 +6,11 @@ server answers commands, the command line reads and renders them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Literal, cast as typed
 
 from clusterkit.errors import ConfigError
+from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -87,7 +87,7 @@ class View(Enum):
     STORY = "a story, and then a prompt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Argument:
     """A word, or several, that a command takes by position.
 
@@ -123,7 +123,7 @@ class Argument:
         }[self.times]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Option:
     """A flag, with a value or without.
 
@@ -153,7 +153,7 @@ class Option:
         return f"{shown} …" if self.repeats else shown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Command:
     """One row of the command table.
 

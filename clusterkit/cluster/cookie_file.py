@@ -13,11 +13,12 @@ import os
 import re
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from clusterkit.errors import ConfigError
+from clusterkit.frozen import frozen
 from clusterkit.net.disk import read_regular
 from clusterkit.wire.seal import checked_cookie
 
@@ -38,7 +39,7 @@ _NOTES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CookieFile:
     """What stands in a cookie file.
 

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -16,6 +16,7 @@ from clusterkit.cluster.cookie_file import (
     write_private,
 )
 from clusterkit.errors import ClusterError, ConfigError
+from clusterkit.frozen import frozen
 from clusterkit.wire.seal import checked_cookie, derive, stretch
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PRINT_BYTES: Final = 8
 """Length of a cookie's fingerprint."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The cookies to use, and the file that they are in.
 

@@ -6,7 +6,6 @@ Wiring only: what happens is in the parts. `create_cluster` is the one door.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
@@ -21,6 +20,7 @@ from clusterkit.cluster.ring_post import ACTOR
 from clusterkit.cluster.signals import ENDING, HEARD, Hangups, told_to_end
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
+from clusterkit.frozen import frozen
 from clusterkit.logs import log
 from clusterkit.names import NodeInfo, check_timeout
 
@@ -56,7 +56,7 @@ S = TypeVar("S", bound=GenServer)
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NodeStatistics:
     """A snapshot of a node.
 

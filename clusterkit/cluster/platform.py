@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import trio
 
+from clusterkit.frozen import frozen
 from clusterkit.net.disk import FileDisk
 from clusterkit.net.tcp import TcpTransport
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from clusterkit.net.transport import Disk, Transport
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Platform:
     """The seams of one node.
 

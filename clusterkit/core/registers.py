@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from clusterkit.core.ring_input import check_weight
 from clusterkit.errors import RingError
+from clusterkit.frozen import frozen
 from clusterkit.names import NodeInfo, check_host, check_name, check_port
 
 MAX_NAMES = 10_000
@@ -143,7 +144,7 @@ class Record(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """What the map holds of one name: its two registers.
 

@@ -7,8 +7,9 @@ that says it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from clusterkit.names import NodeInfo
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Persist:
     """Save `Membership.to_plain` before carrying out what follows.
 
@@ -26,7 +27,7 @@ class Persist:
     """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Send:
     """Send `message` to the node named `to`; losing it costs time only."""
 
@@ -34,7 +35,7 @@ class Send:
     message: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandOver:
     """Send `message` to one candidate after the other until one has taken it.
 
@@ -48,7 +49,7 @@ class HandOver:
     message: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandedOver:
     """What was to be handed over is saved at `by`."""
 
@@ -56,7 +57,7 @@ class HandedOver:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed:
     """A member, a weight or an address changed; nodes and their weights."""
 
@@ -65,7 +66,7 @@ class Changed:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """Here and at `peer` one register of `name` was written concurrently.
 
@@ -79,7 +80,7 @@ class Conflict:
     theirs: Entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LeftRing:
     """This node has left a ring that had other members.
 
@@ -91,14 +92,14 @@ class LeftRing:
     moved: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemovedFromRing:
     """The node named `by` removed this one, which is alone now."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseLinks:
     """These are no members any more: close the links to them.
 
@@ -108,7 +109,7 @@ class CloseLinks:
     peers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dropped:
     """Something from `peer` was ignored; count it.
 

@@ -8,7 +8,7 @@ that is lost, repeated or late can do no harm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,14 @@ from clusterkit.core.registers import (
     check_whole,
 )
 from clusterkit.core.vector_clock import VectorClock
+from clusterkit.frozen import frozen
 from clusterkit.names import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RingState:
     """What one node knows of its ring.
 
@@ -206,7 +207,7 @@ over, or the asker's incarnation and generation and then the asked one's
 incarnation."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """One message of the ring's gossip."""
 

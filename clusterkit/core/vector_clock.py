@@ -8,14 +8,15 @@ tie in `merge`, and order what `trim` forgets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from clusterkit.frozen import frozen
 
 _SHOWN = 8
 """Actors that `repr` lists; a clock of a large ring would fill the screen."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """What a clock holds of one actor."""
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from clusterkit.errors import ConfigError
+from clusterkit.frozen import frozen
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Tls:
     """Encrypt all links, with a certificate from a CA that both ends trust.
 
@@ -53,7 +53,7 @@ class Tls:
             raise ConfigError(f"tls: hostnames is a bool, not {self.hostnames!r}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TlsContexts:
     """Encrypt all links with contexts of one's own; see `Tls` for the usual way.
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from clusterkit.errors import ConfigError, ProtocolError
+from clusterkit.frozen import frozen
 from clusterkit.net.certificates import Tls, TlsContexts
 from clusterkit.net.disk import read_regular
 
@@ -40,7 +41,7 @@ _REMEDIES: Final = {
 """By OpenSSL's numbers: see X509_STORE_CTX_get_error(3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """What a connection's TLS is made of.
 

@@ -8,13 +8,13 @@ kinds. The floor above speaks to both alike: `post` a record, then `flush` or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import trio
 
 from clusterkit.errors import OutboxFull
+from clusterkit.frozen import frozen
 from clusterkit.wire.conversation import Conversations, Settled
 from clusterkit.wire.messages import CAST
 from clusterkit.wire.outbox import CONTROL
@@ -95,7 +95,7 @@ class Observer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LinkStatistics:
     """A snapshot of one link.
 

@@ -16,6 +16,7 @@ from typing import Literal
 import trio
 
 from clusterkit.errors import StateInUse
+from clusterkit.frozen import frozen
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ class _Platter:
     locks: dict[str, MemoryDisk] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Write:
     """A write that is under way."""
 

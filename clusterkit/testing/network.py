@@ -9,11 +9,11 @@ given, so a seed is a run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from clusterkit.frozen import frozen
 from clusterkit.testing.host import MemoryTransport
 from clusterkit.testing.pipe import Courier, Pipe
 from clusterkit.testing.route import Route
@@ -27,7 +27,7 @@ BUFFER: Final = 64 * 1024
 """Bytes each direction of a stream holds before a write takes none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NetworkStatistics:
     """What a `MemoryNetwork` has carried so far."""
 

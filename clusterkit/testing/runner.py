@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import random
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
+from clusterkit.frozen import frozen
 from clusterkit.testing.disk import MemoryDisk
 from clusterkit.testing.network import MemoryNetwork
 from clusterkit.testing.schedule import VirtualClock, scheduled_by
@@ -43,7 +43,7 @@ WRITE_LATENCY: Final = 0.001
 _LAST_LINES = 10  # of the trace, shown with a failure
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """What happened in a simulation."""
 

@@ -9,12 +9,12 @@ resume, resend it, and close again for ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
+from clusterkit.frozen import frozen
 from clusterkit.wire import extensions as ext
 from clusterkit.wire.frame import LONGEST, array_header
 from clusterkit.wire.messages import (
@@ -49,7 +49,7 @@ _PACK_ERRORS = (TypeError, ValueError, OverflowError)  # UnicodeEncodeError is o
 _DEEPER = f"nested deeper than {MAX_DEPTH}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Undecodable:
     """Stands where a value of an incoming message could not be built."""
 

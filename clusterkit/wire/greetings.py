@@ -13,13 +13,14 @@ transcript covers them all the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 
 import msgpack
 
 from clusterkit.config import MIN_MESSAGE
 from clusterkit.errors import ConfigError, ProtocolError
+from clusterkit.frozen import frozen
 from clusterkit.names import check_host, check_name, check_port
 from clusterkit.wire.frame import LENGTH
 from clusterkit.wire.seal import TAG_BYTES
@@ -50,7 +51,7 @@ _PACK = msgpack.Packer().pack
 Role = Literal["member", "client"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Greeting:
     """What the five have in common: a kind, fields, and their checks."""
 
@@ -68,7 +69,7 @@ class Greeting:
             _CHECKS[field.name](getattr(self, field.name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Hello(Greeting):
     """Who dials. `sessions` is the number of the link's last session."""
 
@@ -81,7 +82,7 @@ class Hello(Greeting):
     nonce: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Challenge(Greeting):
     """Who listens, and the version both will speak."""
 
@@ -93,7 +94,7 @@ class Challenge(Greeting):
     nonce: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Proof(Greeting):
     """What the dialer wants to go on with; the MAC shows it has the cookie.
 
@@ -114,7 +115,7 @@ class Proof(Greeting):
     received: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Welcome(Greeting):
     """The listener's side of the same; `held` is `mine` or `fresh`."""
 
@@ -129,7 +130,7 @@ class Welcome(Greeting):
     received: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Refusal(Greeting):
     """Why the listener will not; `detail` is what the reason needs.
 
@@ -142,7 +143,7 @@ class Refusal(Greeting):
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SealedRefusal(Refusal):
     """A refusal after a valid Proof; nobody without the cookie can make one."""
 

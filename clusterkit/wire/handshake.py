@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from clusterkit.errors import ProtocolError
+from clusterkit.frozen import frozen
 from clusterkit.wire.frame import FrameReader
 from clusterkit.wire.greetings import (
     MAX_GREETING,
@@ -37,7 +37,7 @@ from clusterkit.wire.seal import Sealer, derive
 VERSIONS: Final = (PROTOCOL, PROTOCOL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Identity:
     """Who this process is, as it tells every peer."""
 
@@ -46,7 +46,7 @@ class Identity:
     role: Role = "member"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Resume:
     """What one side tells the other about both conversations.
 
@@ -62,7 +62,7 @@ class Resume:
     fresh: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenged:
     """Dialer: the listener has named itself; `prove` or give up."""
 
@@ -71,14 +71,14 @@ class Challenged:
     sessions: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Greeted:
     """Listener: a valid Hello came; answer with `challenge`."""
 
     hello: Hello
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proved:
     """Listener: the dialer has the cookie; `welcome` or `refuse` it."""
 
@@ -87,14 +87,14 @@ class Proved:
     sessions: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Welcomed:
     """Dialer: the listener has the cookie too; the session may begin."""
 
     welcome: Welcome
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """Dialer: the listener will not, and says why.
 

@@ -12,13 +12,13 @@ it sends the frames of `next_frame` in order, each whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
 from clusterkit.errors import ProtocolError
+from clusterkit.frozen import frozen
 from clusterkit.wire import messages as m
 from clusterkit.wire.frame import HEADER, SEALED_OVERHEAD, FrameReader, array_header
 from clusterkit.wire.intake import CONTROLS, DEFUSING, PIECES, Intake, needs_of
@@ -49,7 +49,7 @@ copied once; to join the parts first is faster for all others."""
 _BODY_AT = HEADER.size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """The bounds of a session; see `Config` for what each means."""
 
