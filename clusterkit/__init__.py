@@ -39,8 +39,8 @@ from __future__ import annotations
 import clusterkit.cli.loading as _loading  # noqa: F401
 
 # isort: split
+from clusterkit.actors.down import Down as Down
 from clusterkit.actors.handlers import call as call, cast as cast, later as later
-from clusterkit.actors.monitors import Down as Down
 from clusterkit.actors.ref import ActorRef as ActorRef
 from clusterkit.actors.server import Caller as Caller, GenServer as GenServer
 from clusterkit.actors.stream import OpenStream as OpenStream, Stream as Stream

@@ -10,9 +10,9 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from clusterkit.actors.down import Down
 from clusterkit.actors.targets import node_name, parse_target
 from clusterkit.errors import NodeUnknown
-from clusterkit.frozen import frozen
 from clusterkit.names import check_name
 from clusterkit.net.link import Link
 from clusterkit.wire import messages as m
@@ -29,25 +29,6 @@ NOT_SENT: Final = 0
 MOST_MONITORS: Final = 65_536
 """Monitors that one peer may hold on the actors of this node; it chooses the
 numbers."""
-
-
-@frozen
-class Down:
-    """A monitored actor or node has ended; comes to `handle_info`.
-
-    Attributes:
-        monitor: What `monitor` or `monitor_node` returned.
-        target: What was monitored; a node as `@name`.
-        reason: Why it ended: `normal`, `shutdown`, the name of an exception,
-            `noproc` (there was none), `busy` (this node monitors too many
-            actors there), or `noconnection` (its node is down);
-            of a node `noconnection`, or `restarted` (it is there again, as
-            another process).
-    """
-
-    monitor: int
-    target: str
-    reason: str
 
 
 class Held(NamedTuple):

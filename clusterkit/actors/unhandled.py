@@ -6,7 +6,6 @@ is bounded, because both the event and the handlers may have names of any length
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from clusterkit.errors import NoSuchHandler
@@ -32,6 +31,8 @@ def unknown_handler(server: GenServer, event: str, mark: str) -> NoSuchHandler:
         event: What was asked for.
         mark: What its handler would be marked with.
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - rare, and 2 ms to load
+
     event = event[:MOST_TEXT]
     names = [n for n, h in server._handlers.items() if h.mark == mark]  # noqa: SLF001
     near = get_close_matches(event, names[:MOST_COMPARED], n=1)

@@ -17,8 +17,8 @@ import trio
 
 from clusterkit.actors.calls import Calls, Pending
 from clusterkit.actors.faults import from_fault
-from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.groups import collapsed_groups
+from clusterkit.cluster.own_names import COMMAND
 from clusterkit.config import Config
 from clusterkit.errors import (
     ActorDown,
@@ -146,7 +146,7 @@ class Client:
             raise NodeDown(f"the connection to {node.name} is lost", "not sent")
         self.calls.last_id = call_id = self.calls.last_id + 1
         budget = m.budget_ms(timeout)
-        record = [m.CALL, NAME, event, [], values, call_id, budget]
+        record = [m.CALL, COMMAND, event, [], values, call_id, budget]
         data = self._codec.encode(record, node.max_message)
         now = trio.current_time()
         pending = self.calls.open(call_id, node, "", event, timeout, now)

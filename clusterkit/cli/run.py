@@ -18,6 +18,7 @@ from clusterkit.cli.run_actors import actor_error, load_actors, places
 from clusterkit.cluster.creation import create_cluster, not_started
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.options import checked_factors
+from clusterkit.cluster.own_names import COMMAND
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.names import Address
@@ -73,7 +74,7 @@ def create_options(
         ActorRefused: An actor's class is not there, or is none.
     """
     ring = values.get("ring", "ring")
-    for name in {"command", ring}.intersection(named):
+    for name in {COMMAND, ring}.intersection(named):
         raise UsageError(f"an actor cannot be called {name}: that is the node's own")
     rfactor = values.get("rfactor", DEFAULT_WEIGHT)
     found = chosen_cookies(values, output.note)

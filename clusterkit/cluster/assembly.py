@@ -9,8 +9,9 @@ import trio
 
 from clusterkit.actors.ref import take_ref
 from clusterkit.actors.runtime import Runtime
-from clusterkit.cluster import bench_target, command_server
+from clusterkit.cluster.bench_target import BenchTarget
 from clusterkit.cluster.broadcast import Broadcast
+from clusterkit.cluster.command_server import CommandServer
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
@@ -18,10 +19,10 @@ from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.keyring import Keyring
 from clusterkit.cluster.neighbourhood import Neighbourhood
 from clusterkit.cluster.node import ClusterNode
-from clusterkit.cluster.node_actor import NODE, node_actor
+from clusterkit.cluster.node_actor import node_actor
+from clusterkit.cluster.own_names import BENCH, COMMAND, NODE, RING
 from clusterkit.cluster.process_hooks import ProcessHooks
 from clusterkit.cluster.ring_file import RingFile
-from clusterkit.cluster.ring_post import ACTOR
 from clusterkit.cluster.ring_work import RingWork, apply
 from clusterkit.cluster.watchdog import Watchdog
 from clusterkit.core import HashRing
@@ -138,13 +139,13 @@ class Assembly:
 
     async def start_ring(self) -> None:
         """Let the ring speak: save this life of the node, then announce it."""
-        await self._runtime.start(ACTOR, self._ring, reserved=True)
-        self._runtime.registry.alias(self._plan.ring, self._runtime.local(ACTOR))
+        await self._runtime.start(RING, self._ring, reserved=True)
+        self._runtime.registry.alias(self._plan.ring, self._runtime.local(RING))
 
     def _publish(self, event: Event) -> None:
         self._broadcast.publish(event)
         if isinstance(event, LinkUp):
-            ring = self._runtime.registry.get(ACTOR)
+            ring = self._runtime.registry.get(RING)
             if ring is not None:
                 ring.tell(event)
 
@@ -254,7 +255,5 @@ class Assembly:
         if self._plan.platform.watchdog:
             nursery.start_soon(self._watchdog.run)
         await self._runtime.start(NODE, node_actor(self.node.cookies), reserved=True)
-        await self._runtime.start(
-            bench_target.NAME, bench_target.BenchTarget, reserved=True
-        )
-        await self._runtime.start(command_server.NAME, command_server.CommandServer)
+        await self._runtime.start(BENCH, BenchTarget, reserved=True)
+        await self._runtime.start(COMMAND, CommandServer)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import trio
 
-from clusterkit.cluster.bench_target import GRACE, MOST_SECONDS, NAME, BenchBusy
+from clusterkit.cluster.bench_target import GRACE, MOST_SECONDS, BenchBusy
+from clusterkit.cluster.own_names import BENCH
 from clusterkit.core.latencies import Latencies
 from clusterkit.errors import ClusterError, ConfigError, NoSuchActor, Rejected
-from clusterkit.frozen import frozen
 from clusterkit.logs import log
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ LARGE: Final = 256 * 1024
 """Bytes of the payload of a large one; half of what the peer accepts, if less."""
 
 
-@frozen
-class Part:
+class Part(NamedTuple):
     """One part of a bench.
 
     Attributes:
@@ -122,7 +121,7 @@ class Benches:
         if not isinstance(part, str) or part not in PARTS:
             raise ConfigError(f"no part of a bench is called {part!r:.100}")
         time = checked_seconds(seconds) / len(PARTS)
-        own: Any = runtime.local(NAME).server
+        own: Any = runtime.local(BENCH).server
         self._claim(tool, target, own)
         over = True
         try:
@@ -135,7 +134,7 @@ class Benches:
             if over:
                 own.let_go(runtime.name)
                 with suppress(ClusterError):  # it is free by itself in a while
-                    runtime.cast_nowait(target, NAME, "end", (), {})
+                    runtime.cast_nowait(target, BENCH, "end", (), {})
         return measured
 
     def _claim(self, tool: Peer, target: str, own: BenchTarget) -> None:
@@ -183,7 +182,7 @@ def other_member(id: object, me: str, members: Sequence[str]) -> str:
 
 async def _begin(runtime: Runtime, target: str, time: float) -> None:
     try:
-        await runtime.call(target, NAME, "begin", (time,), {}, None)
+        await runtime.call(target, BENCH, "begin", (time,), {}, None)
     except BenchBusy as error:
         raise BenchBusy(*error.args) from error  # without the actor's name
     except NoSuchActor as error:
@@ -213,7 +212,7 @@ class _Run:
         self, runtime: Runtime, target: str, event: str, payload: bytes, time: float
     ) -> None:
         self._runtime = runtime
-        self._way: _Way = (target, NAME, event, (payload,), {})
+        self._way: _Way = (target, BENCH, event, (payload,), {})
         self._began = runtime.now()
         self._ends = self._began + time
         self._seen = Latencies()
@@ -242,7 +241,7 @@ class _Run:
         while runtime.now() < self._ends and sent < MOST_MESSAGES:
             await runtime.cast(*self._way)
             sent += 1
-        taken = await runtime.call(target, NAME, "taken", (), {}, FENCE)
+        taken = await runtime.call(target, BENCH, "taken", (), {}, FENCE)
         return {**self._totals(taken), "lost": sent - taken}
 
     def _totals(self, count: int) -> dict[str, Any]:

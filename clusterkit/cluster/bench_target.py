@@ -13,9 +13,6 @@ from clusterkit.errors import Rejected
 if TYPE_CHECKING:
     from clusterkit.config import Policy
 
-NAME: Final = "_bench"
-"""What the actor is registered as."""
-
 MOST_SECONDS: Final = 60.0
 """Longest bench: it is a load on a cluster that works."""
 

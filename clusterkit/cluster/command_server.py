@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -18,6 +18,7 @@ from clusterkit.cluster.bench import SECONDS, Benches, other_member
 from clusterkit.cluster.command_gate import CommandGate, Forbidden, answers
 from clusterkit.cluster.cookie_rows import cookie_rows, reload_cookies
 from clusterkit.cluster.json_values import event_json, json_value
+from clusterkit.cluster.own_names import COMMAND
 from clusterkit.cluster.ring_shares import shares
 from clusterkit.errors import NotInRing, RingError
 from clusterkit.names import NodeInfo, split_target
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from clusterkit.core import HashRing
     from clusterkit.events import Event
     from clusterkit.net.peer import Peer
-
-NAME: Final = "command"
-"""What the actor is registered as."""
 
 
 class CommandServer(CommandGate):
@@ -185,7 +183,7 @@ class CommandServer(CommandGate):
     @answers
     async def actors(self) -> list[dict[str, Any]]:
         """Return the state of each actor."""
-        return actor_rows(self._process.runtime.registry, NAME)
+        return actor_rows(self._process.runtime.registry, COMMAND)
 
     @answers
     async def find(self, key: str, n: int | None = None) -> list[dict[str, Any]]:
@@ -197,7 +195,7 @@ class CommandServer(CommandGate):
         self, target: str, event: str, args: list[Any], timeout: float
     ) -> Any:
         """Call an actor, here or elsewhere, in this node's name."""
-        if split_target(target)[0] == NAME:
+        if split_target(target)[0] == COMMAND:
             raise Forbidden(
                 f"commands are not called: type `{event}`, to a tool that is connected "
                 "to the node it is for"

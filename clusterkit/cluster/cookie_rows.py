@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterkit.actors.faults import text_of
 from clusterkit.cluster.answers import gather
-from clusterkit.cluster.node_actor import NODE
+from clusterkit.cluster.own_names import NODE
 from clusterkit.errors import NotAllReached
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from clusterkit.cluster import options
-from clusterkit.cluster.assembly import Assembly, Plan
 from clusterkit.cluster.cookies import found_cookies
 from clusterkit.cluster.options import ActorFactory
 from clusterkit.cluster.platform import Platform
@@ -97,6 +96,10 @@ async def create_cluster(
             that names the actor.
     """
     _require_trio()
+    # Half of clusterkit, which programs that run no node do not load: a tool, or a
+    # module of actors.
+    from clusterkit.cluster.assembly import Assembly, Plan  # noqa: PLC0415
+
     bind = Address(check_host(host), check_port(port, lowest=0))
     factors = options.checked_factors(rfactor, pfactor)
     told = options.checked_advertise(bind, advertise)

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 import trio
 
 from clusterkit.actors.server import GenServer
-from clusterkit.cluster import bench_target
-from clusterkit.cluster.command_server import NAME
 from clusterkit.cluster.draining import say_what_waits
+from clusterkit.cluster.own_names import OWN
 from clusterkit.cluster.reach import Reach
-from clusterkit.cluster.ring_post import ACTOR
 from clusterkit.cluster.signals import ENDING, HEARD, Hangups, told_to_end
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
@@ -47,9 +45,6 @@ LEFT_BY: Final = 0.25
 ACTORS_ENDED_BY: Final = 0.75
 """Part of a shutdown's time by which actors have ended, or are cut; what they
 said last takes the rest."""
-
-OWN: Final = frozenset({"_node", ACTOR, NAME, bench_target.NAME})
-"""The node's own actors. The ring's name is another one of `ACTOR`."""
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=GenServer)

@@ -6,16 +6,13 @@ anything that the node's owner has not written down for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from clusterkit.actors.server import GenServer
 from clusterkit.errors import ConfigError, Rejected
 
 if TYPE_CHECKING:
     from clusterkit.cluster.keyring import Keyring
-
-NODE: Final = "_node"
-"""What the actor is registered as."""
 
 
 def node_actor(cookies: Keyring) -> GenServer:

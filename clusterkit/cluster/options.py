@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clusterkit.actors.server import GenServer
-from clusterkit.cluster.command_server import NAME
+from clusterkit.cluster.own_names import COMMAND
 from clusterkit.config import Config
 from clusterkit.core import HashRing
 from clusterkit.errors import ConfigError, NameTaken
@@ -42,8 +42,8 @@ def checked_actors(actors: object, ring: str) -> dict[str, ActorFactory]:
     if not isinstance(actors, Mapping):
         raise ConfigError(f"actors maps names to classes; it is not {actors!r:.100}")
     for name, factory in actors.items():
-        if check_name(name, "actor name") in {NAME, ring}:
-            raise NameTaken(f"the names {NAME!r} and {ring!r} are the node's own")
+        if check_name(name, "actor name") in {COMMAND, ring}:
+            raise NameTaken(f"the names {COMMAND!r} and {ring!r} are the node's own")
         if not isinstance(factory, GenServer) and not callable(factory):
             raise ConfigError(
                 f"actor {name!r} is a GenServer class, a partial of one, or an "

@@ -11,6 +11,7 @@ from clusterkit.actors.ref import ActorRef
 from clusterkit.actors.server import GenServer
 from clusterkit.actors.targets import node_name, parse_target
 from clusterkit.cluster.answers import Answer, gather
+from clusterkit.cluster.own_names import NODE
 from clusterkit.errors import ConfigError, NotAllReached
 from clusterkit.names import check_actor_name
 
@@ -271,7 +272,7 @@ class Reach:
         name = self._node_name(node)
         if name == self.name:
             return "pong"
-        answer: str = await self._runtime.call(name, "_node", "ping", (), {}, timeout)
+        answer: str = await self._runtime.call(name, NODE, "ping", (), {}, timeout)
         return answer
 
     def _target(self, target: str) -> tuple[str, str]:

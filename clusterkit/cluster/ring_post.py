@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from clusterkit.cluster.own_names import RING
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
 from clusterkit.logs import log
 from clusterkit.wire import messages as m
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from clusterkit.net.link import Link
 
 logger = logging.getLogger("clusterkit.cluster")
-
-ACTOR: Final = "_ring"
-"""What the ring's actor is registered as beside the ring's name: a node that is
-in no ring still has to hear what rings say about it."""
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Longest message of the ring's gossip: all entries of a full ring, each as
@@ -100,7 +97,7 @@ class RingPost:
                 log(logger, logging.ERROR, "gossip_not_sent", peer=to, error=error)
             return False
         for data in casts:
-            link.post(data, m.CAST, ACTOR)
+            link.post(data, m.CAST, RING)
         link.wake()
         return True
 
@@ -222,4 +219,4 @@ class _Begun(NamedTuple):
 
 
 def _cast(event: str, args: list[Any]) -> list[Any]:
-    return [m.CAST, ACTOR, event, args, None]
+    return [m.CAST, RING, event, args, None]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from random import Random
 
 
-@dataclass(slots=True)
 class Backoff:
     """Doubling pauses with full jitter and two caps.
 
@@ -24,11 +22,16 @@ class Backoff:
         long_cap: Largest bound in a long outage.
     """
 
-    first: float
-    cap: float
-    patience: float
-    long_cap: float
-    tries: int = 0
+    __slots__ = ("cap", "first", "long_cap", "patience", "tries")
+
+    def __init__(
+        self, first: float, cap: float, patience: float, long_cap: float
+    ) -> None:
+        self.first = first
+        self.cap = cap
+        self.patience = patience
+        self.long_cap = long_cap
+        self.tries = 0
 
     def next_pause(self, outage: float, rng: Random) -> float:
         """Return the next pause, in seconds.

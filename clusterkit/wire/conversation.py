@@ -10,7 +10,6 @@ docs/reference/wire-protocol.md.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clusterkit.errors import ProtocolError
@@ -20,10 +19,11 @@ from clusterkit.wire.handshake import Resume
 from clusterkit.wire.outbox import GOES_ON, Outbox
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from clusterkit.wire.greetings import Proof, Welcome
 
 
-@dataclass(slots=True)
 class Settled:
     """What agreeing on the conversations brought to light.
 
@@ -35,10 +35,20 @@ class Settled:
             replies to anything sent earlier will not come.
     """
 
-    lost: list[Entry] = field(default_factory=list)
-    dropped: list[Entry] = field(default_factory=list)
-    too_large: list[Entry] = field(default_factory=list)
-    peer_is_new: bool = False
+    __slots__ = ("dropped", "lost", "peer_is_new", "too_large")
+
+    def __init__(
+        self,
+        lost: Iterable[Entry] = (),
+        dropped: Iterable[Entry] = (),
+        too_large: Iterable[Entry] = (),
+        *,
+        peer_is_new: bool = False,
+    ) -> None:
+        self.lost = [*lost]
+        self.dropped = [*dropped]
+        self.too_large = [*too_large]
+        self.peer_is_new = peer_is_new
 
 
 class Outgoing:

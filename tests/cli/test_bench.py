@@ -12,7 +12,7 @@ import pexpect
 import pytest
 import trio
 
-from clusterkit.cluster.bench_target import NAME
+from clusterkit.cluster.own_names import BENCH
 from tests.waiting import until
 
 PARTS = {"round_trip", "calls", "casts", "bytes"}
@@ -107,7 +107,7 @@ async def test_ctrl_c_ends_it_at_the_node_too(foo, bar):
         assert child.exitstatus == 130
         assert "Traceback" not in child.before
     await until(lambda: not busy(foo))
-    handled = bar._runtime.local(NAME).handled
+    handled = bar._runtime.local(BENCH).handled
     for _ in range(100):
         await trio.lowlevel.checkpoint()
-    assert bar._runtime.local(NAME).handled == handled
+    assert bar._runtime.local(BENCH).handled == handled

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from clusterkit import GenServer
 from clusterkit.cluster.actor_rows import actor_rows
-from clusterkit.cluster.command_server import NAME
+from clusterkit.cluster.own_names import COMMAND
 from tests.unit.nodes import alone, virtual
 from tests.unit.servers import Counter
 
 
 def rows(node):
-    return {row["name"]: row for row in actor_rows(node._runtime.registry, NAME)}
+    return {row["name"]: row for row in actor_rows(node._runtime.registry, COMMAND)}
 
 
 @virtual

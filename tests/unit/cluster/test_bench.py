@@ -11,7 +11,8 @@ import trio
 
 from clusterkit.cli.client import Destination, open_client
 from clusterkit.cluster.bench import LAST, PARTS, checked_seconds, other_member
-from clusterkit.cluster.bench_target import GRACE, MOST_SECONDS, NAME
+from clusterkit.cluster.bench_target import GRACE, MOST_SECONDS
+from clusterkit.cluster.own_names import BENCH
 from clusterkit.errors import ConfigError, NodeDown, Rejected
 from clusterkit.names import Address
 from tests.unit.nodes import on_network, pair, virtual
@@ -119,9 +120,9 @@ async def test_a_tool_that_goes_away_ends_it_at_the_node():
                 await measure(other, "calls", seconds=60.0)
         await trio.sleep(0.1)
         assert a.statistics().pending_calls == 0
-        before = b._runtime.local(NAME).handled
+        before = b._runtime.local(BENCH).handled
         await trio.sleep(5)
-        assert b._runtime.local(NAME).handled == before
+        assert b._runtime.local(BENCH).handled == before
 
 
 @virtual
@@ -221,7 +222,7 @@ async def test_a_bench_keeps_both_ends_between_its_parts(monkeypatch):
                 await trio.sleep(GRACE / 2)
                 assert (await refused(other, part="calls"))[0] == "bench_busy"
                 with pytest.raises(Rejected):
-                    await b._runtime.call("b", NAME, "begin", (1.0,), {}, None)
+                    await b._runtime.call("b", BENCH, "begin", (1.0,), {}, None)
 
 
 def test_the_last_part_is_the_last():
@@ -231,7 +232,7 @@ def test_the_last_part_is_the_last():
 @virtual
 async def test_a_node_that_has_no_far_end_is_named():
     async with bench() as (_, b, client):
-        b._runtime.registry.release(b._runtime.local(NAME))
+        b._runtime.registry.release(b._runtime.local(BENCH))
         code, text = await refused(client, part="calls")
         assert code == "not_benched"
         assert text == (
@@ -276,7 +277,7 @@ async def test_a_node_that_goes_away_meanwhile_is_an_error():
 async def test_nonsense_is_refused_and_nothing_is_begun(values):
     async with bench() as (_, b, client):
         assert (await refused(client, **values))[0] in {"config", "badarg"}
-        assert b._runtime.local(NAME).handled == 0
+        assert b._runtime.local(BENCH).handled == 0
 
 
 @pytest.mark.parametrize("seconds", [0, -1, nan, MOST_SECONDS + 1, "1", None], ids=str)
@@ -284,19 +285,19 @@ async def test_nonsense_is_refused_and_nothing_is_begun(values):
 async def test_the_far_end_lives_whatever_a_peer_says(seconds):
     async with bench() as (a, b, _):
         with pytest.raises(Rejected):
-            await a._runtime.call("b", NAME, "begin", (seconds,), {}, None)
-        assert await a._runtime.call("b", NAME, "size", (seconds,), {}, None) == 0
-        assert b._runtime.local(NAME).restarts == 0
+            await a._runtime.call("b", BENCH, "begin", (seconds,), {}, None)
+        assert await a._runtime.call("b", BENCH, "size", (seconds,), {}, None) == 0
+        assert b._runtime.local(BENCH).restarts == 0
 
 
 @virtual
 async def test_the_far_end_is_the_node_s_own():
     async with bench() as (a, _, _):
         with pytest.raises(ConfigError):
-            a.pause(NAME)
+            a.pause(BENCH)
         with pytest.raises(ConfigError):
-            await a.stop(NAME)
-        assert NAME not in [actor.name for actor in a.statistics().actors]
+            await a.stop(BENCH)
+        assert BENCH not in [actor.name for actor in a.statistics().actors]
 
 
 def test_a_bench_takes_a_time_that_makes_sense():

@@ -1,0 +1,24 @@
+"""What the actors that every node has of its own are registered as.
+
+Names alone: who calls one of them does not have to load what it does.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMMAND: Final = "command"
+"""Answers to operators' tools: `command_server`."""
+
+RING: Final = "_ring"
+"""The ring's actor, beside the ring's name: a node that is in no ring still has
+to hear what rings say about it."""
+
+NODE: Final = "_node"
+"""Answers for the node itself, to other nodes: `node_actor`."""
+
+BENCH: Final = "_bench"
+"""The far end of a bench: `bench_target`."""
+
+OWN: Final = frozenset({COMMAND, RING, NODE, BENCH})
+"""All of them. The ring's name is another one of `RING`."""

@@ -1,0 +1,69 @@
+"""What an import and a command cost, kept small by what they do not do."""
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import clusterkit
+
+ROOT = Path(clusterkit.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+FROZEN = re.compile(r"^@dataclass\(.*frozen=True.*slots=True", re.MULTILINE)
+
+
+def classes_of(module):
+    own = [c for c in vars(module).values() if isinstance(c, type)]
+    return [c for c in own if c.__module__ == module.__name__]
+
+
+def frozen_classes():
+    names = pkgutil.walk_packages([str(ROOT)], "clusterkit.")
+    modules = [
+        importlib.import_module(m.name) for m in names if "__main__" not in m.name
+    ]
+    return [
+        cls
+        for module in modules
+        for cls in classes_of(module)
+        if "__dataclass_fields__" in vars(cls)
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(ROOT)))
+def test_no_frozen_class_is_made_before_it_is_used(module):
+    assert module.name == "frozen.py" or not FROZEN.search(module.read_text())
+
+
+@pytest.mark.parametrize("cls", frozen_classes(), ids=lambda cls: cls.__qualname__)
+def test_every_frozen_class_can_be_made(cls):
+    own = [f.name for f in fields(cls) if f.name in vars(cls)["__annotations__"]]
+    assert [*vars(cls)["__slots__"]] == own
+
+
+MADE = """
+import gc, inspect
+{imports}
+late = [c for c in gc.get_objects() if isinstance(c, type)
+        and c.__module__.startswith("clusterkit") and "__dataclass_fields__" in vars(c)]
+print(*(c.__name__ for c in late if inspect.isfunction(vars(c)["__init__"])))
+print(len(late))
+"""
+
+
+def what_is_printed(program):
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
+def test_an_import_makes_no_methods():
+    made, count = what_is_printed(MADE.format(imports="import clusterkit"))
+    assert made == ""
+    assert int(count) > 20
