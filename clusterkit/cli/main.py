@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 import clusterkit
-from clusterkit.cli.cookie_command import carry_out_cookie
 from clusterkit.cli.destination import destination
 from clusterkit.cli.help_pages import overview, page
 from clusterkit.cli.loading import INTERRUPTED, loaded
@@ -111,6 +110,8 @@ def _carry_out(request: Request, output: Output) -> int:
 
         return trio.run(run_demo, output)
     elif command.name == "cookie":
+        from clusterkit.cli.cookie_command import carry_out_cookie
+
         return carry_out_cookie(request, output)
     else:
         perform_here(request, output)

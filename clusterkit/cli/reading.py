@@ -6,7 +6,6 @@ A word that cannot be what it stands for is a `UsageError`.
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -73,6 +72,8 @@ def did_you_mean(word: str, known: Iterable[str], exactly: Collection[str] = ())
         exactly: Those of them that are not guessed unless one slip of a finger
             tells them from the word: what they do cannot be taken back.
     """
+    from difflib import get_close_matches
+
     for near in get_close_matches(word, list(known), n=3):
         if near not in exactly or _one_slip(word, near):
             return f"; did you mean {near}?"

@@ -118,3 +118,39 @@ def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+LOADED = """
+import sys
+from clusterkit.cli.main import main
+status = main()
+print(*sys.modules, file=sys.stderr)
+sys.exit(status)
+"""
+
+NOT_FOR_ONE_COMMAND = {
+    "clusterkit.actors.runtime",
+    "clusterkit.cli.complete",
+    "clusterkit.cli.cookie_command",
+    "clusterkit.cli.demo",
+    "clusterkit.cli.repl",
+    "clusterkit.cli.run",
+    "clusterkit.cluster.assembly",
+    "clusterkit.cluster.command_server",
+    "clusterkit.core.membership",
+    "clusterkit.net.kernel",
+    "clusterkit.net.link",
+    "difflib",
+    "prompt_toolkit",
+}
+
+
+async def test_a_command_loads_neither_a_node_nor_a_prompt(foo):
+    done = await trio.run_process(
+        [sys.executable, "-c", LOADED, "-p", str(foo.port), "nodes"],
+        capture_stdout=True,
+        capture_stderr=True,
+    )
+    loaded = done.stderr.decode().split()
+    assert "clusterkit.cli.client" in loaded
+    assert NOT_FOR_ONE_COMMAND.intersection(loaded) == set()

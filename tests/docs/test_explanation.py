@@ -72,7 +72,8 @@ def test_the_floors_are_drawn_with_files_that_exist():
     home = DOCS.parent / "clusterkit"
     missing = {path for path in drawn() if not (home / f"{path}.py").exists()}
     bottom = {
-        f"core/{name}" for name in ("errors", "names", "config", "events", "logs")
+        f"core/{name}"
+        for name in ("errors", "names", "config", "events", "logs", "frozen")
     }
     assert missing == bottom  # those lie below all floors
 
