@@ -154,3 +154,28 @@ async def test_a_command_loads_neither_a_node_nor_a_prompt(foo):
     loaded = done.stderr.decode().split()
     assert "clusterkit.cli.client" in loaded
     assert NOT_FOR_ONE_COMMAND.intersection(loaded) == set()
+
+
+COLLECTING = """
+import gc, sys
+sys.argv[:] = {argv}
+import clusterkit
+from clusterkit.cli.main import main
+while_loading = gc.isenabled()
+main(["--version"])
+print(while_loading, gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["/usr/bin/cluster-cli"], "False True True"),
+        (["an-application"], "True True False"),
+    ],
+    ids=["program", "application"],
+)
+async def test_only_the_program_collects_no_garbage_while_it_is_loaded(argv, told):
+    program = COLLECTING.format(argv=argv)
+    done = await trio.run_process([sys.executable, "-c", program], capture_stdout=True)
+    assert done.stdout.decode().splitlines() == [VERSION, told]
