@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 MOST_WHOLE: Final = 64 * 1024
 """Bytes up to which a record travels whole, in the line with all that is small."""
 
-PIECE: Final = 128 * 1024
+PIECE: Final = 129 * 1024
 """Bytes of each piece of a larger one. Hashing one overlaps with the wire carrying
 the last, and nothing small waits longer than for one. In pieces of half of that,
-both ends spend a tenth more on the same bytes."""
+both ends spend a tenth more on the same bytes; and without the odd KiB a power of
+two, with what is around it in a message, would end in a tiny piece of its own."""
 
 MOST_UNDER_WAY: Final = 64
 """Large records of one conversation that may be begun and not complete."""

@@ -43,6 +43,11 @@ MAX_REASON: Final = 256
 """Longest explanation of an `Undecodable`, in bytes: the answer to a bad value
 must not itself be too large to be sent."""
 
+MOST_PACKED: Final = 2**16 - 1
+"""Longest binary argument or result, in bytes, that is packed. A longer one is joined
+to what is around it: packing would copy it twice."""
+
+_BIN32 = b"\xc6"
 _KEYS = frozenset({str, bytes, int})
 _CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
 _PACK_ERRORS = (TypeError, ValueError, OverflowError)  # UnicodeEncodeError is one
@@ -90,7 +95,7 @@ class Codec:
             strict_types=True, autoreset=True, default=self._extend
         ).pack
 
-    def encode(  # noqa: C901 - in one piece, on the path of every message
+    def encode(  # noqa: C901, PLR0912 - in one piece, on the path of every message
         self, record: Record, limit: int = LONGEST
     ) -> bytes:
         """Return the bytes of `record`.
@@ -105,6 +110,7 @@ class Codec:
         """
         try:
             values = record
+            joined = False
             if record[0] <= CAST:
                 if type(record[EVENT]) is not str:
                     raise TypeError(_no_event(record[EVENT]))
@@ -115,9 +121,12 @@ class Codec:
                 values = record[2:]
             for value in values:
                 # Mostly a few leaves or one flat map of them: not worth a call.
-                if type(value) in LEAVES:
+                kind = type(value)
+                if kind in LEAVES:
+                    if kind is bytes and len(value) > MOST_PACKED:
+                        joined = True
                     continue
-                if type(value) is dict:
+                if kind is dict:
                     for key, item in value.items():
                         if type(key) is not str or type(item) not in LEAVES:
                             break
@@ -125,12 +134,31 @@ class Codec:
                         continue
                 check_shape(values, MAX_DEPTH + 1)
                 break
-            data: bytes = self._pack(record)
+            data: bytes = (
+                b"".join(self._pack_around(record, values))
+                if joined
+                else self._pack(record)
+            )
         except _PACK_ERRORS as error:
             raise EncodeError(self._blame(record, error)) from error
         if len(data) > limit or len(data) > self.max_message:
             raise too_large(len(data), min(limit, self.max_message))
         return data
+
+    def _pack_around(self, items: Any, values: Any) -> Iterator[bytes]:
+        """Yield the encoding of `items`, long binary ones of them just as they are.
+
+        Those in `values`, which is one of `items`, too.
+        """
+        yield array_header(len(items))
+        for item in items:
+            if item is values:
+                yield from self._pack_around(item, None)
+            elif type(item) is bytes and len(item) > MOST_PACKED:
+                yield _BIN32 + len(item).to_bytes(4, "big")
+                yield item
+            else:
+                yield self._pack(item)
 
     def decode(self, body: bytes | bytearray | memoryview) -> list[Any]:
         """Return the records in `body`, an array of them.

@@ -45,6 +45,7 @@ BOUNDS = (
     ("wire.codec", "MAX_REASON", "bytes"),
     ("wire.session", "BATCH_BYTES", "bytes"),
     ("wire.session", "FRAME_LIMIT", "bytes"),
+    ("wire.codec", "MOST_PACKED", "bytes"),
     ("wire.bulk", "MOST_WHOLE", "bytes"),
     ("wire.bulk", "PIECE", "bytes"),
     ("wire.bulk", "MOST_UNDER_WAY", ""),
