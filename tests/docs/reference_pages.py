@@ -41,7 +41,7 @@ BOUNDS = (
     ("names", "MAX_NAME", ""),
     ("wire.greetings", "MAX_GREETING", "bytes"),
     ("wire.greetings", "MAX_TEXT", "bytes"),
-    ("wire.codec", "MAX_DEPTH", ""),
+    ("wire.shape", "MAX_DEPTH", ""),
     ("wire.codec", "MAX_REASON", "bytes"),
     ("wire.session", "BATCH_BYTES", "bytes"),
     ("wire.session", "FRAME_LIMIT", "bytes"),

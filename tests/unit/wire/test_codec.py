@@ -12,9 +12,10 @@ import pytest
 
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
 from clusterkit.wire import extensions as ext, messages as m
-from clusterkit.wire.codec import MAX_DEPTH, MAX_REASON, Codec, Undecodable
+from clusterkit.wire.codec import MAX_REASON, Codec
 from clusterkit.wire.extensions import register
 from clusterkit.wire.frame import array_header
+from clusterkit.wire.shape import MAX_DEPTH, Undecodable
 
 from .playbook import call, cast
 
