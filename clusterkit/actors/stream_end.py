@@ -14,7 +14,7 @@ import trio
 
 from clusterkit.actors.faults import text_of
 from clusterkit.errors import BadMessage, StreamClosed, StreamTimeout
-from clusterkit.wire.codec import Undecodable
+from clusterkit.wire.shape import Undecodable
 from clusterkit.wire.streams import MOST_CREDIT, Inflow, Outflow
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from clusterkit.actors.faults import from_fault, to_fault
 from clusterkit.errors import EncodeError, MessageTooLarge, RemoteFault
 from clusterkit.net.peer import UNSENT_BULK, Lack
 from clusterkit.wire import messages as m
-from clusterkit.wire.codec import Undecodable, too_large
+from clusterkit.wire.codec import too_large
+from clusterkit.wire.shape import Undecodable
 from clusterkit.wire.stream_values import CHUNK_ROOM, decode_value, encode_value
 from clusterkit.wire.streams import CHUNK_BYTES, CHUNK_COST, PACKED, RAW, Chunk, about
 

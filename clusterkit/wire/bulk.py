@@ -13,11 +13,11 @@ any flow: the news that an actor has ended.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgpack
 
-from clusterkit.wire.entry import Entry
+from clusterkit.wire.entry import Entry, Piece
 from clusterkit.wire.messages import FRAGMENT
 
 if TYPE_CHECKING:
@@ -28,13 +28,17 @@ if TYPE_CHECKING:
 MOST_WHOLE: Final = 64 * 1024
 """Bytes up to which a record travels whole, in the line with all that is small."""
 
-PIECE: Final = 128 * 1024
+PIECE: Final = 129 * 1024
 """Bytes of each piece of a larger one. Hashing one overlaps with the wire carrying
 the last, and nothing small waits longer than for one. In pieces of half of that,
-both ends spend a tenth more on the same bytes."""
+both ends spend a tenth more on the same bytes; and without the odd KiB a power of
+two, with what is around it in a message, would end in a tiny piece of its own."""
 
 MOST_UNDER_WAY: Final = 64
 """Large records of one conversation that may be begun and not complete."""
+
+# One for all: a packer begins with 256 KiB.
+_PACK = msgpack.Packer().pack
 
 
 class Waiting:
@@ -76,12 +80,11 @@ class Waiting:
         begin, end = self.sent, min(self.sent + PIECE, len(data))
         self.sent = end
         rest = len(data) - end
-        head = [bytes((0x96 if begin == 0 else 0x94, FRAGMENT))]
-        head += map(msgpack.packb, (self.id, rest))
-        head.append(b"\xc6" + (end - begin).to_bytes(4, "big"))
-        tail = [] if begin else map(msgpack.packb, (kind, about))
-        with memoryview(data) as view:
-            piece = b"".join((*head, view[begin:end], *tail))
+        head = bytes((0x96 if begin == 0 else 0x94, FRAGMENT)) + _PACK(self.id)
+        head += _PACK(rest) + b"\xc6" + (end - begin).to_bytes(4, "big")
+        tail = b"" if begin else _PACK(kind) + _PACK(about)
+        whole = memoryview(cast("bytes", data))  # what waits is no piece itself
+        piece = Piece(head, whole[begin:end], tail)
         return (piece, FRAGMENT, None) if rest else (piece, kind, about)
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgpack
 
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
-from clusterkit.frozen import frozen
 from clusterkit.wire import extensions as ext
 from clusterkit.wire.frame import LONGEST, array_header
 from clusterkit.wire.messages import (
@@ -30,34 +29,33 @@ from clusterkit.wire.messages import (
     REPLY,
     VALUE,
 )
+from clusterkit.wire.shape import (
+    CONTAINERS,
+    DEEPER,
+    KEYS,
+    MAX_DEPTH,
+    TooDeep,
+    Undecodable,
+    check_shape,
+    is_too_deep,
+    too_deep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clusterkit.wire.messages import Record
 
-MAX_DEPTH: Final = 64
-"""How deep containers may nest in a value, at both ends."""
-
 MAX_REASON: Final = 256
 """Longest explanation of an `Undecodable`, in bytes: the answer to a bad value
 must not itself be too large to be sent."""
 
-_KEYS = frozenset({str, bytes, int})
-_CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
+MOST_PACKED: Final = 2**16 - 1
+"""Longest binary argument or result, in bytes, that is packed. A longer one is joined
+to what is around it: packing would copy it twice."""
+
+_BIN32 = b"\xc6"
 _PACK_ERRORS = (TypeError, ValueError, OverflowError)  # UnicodeEncodeError is one
-_DEEPER = f"nested deeper than {MAX_DEPTH}"
-
-
-@frozen
-class Undecodable:
-    """Stands where a value of an incoming message could not be built."""
-
-    reason: str
-
-
-class TooDeep(ValueError):
-    """A value nests deeper than `MAX_DEPTH`."""
 
 
 class Codec:
@@ -90,7 +88,7 @@ class Codec:
             strict_types=True, autoreset=True, default=self._extend
         ).pack
 
-    def encode(  # noqa: C901 - in one piece, on the path of every message
+    def encode(  # noqa: C901, PLR0912 - in one piece, on the path of every message
         self, record: Record, limit: int = LONGEST
     ) -> bytes:
         """Return the bytes of `record`.
@@ -105,6 +103,7 @@ class Codec:
         """
         try:
             values = record
+            joined = False
             if record[0] <= CAST:
                 if type(record[EVENT]) is not str:
                     raise TypeError(_no_event(record[EVENT]))
@@ -115,9 +114,12 @@ class Codec:
                 values = record[2:]
             for value in values:
                 # Mostly a few leaves or one flat map of them: not worth a call.
-                if type(value) in LEAVES:
+                kind = type(value)
+                if kind in LEAVES:
+                    if kind is bytes and len(value) > MOST_PACKED:
+                        joined = True
                     continue
-                if type(value) is dict:
+                if kind is dict:
                     for key, item in value.items():
                         if type(key) is not str or type(item) not in LEAVES:
                             break
@@ -125,12 +127,31 @@ class Codec:
                         continue
                 check_shape(values, MAX_DEPTH + 1)
                 break
-            data: bytes = self._pack(record)
+            data: bytes = (
+                b"".join(self._pack_around(record, values))
+                if joined
+                else self._pack(record)
+            )
         except _PACK_ERRORS as error:
             raise EncodeError(self._blame(record, error)) from error
         if len(data) > limit or len(data) > self.max_message:
             raise too_large(len(data), min(limit, self.max_message))
         return data
+
+    def _pack_around(self, items: Any, values: Any) -> Iterator[bytes]:
+        """Yield the encoding of `items`, long binary ones of them just as they are.
+
+        Those in `values`, which is one of `items`, too.
+        """
+        yield array_header(len(items))
+        for item in items:
+            if item is values:
+                yield from self._pack_around(item, None)
+            elif type(item) is bytes and len(item) > MOST_PACKED:
+                yield _BIN32 + len(item).to_bytes(4, "big")
+                yield item
+            else:
+                yield self._pack(item)
 
     def decode(self, body: bytes | bytearray | memoryview) -> list[Any]:
         """Return the records in `body`, an array of them.
@@ -205,19 +226,19 @@ class Codec:
         if code not in self._build:
             raise ValueError("not known here")
         if self._depth > MAX_DEPTH:
-            raise TooDeep(_DEEPER)
+            raise TooDeep(DEEPER)
         parts = msgpack.unpackb(data, strict_map_key=False, ext_hook=self._whole)
         # Nobody looks into an instance again, so its fields are measured now;
         # the map that they travel in is not one of them.
         if code == ext.RECORD and too_deep(parts, MAX_DEPTH - self._depth + 1):
-            raise TooDeep(_DEEPER)
+            raise TooDeep(DEEPER)
         return parts
 
     def _blame(self, record: Record, error: Exception) -> str:
         """Find the value that made packing fail, and name the way to it."""
         values = list(_named_values(record))
         if isinstance(error, TooDeep):
-            deep = (path for path, value in values if _is_too_deep(value))
+            deep = (path for path, value in values if is_too_deep(value))
             return f"cannot send {next(deep, 'the message')}: {error}"
         for top, whole in values:
             for path, value in _walk(whole, top):
@@ -229,7 +250,7 @@ class Codec:
     def _fault_of(self, value: Any) -> str | None:
         if type(value) is dict:
             return next(filter(None, map(self._fault_of_key, value)), None)
-        if type(value) in _CONTAINERS or ext.dataclass_parts(value) is not None:
+        if type(value) in CONTAINERS or ext.dataclass_parts(value) is not None:
             return None  # its items come next in the walk
         try:
             self._pack_inside(value)
@@ -238,7 +259,7 @@ class Codec:
         return None
 
     def _fault_of_key(self, key: Any) -> str | None:
-        if type(key) not in _KEYS:
+        if type(key) not in KEYS:
             return f"key {key!r} is not str, bytes or int"
         reason = self._fault_of(key)
         return None if reason is None else f"key {key!r}: {reason}"
@@ -247,71 +268,6 @@ class Codec:
 def too_large(size: int, limit: int) -> MessageTooLarge:
     """Return the error for a message of `size` bytes where `limit` are taken."""
     return MessageTooLarge(f"a message of {size} bytes; the limit is {limit}")
-
-
-def check_shape(value: Any, room: int = MAX_DEPTH) -> None:
-    """Check the keys and the depth of what is inside a container.
-
-    This is on the path of every message, hence the shape: one pass, no call
-    per leaf.
-
-    Raises:
-        TooDeep: The items of `value` nest `room` deep or deeper.
-        ValueError: A map has a key that is not str, bytes or int.
-    """
-    if type(value) is dict:
-        for key, item in value.items():
-            if type(key) not in _KEYS:
-                raise ValueError("a map has a key that is not str, bytes or int")
-            if type(item) not in LEAVES:
-                _go_down(item, room)
-    elif len(value) < 8 or not LEAVES.issuperset(map(type, value)):
-        for item in value:
-            if type(item) not in LEAVES:
-                _go_down(item, room)
-
-
-def _go_down(item: Any, room: int) -> None:
-    if type(item) not in _CONTAINERS:
-        parts = ext.dataclass_parts(item)
-        if parts is None:
-            return  # packing it says whether it may travel
-        item = parts[1]
-    if room <= 1:
-        raise TooDeep(_DEEPER)
-    check_shape(item, room - 1)
-
-
-def _is_too_deep(value: Any) -> bool:
-    try:
-        check_shape([value], MAX_DEPTH + 1)
-    except ValueError as error:
-        return isinstance(error, TooDeep)
-    return False
-
-
-def too_deep(value: Any, room: int = MAX_DEPTH) -> bool:
-    """Say whether items of an incoming container nest more than `room` deep."""
-    for item in value.values() if type(value) is dict else value:
-        nests = type(item) not in LEAVES and type(item) in _CONTAINERS
-        if nests and (room < 1 or too_deep(item, room - 1)):
-            return True
-    return False
-
-
-def holds_undecodable(value: Any) -> Undecodable | None:
-    """Return the first `Undecodable` inside `value`, None if there is none.
-
-    Only lists and maps can hold one: what is built from an extension type
-    with one inside is undecodable as a whole. Check the depth first.
-    """
-    if type(value) is Undecodable:
-        return value
-    if type(value) is dict:
-        value = [*value.keys(), *value.values()]
-    if type(value) is list:
-        return next(filter(None, map(holds_undecodable, value)), None)
-    return None
 
 
 def _named_values(record: Record) -> Iterator[tuple[str, Any]]:
@@ -369,7 +325,7 @@ def _remedy(value: Any) -> str:
     if kind is int:
         return "an integer of more than 64 bits cannot travel; send str(value)"
     if isinstance(value, (dict, list, str, bytes, int, float, tuple, set)):
-        plain = next(t for t in kind.__mro__ if t in _CONTAINERS | LEAVES)
+        plain = next(t for t in kind.__mro__ if t in CONTAINERS | LEAVES)
         return f"{kind.__qualname__} cannot travel; send {plain.__name__}(value)"
     return (
         f"{kind.__qualname__} cannot travel; send plain data, or make it a "

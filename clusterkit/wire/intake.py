@@ -14,7 +14,7 @@ from clusterkit.errors import ProtocolError
 from clusterkit.names import MAX_NAME
 from clusterkit.wire import messages as m
 from clusterkit.wire.assembly import NoRoom
-from clusterkit.wire.codec import MAX_DEPTH, holds_undecodable, too_deep
+from clusterkit.wire.shape import MAX_DEPTH, holds_undecodable, too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

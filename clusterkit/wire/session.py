@@ -20,6 +20,7 @@ import msgpack
 from clusterkit.errors import ProtocolError
 from clusterkit.frozen import frozen
 from clusterkit.wire import messages as m
+from clusterkit.wire.entry import Piece
 from clusterkit.wire.frame import HEADER, SEALED_OVERHEAD, FrameReader, array_header
 from clusterkit.wire.intake import CONTROLS, DEFUSING, PIECES, Intake, needs_of
 from clusterkit.wire.seal import TAG_BYTES
@@ -43,8 +44,8 @@ more than `bulk.PIECE`, or of `BATCH_BYTES`, with what overtakes twice that."""
 
 FEW: Final = 4
 SMALL: Final = 16 * 1024
-"""A frame of a few parts of which the last is not small is hashed part by part, and
-copied once; to join the parts first is faster for all others."""
+"""A frame of a few parts of which the last is not small, and one with a `Piece`, is
+hashed part by part, and copied once; to join the parts first is faster for others."""
 
 _BODY_AT = HEADER.size
 
@@ -274,11 +275,14 @@ class Session:
             may = self._bulk_may
         return may and outgoing.sent - outgoing.acked < self._limits.window_records
 
-    def _close(self, parts: list[bytes]) -> bytes:
-        """Return the frame of `parts`, which make an array."""
+    def _close(self, parts: list[Any]) -> bytes:
+        """Return the frame of `parts`, which make an array; the last may be a `Piece`."""
         frame, received = self._sent_frames, self._talk.received
         self._sent_frames = frame + 1
-        if len(parts) > FEW or len(parts[-1]) < SMALL:
+        last = parts[-1]
+        if type(last) is Piece:
+            parts[-1:] = last.parts
+        elif len(parts) > FEW or len(last) < SMALL:
             body = b"".join(parts)
             header = HEADER.pack(len(body) + SEALED_OVERHEAD, frame, received)
             signed = header + body

@@ -13,8 +13,8 @@ import msgpack
 
 from clusterkit.errors import ProtocolError
 from clusterkit.wire import messages as m
-from clusterkit.wire.codec import MAX_DEPTH, Undecodable, holds_undecodable, too_deep
 from clusterkit.wire.frame import LONGEST, array_header
+from clusterkit.wire.shape import MAX_DEPTH, Undecodable, holds_undecodable, too_deep
 
 if TYPE_CHECKING:
     from clusterkit.wire.codec import Codec

@@ -80,7 +80,7 @@ class LaterSession(Session):
     said = set()
 
     def _close(self, parts):
-        records = msgpack.unpackb(b"".join(parts), strict_map_key=False)
+        records = msgpack.unpackb(b"".join(map(bytes, parts)), strict_map_key=False)
         self.said.update(record[0] for record in records)
         longer = [msgpack.packb([*record, *TRAILING]) for record in records]
         return super()._close([array_header(len(longer)), *longer])

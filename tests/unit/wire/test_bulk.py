@@ -32,8 +32,9 @@ def take(lane, max_bytes=MOST_WHOLE, max_records=ANY, gone=0):
 
 
 def number_of(item):
-    if item[0][1] == m.FRAGMENT:
-        return msgpack.unpackb(item[0])[m.FRAGMENT_ID]
+    data = bytes(item[0])
+    if data[1] == m.FRAGMENT:
+        return msgpack.unpackb(data)[m.FRAGMENT_ID]
     return int(item[2].removeprefix("sink"))
 
 
@@ -56,7 +57,7 @@ def test_pieces_make_the_whole(size):
     parts, rests = [], []
     while len(lane):
         (item,), _ = lane.take(MOST_WHOLE, ANY, 0)
-        piece = msgpack.unpackb(item[0])
+        piece = msgpack.unpackb(bytes(item[0]))
         assert piece[:2] == [m.FRAGMENT, 7]
         rests.append(piece[m.REST])
         parts.append(piece[m.PART])
@@ -67,7 +68,8 @@ def test_pieces_make_the_whole(size):
 
 def test_the_first_piece_says_what_it_is_of_and_the_others_do_not():
     lane = bulk((7, 3 * PIECE, "a"))
-    pieces = [msgpack.unpackb(lane.take(MOST_WHOLE, ANY, 0)[0][0][0]) for _ in range(3)]
+    taken = [lane.take(MOST_WHOLE, ANY, 0)[0][0][0] for _ in range(3)]
+    pieces = [msgpack.unpackb(bytes(piece)) for piece in taken]
     assert [piece[m.WHOLE_KIND :] for piece in pieces] == [[m.CAST, "sink7"], [], []]
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
 from clusterkit.wire import extensions as ext, messages as m
-from clusterkit.wire.codec import MAX_DEPTH, MAX_REASON, Codec, Undecodable
+from clusterkit.wire.codec import MAX_REASON, Codec
 from clusterkit.wire.extensions import register
 from clusterkit.wire.frame import array_header
+from clusterkit.wire.shape import MAX_DEPTH, Undecodable
 
 from .playbook import call, cast
 
@@ -136,6 +137,40 @@ EVERY_WRAP = pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 def test_a_plain_value_arrives_as_it_was(codec, value):
     arrived = carry(codec, value)
     assert (type(arrived), arrived) == (type(value), value)
+
+
+LONG = bytes(range(256)) * 256
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        call(7, LONG),
+        call(7, "first", LONG, {"n": 1}, LONG + b"more"),
+        call(7, LONG, by=LONG),
+        call(7, [1], LONG, [LONG]),
+        cast(LONG, ()),
+        [m.REPLY, 7, LONG],
+        [m.CHUNK, 1, 0, 0, LONG],
+        cast(LONG[1:]),
+    ],
+    ids=lambda record: f"kind {record[0]}",
+)
+def test_a_long_binary_value_is_joined_to_what_packing_it_would_make(
+    codec, monkeypatch, record
+):
+    joined = codec.encode(record)
+    monkeypatch.setattr("clusterkit.wire.codec.MOST_PACKED", 2**32)
+    assert joined == codec.encode(record)
+
+
+def test_beside_a_long_binary_value_nothing_escapes_the_checks(codec):
+    with pytest.raises(EncodeError, match=r"cannot send args\[1\]: object"):
+        codec.encode(call(7, LONG, object()))
+    with pytest.raises(EncodeError, match=r"args\[1\]: key 1.5 is not"):
+        codec.encode(call(7, LONG, {1.5: 1}))
+    with pytest.raises(MessageTooLarge):
+        codec.encode(call(7, LONG), len(LONG))
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])

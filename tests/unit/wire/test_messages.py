@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from clusterkit.wire import messages as m
-from clusterkit.wire.codec import holds_undecodable, too_deep
+from clusterkit.wire.shape import holds_undecodable, too_deep
 
 EXAMPLES = {
     m.CALL: ["counter", "add", [1], {"by": 2}, 7, 5_000],

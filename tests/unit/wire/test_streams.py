@@ -10,8 +10,9 @@ from hypothesis import given, strategies as st
 
 from clusterkit.errors import EncodeError, MessageTooLarge, StreamError, StreamOverrun
 from clusterkit.wire import messages as m
-from clusterkit.wire.codec import MAX_DEPTH, Codec, Undecodable
+from clusterkit.wire.codec import Codec
 from clusterkit.wire.frame import array_header
+from clusterkit.wire.shape import MAX_DEPTH, Undecodable
 from clusterkit.wire.stream_values import decode_value, encode_open, encode_value
 from clusterkit.wire.streams import (
     CHUNK_BYTES,
