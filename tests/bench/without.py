@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import workloads
 
+from clusterkit.actors import answering, sending
 from clusterkit.wire import bulk, outbox, session
 from clusterkit.wire.conversation import Outgoing
 from clusterkit.wire.seal import TAG_BYTES, Sealer
@@ -46,10 +47,8 @@ def no_resume() -> None:
 
 def no_lanes() -> None:
     """Send every message whole, however large, and in its turn."""
-    for module in (bulk, outbox):
+    for module in (answering, bulk, outbox, sending):
         module.MOST_WHOLE = UNBOUNDED  # type: ignore[misc, attr-defined]
-    for name in ("actors.sending", "actors.answering"):
-        sys.modules[f"clusterkit.{name}"].MOST_WHOLE = UNBOUNDED  # type: ignore[attr-defined]
     session.FRAME_LIMIT = UNBOUNDED  # type: ignore[misc]
 
 
