@@ -53,7 +53,7 @@ class Waiting:
         sent: Bytes of it that have left.
     """
 
-    __slots__ = ("behind", "entry", "flow", "id", "placed", "sent")
+    __slots__ = ("_pieces", "behind", "entry", "flow", "id", "placed", "sent")
 
     def __init__(self, id: int, entry: Entry, flow: Hashable, behind: int) -> None:
         self.id = id
@@ -62,6 +62,7 @@ class Waiting:
         self.behind = behind
         self.placed = False
         self.sent = 0
+        self._pieces: list[Piece] = []
 
     def __repr__(self) -> str:
         return f"<Waiting {self.id} {self.sent} of {len(self.entry.data)} bytes>"
@@ -85,7 +86,19 @@ class Waiting:
         tail = b"" if begin else _PACK(kind) + _PACK(about)
         whole = memoryview(cast("bytes", data))  # what waits is no piece itself
         piece = Piece(head, whole[begin:end], tail)
+        self._pieces.append(piece)
         return (piece, FRAGMENT, None) if rest else (piece, kind, about)
+
+    def let_go(self) -> None:
+        """Have what has left hold nothing of the rest, which will not follow."""
+        while self._pieces:
+            self._pieces.pop().own()
+
+    def start_anew(self) -> int:
+        """Begin again at the first byte; return how many had left."""
+        again, self.sent = self.sent, 0
+        self._pieces.clear()
+        return again
 
 
 class Bulk:
@@ -226,6 +239,7 @@ class Bulk:
         else:
             line.remove(waiting)
             del self._waiting[id]
+        waiting.let_go()
         return waiting
 
     def start_anew(self) -> int:
@@ -237,11 +251,7 @@ class Bulk:
         Returns:
             How many bytes wait again.
         """
-        again = 0
-        for line in self._flows.values():
-            again += line[0].sent
-            line[0].sent = 0
-        return again
+        return sum(line[0].start_anew() for line in self._flows.values())
 
     def __iter__(self) -> Iterator[Waiting]:
         return iter(list(self._waiting.values()))

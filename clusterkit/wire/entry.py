@@ -27,6 +27,10 @@ class Piece:
     def __bytes__(self) -> bytes:
         return b"".join(self.parts)
 
+    def own(self) -> None:
+        """Keep the bytes themselves: what they are a view of can go."""
+        self.parts = (bytes(self),)
+
     def __repr__(self) -> str:
         return f"<Piece of {self._length} bytes>"
 

@@ -267,3 +267,11 @@ def test_unwanted_barriers_can_be_removed():
     assert lane.barriers(bool) == [Entry(b"x", m.DOWN, "down")]
     take_all(lane)
     assert released(lane) == []
+
+
+def test_what_has_left_of_one_that_is_taken_back_does_not_keep_the_rest():
+    lane = bulk((7, 5 * PIECE, "a"))
+    pieces = [lane.take(MOST_WHOLE, ANY, 0)[0][0][0] for _ in range(2)]
+    before = [bytes(piece) for piece in pieces]
+    lane.withdraw(7)
+    assert [piece.parts for piece in pieces] == [(data,) for data in before]
