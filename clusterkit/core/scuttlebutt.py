@@ -1,0 +1,204 @@
+"""Every node's keys as they are known here, and what two nodes tell each other.
+
+Scuttlebutt reconciliation (see `replica`), with two additions. What is compared
+first is a *hash* of all that is known, eight bytes, so that where nothing is new
+nothing is said; then hashes of 64 *buckets* of nodes, so that one change among a
+thousand nodes costs the summaries of sixteen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from clusterkit.core.replica import DELETED, NOTHING, Change, Part, Replica, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+BUCKETS: Final = 64
+"""Into how many the nodes of a cluster fall."""
+
+
+class News(NamedTuple):
+    """What a reader learns: a key of a node has this value now, or `DELETED`."""
+
+    name: str
+    key: str
+    value: Any
+
+
+class Scuttlebutt:
+    """The keys of all nodes, as one of them knows them.
+
+    Args:
+        name: Of the node itself, the only one whose keys are written here.
+        incarnation: Of this life of it.
+        cost: Of telling one change, in bytes.
+    """
+
+    def __init__(
+        self, name: str, incarnation: int, cost: Callable[[Change], int]
+    ) -> None:
+        self.name = name
+        self._cost = cost
+        self._replicas: dict[str, Replica] = {name: Replica(incarnation)}
+        self._hashes: dict[str, int] = {}
+        self._buckets = [0] * BUCKETS
+        self._hash(name)
+
+    def __repr__(self) -> str:
+        return f"<Scuttlebutt {self.name} nodes={len(self._replicas)}>"
+
+    @property
+    def own(self) -> Replica:
+        """The node's own keys."""
+        return self._replicas[self.name]
+
+    def names(self) -> Iterator[str]:
+        """Yield the nodes of which something is known, this one first."""
+        return iter(self._replicas)
+
+    def replica(self, name: str) -> Replica | None:
+        """Return what is known of a node, None if nothing is."""
+        return self._replicas.get(name)
+
+    def write(self, key: str, value: Any) -> Change:
+        """Give one of the node's own keys a value, or delete it (`DELETED`)."""
+        change = self.own.write(key, value)
+        self._hash(self.name)
+        return change
+
+    def raise_floor(self, floor: int) -> None:
+        """Drop the node's own tombstones up to a version."""
+        self.own.raise_floor(floor)
+        self._hash(self.name)
+
+    def forget(self, name: str) -> list[News]:
+        """Know nothing of a node any more; return what readers lose by it."""
+        replica = self._replicas.pop(name)
+        self._buckets[bucket_of(name)] ^= self._hashes.pop(name)
+        return [News(name, change.key, DELETED) for change in replica]
+
+    # What is compared.
+
+    @property
+    def hash(self) -> int:
+        """Eight bytes that are equal where, and nearly only where, all is."""
+        total = 0
+        for bucket in self._buckets:
+            total ^= bucket
+        return total
+
+    @property
+    def buckets(self) -> list[int]:
+        """The same of each bucket of nodes."""
+        return list(self._buckets)
+
+    def differing(self, buckets: Iterable[int]) -> list[int]:
+        """Return which buckets are not as here."""
+        pairs = zip(self._buckets, buckets, strict=True)
+        return [n for n, (ours, theirs) in enumerate(pairs) if ours != theirs]
+
+    def digest(self, buckets: Iterable[int] = range(BUCKETS)) -> dict[str, Summary]:
+        """Return what is known of each node in some buckets."""
+        wanted = frozenset(buckets)
+        return {
+            name: replica.summary
+            for name, replica in self._replicas.items()
+            if bucket_of(name) in wanted
+        }
+
+    # What is told.
+
+    def delta(
+        self, digest: Mapping[str, Summary], buckets: Iterable[int], room: int
+    ) -> list[Part]:
+        """Return what a reader lacks, as much of it as there is room for.
+
+        The nodes of which it lacks most come first (the paper's
+        scuttlebutt-depth), so that nobody's changes wait for ever behind
+        another's.
+
+        Args:
+            digest: What it has.
+            buckets: Of which it has told: what is missing there, it lacks.
+            room: What all of it may cost; one change may be more.
+        """
+        wanted = frozenset(buckets)
+        behind = [
+            (replica, name, known)
+            for name, replica in self._replicas.items()
+            if bucket_of(name) in wanted
+            and (known := digest.get(name, NOTHING)) != replica.summary
+        ]
+        behind.sort(key=lambda row: _distance(row[0].summary, row[2]), reverse=True)
+        parts = []
+        for replica, name, known in behind:
+            if room <= 0:
+                break
+            part = replica.part_for(name, known, room, self._cost)
+            if part is not None:
+                parts.append(part)
+                room -= sum(map(self._cost, part.changes)) + len(name)
+        return parts
+
+    def wants(self, digest: Mapping[str, Summary]) -> dict[str, Summary]:
+        """Return what is known here of the nodes of which a digest has more."""
+        found = {}
+        for name, theirs in digest.items():
+            replica = self._replicas.get(name)
+            ours = NOTHING if replica is None else replica.summary
+            if theirs > ours and name != self.name:
+                found[name] = ours
+        return found
+
+    def take(self, parts: Iterable[Part]) -> list[News]:
+        """Take what somebody tells; return what is new by it for those who read.
+
+        What is told of this node itself is nothing to learn from; but where it
+        is more than was ever said here, the node begins anew above it.
+        """
+        news = []
+        for part in parts:
+            if part.name == self.name:
+                self.defend(Summary(part.incarnation, part.version, part.floor))
+                continue
+            replica = self._replicas.get(part.name)
+            if replica is None:
+                if part.since > 0:
+                    continue
+                replica = self._replicas[part.name] = Replica()
+            changes = replica.take(part)
+            self._hash(part.name)
+            news += [News(part.name, key, value) for key, _, value in changes]
+        return news
+
+    def defend(self, claimed: Summary) -> bool:
+        """Outgrow what is claimed of this node, if it is more than it said."""
+        own = self.own
+        if (claimed.incarnation, claimed.version) <= (own.incarnation, own.version):
+            return False
+        own.outgrow(claimed)
+        self._hash(self.name)
+        return True
+
+    def _hash(self, name: str) -> None:
+        bucket = bucket_of(name)
+        text = f"{name} {'.'.join(map(str, self._replicas[name].summary))}"
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        fresh = int.from_bytes(digest, "big")
+        self._buckets[bucket] ^= self._hashes.get(name, 0) ^ fresh
+        self._hashes[name] = fresh
+
+
+def bucket_of(name: str) -> int:
+    """Return the bucket of a node."""
+    return hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % BUCKETS
+
+
+def _distance(ours: Summary, theirs: Summary) -> tuple[int, int]:
+    """How far behind a reader is: in another life, or by how many versions."""
+    if theirs.incarnation != ours.incarnation:
+        return (1, ours.version)
+    return (0, ours.version - theirs.version)
