@@ -131,9 +131,7 @@ class World:
         raise AssertionError("they do not come to agree")
 
 
-@pytest.mark.parametrize(
-    "seed", range(int(os.environ.get("CLUSTERKIT_SCHEDULES", 300)))
-)
+@pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_all_nodes_come_to_know_what_each_has_written(seed):
     world = World(seed)
     for _ in range(150):
