@@ -196,6 +196,10 @@ class Config:
     """How long a removed name is remembered. A saved state older than this
     does not load as a member."""
 
+    state_tombstone_ttl: float = 3_600.0
+    """How long a key of `node.state` that was deleted is remembered. Who has
+    not been in touch for longer is told the node's keys anew."""
+
     event_buffer: int = 1_000
     """Events held for one slow subscriber; the oldest go first."""
 

@@ -34,6 +34,12 @@ class EncodeError(ClusterError):
     code = "encode"
 
 
+class DecodeError(ClusterError):
+    """A value came that cannot be built here; register its class, as there."""
+
+    code = "decode"
+
+
 class MessageTooLarge(ClusterError):
     """A message is over the limit the peer announced; send it in pieces."""
 

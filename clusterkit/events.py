@@ -7,7 +7,7 @@ logged too: under its name in snake case, unless its docstring has another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from clusterkit.frozen import frozen
 
@@ -269,6 +269,38 @@ class Removed(Event):
 
     by: str
     """The node that did it."""
+
+
+@frozen
+class StateUpdated(Event):
+    """A node has given one of its keys a value; see `node.state`.
+
+    Of several writes that follow each other fast, perhaps only the last is told.
+    Logged at the level DEBUG.
+    """
+
+    peer: str
+    """The node, which may be this one."""
+
+    key: str
+    """The key."""
+
+    value: Any
+    """What it has now: a copy."""
+
+
+@frozen
+class StateDeleted(Event):
+    """A key of a node is gone: deleted, or with the node's life or membership.
+
+    Logged at the level DEBUG.
+    """
+
+    peer: str
+    """The node, which may be this one."""
+
+    key: str
+    """The key."""
 
 
 @frozen

@@ -20,10 +20,13 @@ from clusterkit.cluster.keyring import Keyring
 from clusterkit.cluster.neighbourhood import Neighbourhood
 from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.node_actor import node_actor
-from clusterkit.cluster.own_names import BENCH, COMMAND, NODE, RING
+from clusterkit.cluster.node_state import NodeState
+from clusterkit.cluster.own_names import BENCH, COMMAND, NODE, RING, STATE
 from clusterkit.cluster.process_hooks import ProcessHooks
 from clusterkit.cluster.ring_file import RingFile
 from clusterkit.cluster.ring_work import RingWork, apply
+from clusterkit.cluster.state_book import StateBook
+from clusterkit.cluster.state_exchange import StateExchange
 from clusterkit.cluster.watchdog import Watchdog
 from clusterkit.core import HashRing
 from clusterkit.core.membership import Membership
@@ -175,10 +178,13 @@ class Assembly:
         membership = self._membership(kernel, saved)
         kernel.me = Identity(name=plan.name, incarnation=membership.incarnation)
         hooks = ProcessHooks()
+        self._neighbourhood = Neighbourhood(
+            plan.name, kernel, plan.config, plan.platform.rng
+        )
         self._work = RingWork(
             membership,
             kernel,
-            Neighbourhood(plan.name, kernel, plan.config, plan.platform.rng),
+            self._neighbourhood,
             plan.config,
             name=plan.ring,
             ring=apply(HashRing(plan.rfactor, plan.pfactor), membership.members),
@@ -196,6 +202,7 @@ class Assembly:
             kernel,
             self._runtime,
             self._gossip,
+            self._node_state(kernel),
             self._broadcast,
             self._watchdog,
             self._ending,
@@ -228,6 +235,23 @@ class Assembly:
             ttl=config.tombstone_ttl,
         )
 
+    def _node_state(self, kernel: Kernel) -> NodeState:
+        near = self._neighbourhood
+        book = StateBook(
+            self._plan.name,
+            kernel.me.incarnation,
+            kernel.codec,
+            near.is_member,
+            self._broadcast.publish,
+            self._runtime.now,
+            self._plan.config.state_tombstone_ttl,
+        )
+        self._exchange = StateExchange(
+            book, self._runtime, near, self._broadcast, self._plan.platform.rng
+        )
+        self._state = NodeState(book, self._exchange, near, self._runtime)
+        return self._state
+
     def _ring(self) -> GossipRing:
         # A crash restarts the actor around the same state: losing it would
         # lose the ring.
@@ -256,4 +280,6 @@ class Assembly:
             nursery.start_soon(self._watchdog.run)
         await self._runtime.start(NODE, node_actor(self.node.cookies), reserved=True)
         await self._runtime.start(BENCH, BenchTarget, reserved=True)
+        await self._runtime.start(STATE, lambda: self._state, reserved=True)
+        nursery.start_soon(self._exchange.run)
         await self._runtime.start(COMMAND, CommandServer)

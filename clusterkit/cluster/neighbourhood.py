@@ -36,6 +36,9 @@ class Neighbourhood:
         kernel: Its links.
         config: From how many members on links are kept to a few only.
         rng: Chooses whom to ask.
+
+    Attributes:
+        is_mesh: Whether links are kept to all of them.
     """
 
     def __init__(self, name: str, kernel: Kernel, config: Config, rng: Random) -> None:
@@ -44,7 +47,9 @@ class Neighbourhood:
         self._config = config
         self._rng = rng
         self._others: list[str] = []
+        self._members: frozenset[str] = frozenset()
         self._kept: dict[str, None] = {}
+        self.is_mesh = True
 
     def __repr__(self) -> str:
         return f"<Neighbourhood {len(self._kept)} of {len(self._others)}>"
@@ -55,7 +60,8 @@ class Neighbourhood:
         for node in nodes:
             self._kernel.know(node)
         self._others = [node.id for node in nodes]
-        mesh = len(members) < self._config.full_mesh
+        self._members = frozenset(self._others)
+        self.is_mesh = mesh = len(members) < self._config.full_mesh
         chosen = self._others if mesh else neighbours(self._name, self._others)
         before, self._kept = self._kept, dict.fromkeys(chosen)
         for name in before:
@@ -71,6 +77,18 @@ class Neighbourhood:
         link = self._kernel.peers.get(name)
         if link is not None:
             link.pinned = name in self._kept
+
+    def others(self) -> tuple[str, ...]:
+        """Return the other members."""
+        return tuple(self._others)
+
+    def is_member(self, name: str) -> bool:
+        """Say whether another node is a member."""
+        return name in self._members
+
+    def kept(self) -> tuple[str, ...]:
+        """Return the members that links are kept to, but for those that are down."""
+        return tuple(name for name in self._kept if not self._is_down(name))
 
     def partner(self) -> str | None:
         """Return whom to ask for news, None if this node is alone.

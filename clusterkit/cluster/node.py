@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.keyring import Keyring
+    from clusterkit.cluster.node_state import NodeState
     from clusterkit.cluster.watchdog import Watchdog
     from clusterkit.core import HashRing
     from clusterkit.net.kernel import Kernel
@@ -109,6 +110,7 @@ class ClusterNode(Reach):
         port: The port it is bound to, also if 0 was asked for.
         kernel: Its links.
         gossip: Its ring, and the commands that change it.
+        state: What all members say of themselves.
         cookies: Its cookies, and how to change them while it runs.
     """
 
@@ -118,6 +120,7 @@ class ClusterNode(Reach):
         kernel: Kernel,
         runtime: Runtime,
         gossip: GossipRing,
+        state: NodeState,
         broadcast: Broadcast,
         watchdog: Watchdog,
         ending: Ending,
@@ -127,6 +130,7 @@ class ClusterNode(Reach):
     ) -> None:
         super().__init__(name, kernel, runtime, gossip)
         self.cookies = cookies
+        self.state = state
         self.host = ""
         self.port = 0
         self._leaves = leaves

@@ -20,5 +20,8 @@ NODE: Final = "_node"
 BENCH: Final = "_bench"
 """The far end of a bench: `bench_target`."""
 
-OWN: Final = frozenset({COMMAND, RING, NODE, BENCH})
+STATE: Final = "_state"
+"""Has the keys of all members: `node_state`."""
+
+OWN: Final = frozenset({COMMAND, RING, NODE, BENCH, STATE})
 """All of them. The ring's name is another one of `RING`."""

@@ -9,6 +9,7 @@ thousand nodes costs the summaries of sixteen.
 from __future__ import annotations
 
 import hashlib
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from clusterkit.core.replica import DELETED, NOTHING, Change, Part, Replica, Summary
@@ -35,13 +36,26 @@ class Scuttlebutt:
         name: Of the node itself, the only one whose keys are written here.
         incarnation: Of this life of it.
         cost: Of telling one change, in bytes.
+        most: What the keys of one node may cost together. The owner keeps to it.
+            A copy on its way from one state to another may have old values and
+            new ones side by side, hence up to twice as much; no part of a delta
+            that leads beyond is taken.
+
+    Attributes:
+        refused: Parts that were not, for that.
     """
 
     def __init__(
-        self, name: str, incarnation: int, cost: Callable[[Change], int]
+        self,
+        name: str,
+        incarnation: int,
+        cost: Callable[[Change], int],
+        most: float = inf,
     ) -> None:
         self.name = name
+        self.refused = 0
         self._cost = cost
+        self._most = most
         self._replicas: dict[str, Replica] = {name: Replica(incarnation)}
         self._hashes: dict[str, int] = {}
         self._buckets = [0] * BUCKETS
@@ -126,11 +140,25 @@ class Scuttlebutt:
             room: What all of it may cost; one change may be more.
         """
         wanted = frozenset(buckets)
-        behind = [
-            (replica, name, known)
+        lacking = {
+            name: known
             for name, replica in self._replicas.items()
             if bucket_of(name) in wanted
             and (known := digest.get(name, NOTHING)) != replica.summary
+        }
+        return self.parts_for(lacking, room)
+
+    def parts_for(self, lacking: Mapping[str, Summary], room: int) -> list[Part]:
+        """Return what is known here beyond what a reader says it knows.
+
+        Args:
+            lacking: Of some nodes, what it knows.
+            room: As for `delta`.
+        """
+        behind = [
+            (self._replicas[name], name, known)
+            for name, known in lacking.items()
+            if name in self._replicas
         ]
         behind.sort(key=lambda row: _distance(row[0].summary, row[2]), reverse=True)
         parts = []
@@ -163,16 +191,29 @@ class Scuttlebutt:
         for part in parts:
             if part.name == self.name:
                 self.defend(Summary(part.incarnation, part.version, part.floor))
-                continue
-            replica = self._replicas.get(part.name)
-            if replica is None:
-                if part.since > 0:
-                    continue
-                replica = self._replicas[part.name] = Replica()
-            changes = replica.take(part)
-            self._hash(part.name)
-            news += [News(part.name, key, value) for key, _, value in changes]
+            else:
+                changes = self._take_of_other(part)
+                news += [News(part.name, key, value) for key, _, value in changes]
         return news
+
+    def _take_of_other(self, part: Part) -> list[Change]:
+        replica = self._replicas.get(part.name)
+        if replica is None:
+            replica = Replica()
+        if not replica.fits(part):
+            return []
+        if self._is_excessive(replica, part):
+            self.refused += 1
+            return []
+        changes = replica.take(part)
+        self._replicas[part.name] = replica
+        self._hash(part.name)
+        return changes
+
+    def _is_excessive(self, replica: Replica, part: Part) -> bool:
+        fresh = {change.key for change in part.changes}
+        kept = (c for c in replica if c.key not in fresh) if part.since else ()
+        return sum(map(self._cost, (*part.changes, *kept))) > 2 * self._most
 
     def defend(self, claimed: Summary) -> bool:
         """Outgrow what is claimed of this node, if it is more than it said."""

@@ -21,6 +21,15 @@ MOST_KEY: Final = 128
 MOST_KEYS: Final = 1_000
 """Keys of one node, deleted ones that are still remembered included."""
 
+MOST_VALUE: Final = 32 * 1024
+"""Longest value, in encoded bytes. What is longer is nothing for everybody to have."""
+
+MOST_STATE: Final = 256 * 1024
+"""Bytes of all keys and values of one node, `KEY_COST` for each included."""
+
+KEY_COST: Final = 16
+"""Bytes that a key counts for beside its own and its value's."""
+
 MOST_VERSION: Final = 2**62
 """Above it a version is an error, and one that could not be outgrown for long."""
 
@@ -38,6 +47,23 @@ def check_key(key: object) -> str:
         except UnicodeEncodeError:
             pass
     raise ValueError(f"a key is text of 1 to {MOST_KEY} bytes, not {key!r:.100}")
+
+
+def size_of(change: Change) -> int:
+    """Return what a change costs, in bytes."""
+    value = 0 if change.value is DELETED else len(change.value)
+    return len(change.key.encode()) + value + KEY_COST
+
+
+def check_value(value: object) -> bytes:
+    """Return `value` if it is the encoding of one, by its length.
+
+    Raises:
+        ValueError: It is not, or too long.
+    """
+    if isinstance(value, bytes) and type(value) is bytes and len(value) <= MOST_VALUE:
+        return value
+    raise ValueError(f"a value is encoded in up to {MOST_VALUE} bytes")
 
 
 def read_summary(value: object) -> Summary:
@@ -95,8 +121,8 @@ def read_parts(value: object, most: int) -> list[Part]:
 
     Args:
         value: What it sent: `[name, incarnation, since, version, floor, changes]`
-            each, with a change of `[key, version, value]`, or `[key, version]` if
-            the key was deleted.
+            each, with a change of `[key, version, value]`, the value encoded, or
+            `[key, version]` if the key was deleted.
         most: Nodes that it may tell of.
 
     Raises:
@@ -130,7 +156,7 @@ def _read_change(value: Any) -> Change:
         raise ValueError("a change is a key, a version and perhaps a value")
     key, version, *rest = value
     check_whole(version, "a version", MOST_VERSION)
-    return Change(check_key(key), version, rest[0] if rest else DELETED)
+    return Change(check_key(key), version, check_value(*rest) if rest else DELETED)
 
 
 def plain_parts(parts: list[Part]) -> list[Any]:
