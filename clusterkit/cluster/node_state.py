@@ -140,10 +140,10 @@ class NodeState(GenServer):
         """Return None if a member's book is as this one, else what leads to why."""
         self._exchange.polled_by(self._member())
         known = self._book.known
-        if hash == known.hash:
+        if hash == known.hashes.hash:
             return None
         if len(tuple(known.names())) > FEW:
-            return known.buckets
+            return known.hashes.each
         return _plain(known.digest())
 
     @call

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.cluster.own_names import STATE
-from clusterkit.core.scuttlebutt import BUCKETS
+from clusterkit.core.buckets import BUCKETS
 from clusterkit.core.state_input import (
     plain_parts,
     read_buckets,
@@ -230,12 +230,12 @@ class StateExchange:
             agree, but perhaps for members that only one of the two knows of.
         """
         known = self._book.known
-        answer = await self._ask(peer, "compare", known.hash)
+        answer = await self._ask(peer, "compare", known.hashes.hash)
         if answer is None:
             return None
         numbers = list(range(BUCKETS))
         if type(answer) is list:
-            numbers = known.differing(read_buckets(answer))
+            numbers = known.hashes.differing(read_buckets(answer))
             answer = await self._ask(peer, "digest", numbers)
         digest = read_digest(answer, MOST_NODES)
         wants = self._book.wants(digest)
@@ -245,7 +245,7 @@ class StateExchange:
         plain = {name: list(summary) for name, summary in wants.items()}
         told = await self._ask(peer, "exchange", plain_parts(parts), plain)
         self._book.take(read_parts(told, MOST_NODES), peer)
-        return (known.hash, *(part[:5] for part in parts))
+        return (known.hashes.hash, *(part[:5] for part in parts))
 
     async def _ask(self, peer: str, event: str, *args: Any) -> Any:
         timeout = self._runtime.config.call_timeout

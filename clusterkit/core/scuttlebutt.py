@@ -1,24 +1,19 @@
 """Every node's keys as they are known here, and what two nodes tell each other.
 
-Scuttlebutt reconciliation (see `replica`), with two additions. What is compared
-first is a *hash* of all that is known, eight bytes, so that where nothing is new
-nothing is said; then hashes of 64 *buckets* of nodes, so that one change among a
-thousand nodes costs the summaries of sixteen.
+Scuttlebutt reconciliation (see `replica`), but what is compared first are hashes
+(see `buckets`): where nothing is new, nothing is said.
 """
 
 from __future__ import annotations
 
-import hashlib
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from clusterkit.core.buckets import BUCKETS, Buckets, bucket_of
 from clusterkit.core.replica import DELETED, NOTHING, Change, Part, Replica, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-
-BUCKETS: Final = 64
-"""Into how many the nodes of a cluster fall."""
 
 
 class News(NamedTuple):
@@ -42,6 +37,7 @@ class Scuttlebutt:
             that leads beyond is taken.
 
     Attributes:
+        hashes: Of all that is known.
         refused: Parts that were not, for that.
     """
 
@@ -57,8 +53,7 @@ class Scuttlebutt:
         self._cost = cost
         self._most = most
         self._replicas: dict[str, Replica] = {name: Replica(incarnation)}
-        self._hashes: dict[str, int] = {}
-        self._buckets = [0] * BUCKETS
+        self.hashes = Buckets()
         self._hash(name)
 
     def __repr__(self) -> str:
@@ -91,28 +86,10 @@ class Scuttlebutt:
     def forget(self, name: str) -> list[News]:
         """Know nothing of a node any more; return what readers lose by it."""
         replica = self._replicas.pop(name)
-        self._buckets[bucket_of(name)] ^= self._hashes.pop(name)
+        self.hashes.drop(name)
         return [News(name, change.key, DELETED) for change in replica]
 
     # What is compared.
-
-    @property
-    def hash(self) -> int:
-        """Eight bytes that are equal where, and nearly only where, all is."""
-        total = 0
-        for bucket in self._buckets:
-            total ^= bucket
-        return total
-
-    @property
-    def buckets(self) -> list[int]:
-        """The same of each bucket of nodes."""
-        return list(self._buckets)
-
-    def differing(self, buckets: Iterable[int]) -> list[int]:
-        """Return which buckets are not as here."""
-        pairs = zip(self._buckets, buckets, strict=True)
-        return [n for n, (ours, theirs) in enumerate(pairs) if ours != theirs]
 
     def digest(self, buckets: Iterable[int] = range(BUCKETS)) -> dict[str, Summary]:
         """Return what is known of each node in some buckets."""
@@ -225,17 +202,7 @@ class Scuttlebutt:
         return True
 
     def _hash(self, name: str) -> None:
-        bucket = bucket_of(name)
-        text = f"{name} {'.'.join(map(str, self._replicas[name].summary))}"
-        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-        fresh = int.from_bytes(digest, "big")
-        self._buckets[bucket] ^= self._hashes.get(name, 0) ^ fresh
-        self._hashes[name] = fresh
-
-
-def bucket_of(name: str) -> int:
-    """Return the bucket of a node."""
-    return hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % BUCKETS
+        self.hashes.put(name, *self._replicas[name].summary)
 
 
 def _distance(ours: Summary, theirs: Summary) -> tuple[int, int]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Final
 
+from clusterkit.core.buckets import BUCKETS
 from clusterkit.core.registers import check_list, check_whole
 from clusterkit.core.replica import DELETED, Change, Part, Summary
-from clusterkit.core.scuttlebutt import BUCKETS
 from clusterkit.names import check_name
 
 MOST_KEY: Final = 128

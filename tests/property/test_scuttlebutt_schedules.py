@@ -10,8 +10,9 @@ from random import Random
 
 import pytest
 
+from clusterkit.core.buckets import BUCKETS, bucket_of
 from clusterkit.core.replica import DELETED
-from clusterkit.core.scuttlebutt import BUCKETS, Scuttlebutt, bucket_of
+from clusterkit.core.scuttlebutt import Scuttlebutt
 
 SCHEDULES = int(os.environ.get("CLUSTERKIT_SCHEDULES", "300"))
 ALL = range(BUCKETS)
@@ -126,7 +127,7 @@ class World:
                     for name, key, value in self.nodes[one].take(parts):
                         self.seen[one][name, key] = value
                     self.check(one)
-            if len({node.hash for node in self.nodes.values()}) == 1:
+            if len({node.hashes.hash for node in self.nodes.values()}) == 1:
                 return
         raise AssertionError("they do not come to agree")
 

@@ -25,7 +25,7 @@ def books(nodes):
     """Return what each knows of all, with what it is compared by."""
     return {
         (
-            node.state._book.known.hash,
+            node.state._book.known.hashes.hash,
             str(
                 {
                     p: {k: node.state.value(p, k) for k in node.state.keys(p)}

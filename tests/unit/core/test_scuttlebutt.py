@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from clusterkit.core.buckets import BUCKETS, bucket_of
 from clusterkit.core.replica import DELETED, NOTHING, Change, Part, Summary
-from clusterkit.core.scuttlebutt import BUCKETS, News, Scuttlebutt, bucket_of
+from clusterkit.core.scuttlebutt import News, Scuttlebutt
 
 ALL = range(BUCKETS)
 ANY = 10**6
@@ -82,13 +83,13 @@ def test_who_is_furthest_behind_is_told_of_first():
 
 def test_what_is_equal_has_equal_hashes_and_what_is_not_has_not():
     me, you = node("me", "a=1"), node("you", "b=2")
-    assert me.hash != you.hash
+    assert me.hashes.hash != you.hashes.hash
     tell(me, you)
     tell(you, me)
-    assert (me.hash, me.buckets) == (you.hash, you.buckets)
+    assert (me.hashes.hash, me.hashes.each) == (you.hashes.hash, you.hashes.each)
     you.write("b", "3")
-    assert me.hash != you.hash
-    assert me.differing(you.buckets) == [bucket_of("you")]
+    assert me.hashes.hash != you.hashes.hash
+    assert me.hashes.differing(you.hashes.each) == [bucket_of("you")]
 
 
 def test_a_floor_is_part_of_what_is_equal():
@@ -96,12 +97,12 @@ def test_a_floor_is_part_of_what_is_equal():
     you.write("b", DELETED)
     tell(me, you)
     tell(you, me)
-    before = you.hash
-    assert me.hash == before
+    before = you.hashes.hash
+    assert me.hashes.hash == before
     you.raise_floor(2)
-    assert you.hash != before
+    assert you.hashes.hash != before
     tell(me, you)
-    assert (me.hash, len(me.replica("you"))) == (you.hash, 0)
+    assert (me.hashes.hash, len(me.replica("you"))) == (you.hashes.hash, 0)
 
 
 def test_a_digest_of_some_buckets_leaves_the_others_alone():
@@ -118,10 +119,10 @@ def test_a_digest_of_some_buckets_leaves_the_others_alone():
 
 def test_who_is_forgotten_is_unknown_again():
     me, you = node("me"), node("you", "b=2")
-    before = me.hash
+    before = me.hashes.hash
     tell(me, you)
     assert me.forget("you") == [News("you", "b", DELETED)]
-    assert (me.hash, me.replica("you")) == (before, None)
+    assert (me.hashes.hash, me.replica("you")) == (before, None)
 
 
 def test_of_itself_a_node_believes_nobody():
@@ -130,9 +131,9 @@ def test_of_itself_a_node_believes_nobody():
     assert tell(me, liar) == []
     assert [(c.key, c.value) for c in me.own] == [("a", "1")]
     assert tell(liar, me) == [News("me", "a", "1")]
-    assert me.hash != 0
+    assert me.hashes.hash != 0
     tell(me, liar)
-    assert me.hash == liar.hash
+    assert me.hashes.hash == liar.hashes.hash
 
 
 def test_a_restarted_node_is_not_brought_back_to_its_past():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from clusterkit.core.buckets import BUCKETS
 from clusterkit.core.replica import DELETED, Change, Part, Summary
-from clusterkit.core.scuttlebutt import BUCKETS
 from clusterkit.core.state_input import (
     KEY_COST,
     MOST_KEY,
