@@ -12,6 +12,7 @@ from clusterkit.actors.runtime import Runtime
 from clusterkit.cluster.bench_target import BenchTarget
 from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.command_server import CommandServer
+from clusterkit.cluster.comparing import Comparing
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
@@ -246,10 +247,12 @@ class Assembly:
             self._runtime.now,
             self._plan.config.state_tombstone_ttl,
         )
-        self._exchange = StateExchange(
-            book, self._runtime, near, self._broadcast, self._plan.platform.rng
+        rng = self._plan.platform.rng
+        exchange = StateExchange(book, self._runtime, near, rng)
+        self._comparing = Comparing(
+            [exchange], self._runtime, near, self._broadcast, rng
         )
-        self._state = NodeState(book, self._exchange, near, self._runtime)
+        self._state = NodeState(book, near, self._runtime)
         return self._state
 
     def _ring(self) -> GossipRing:
@@ -281,5 +284,5 @@ class Assembly:
         await self._runtime.start(NODE, node_actor(self.node.cookies), reserved=True)
         await self._runtime.start(BENCH, BenchTarget, reserved=True)
         await self._runtime.start(STATE, lambda: self._state, reserved=True)
-        nursery.start_soon(self._exchange.run)
+        nursery.start_soon(self._comparing.run)
         await self._runtime.start(COMMAND, CommandServer)

@@ -12,6 +12,8 @@ import hashlib
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from random import Random
@@ -26,6 +28,9 @@ NEIGHBOURS: Final = 3
 STRAY: Final = 1 / 300
 """How often another member is asked instead: every five minutes, at one poll a
 second. A link for it stays open for `idle_close`, hence so seldom."""
+
+HEARD: Final = 5.0
+"""Polls ago that a member polled this node which still counts as near."""
 
 
 class Neighbourhood:
@@ -49,6 +54,7 @@ class Neighbourhood:
         self._others: list[str] = []
         self._members: frozenset[str] = frozenset()
         self._kept: dict[str, None] = {}
+        self._polled_by: dict[str, float] = {}
         self.is_mesh = True
 
     def __repr__(self) -> str:
@@ -86,9 +92,23 @@ class Neighbourhood:
         """Say whether another node is a member."""
         return name in self._members
 
-    def kept(self) -> tuple[str, ...]:
-        """Return the members that links are kept to, but for those that are down."""
-        return tuple(name for name in self._kept if not self._is_down(name))
+    def polled_by(self, peer: str) -> None:
+        """Note that a member has polled this node."""
+        self._polled_by.pop(peer, None)
+        self._polled_by[peer] = trio.current_time()
+
+    def near(self) -> tuple[str, ...]:
+        """Return the members that this node keeps links to, or they to it."""
+        recent = trio.current_time() - HEARD * self._config.gossip_interval
+        for peer, when in list(self._polled_by.items()):
+            if when < recent:
+                del self._polled_by[peer]
+        near = dict.fromkeys((*self._kept, *self._polled_by))
+        return tuple(name for name in near if name in self._members)
+
+    def audience(self) -> tuple[str, ...]:
+        """Return those of them that news may reach: that are not down."""
+        return tuple(name for name in self.near() if not self._is_down(name))
 
     def partner(self) -> str | None:
         """Return whom to ask for news, None if this node is alone.

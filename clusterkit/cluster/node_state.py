@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.cluster.state_book import StateBook
-    from clusterkit.cluster.state_exchange import StateExchange
     from clusterkit.config import Policy
     from clusterkit.core.replica import Summary
 
@@ -53,7 +52,6 @@ class NodeState(GenServer):
 
     Args:
         book: What is known.
-        exchange: Has others know it.
         neighbourhood: Knows who is a member.
         runtime: The node's actors.
     """
@@ -63,12 +61,10 @@ class NodeState(GenServer):
     def __init__(
         self,
         book: StateBook,
-        exchange: StateExchange,
         neighbourhood: Neighbourhood,
         runtime: Runtime,
     ) -> None:
         self._book = book
-        self._exchange = exchange
         self._neighbourhood = neighbourhood
         self._runtime = runtime
         self.ignored = {"foreign": 0, "invalid": 0}
@@ -138,7 +134,7 @@ class NodeState(GenServer):
     @call
     async def compare(self, hash: int) -> Any:
         """Return None if a member's book is as this one, else what leads to why."""
-        self._exchange.polled_by(self._member())
+        self._neighbourhood.polled_by(self._member())
         known = self._book.known
         if hash == known.hashes.hash:
             return None

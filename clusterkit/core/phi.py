@@ -176,6 +176,10 @@ class PhiAccrual:
         """Say whether phi is over the threshold."""
         return self.phi(now) > self.threshold
 
+    def oversleep(self, seconds: float) -> None:
+        """Do not count a time in which nobody here could have listened."""
+        self._last += seconds
+
     @property
     def deadline(self) -> float:
         """When the peer becomes suspect, if nothing is heard until then."""

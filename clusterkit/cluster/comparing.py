@@ -1,0 +1,131 @@
+"""Comparing what is known with other members, so that nothing stays missed.
+
+Once per `gossip_interval` with one member (`Neighbourhood.partner`), and with each
+whose link has come up. What is compared, and how, is for each book to say; while
+the books agree, a comparison is one call with a hash.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+
+from clusterkit.errors import ClusterError
+from clusterkit.events import LinkUp, RingChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.broadcast import Broadcast
+    from clusterkit.cluster.neighbourhood import Neighbourhood
+
+logger = logging.getLogger("clusterkit.cluster")
+
+STEPS: Final = 64
+"""Most steps of one comparison. What is missing then is left to the next."""
+
+
+class Comparable(Protocol):
+    """What can be compared with another node's."""
+
+    async def step(self, peer: str) -> tuple[Any, ...] | None:
+        """Exchange with a member once.
+
+        Returns:
+            What was exchanged: the same twice leads nowhere. None if both agree,
+            as far as they can.
+
+        Raises:
+            ClusterError, ValueError: The member gave no answer, or nonsense.
+        """
+
+    def tidy(self) -> None:
+        """Do what is due; called once per `gossip_interval`."""
+
+    def follow_ring(self) -> None:
+        """Know of the members of the ring, and of nobody else."""
+
+
+class Comparing:
+    """Compares books with members.
+
+    Args:
+        books: All that this node compares.
+        runtime: Runs a task for each comparison.
+        neighbourhood: Whom to ask.
+        broadcast: Says when members come and go, and links come up.
+        rng: Keeps the polls of many nodes apart.
+
+    Attributes:
+        failed: Comparisons that came to nothing.
+    """
+
+    def __init__(
+        self,
+        books: Sequence[Comparable],
+        runtime: Runtime,
+        neighbourhood: Neighbourhood,
+        broadcast: Broadcast,
+        rng: Random,
+    ) -> None:
+        self.failed = 0
+        self._books = books
+        self._runtime = runtime
+        self._neighbourhood = neighbourhood
+        self._broadcast = broadcast
+        self._rng = rng
+        self._under_way: set[tuple[str, int]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Comparing {len(self._books)} books>"
+
+    async def run(self) -> None:
+        """Poll, and follow the ring, until cancelled."""
+        async with (
+            self._broadcast.events(LinkUp, RingChanged) as events,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(self._poll)
+            async for event in events:
+                if isinstance(event, LinkUp):
+                    self._compare_soon(event.peer)
+                else:  # RingChanged, or so many that some were lost
+                    for book in self._books:
+                        book.follow_ring()
+
+    async def _poll(self) -> None:
+        interval = self._runtime.config.gossip_interval
+        while True:
+            # A tenth of jitter keeps the polls of many nodes apart.
+            await trio.sleep(interval * self._rng.uniform(0.9, 1.1))
+            for book in self._books:
+                book.tidy()
+            partner = self._neighbourhood.partner()
+            if partner is not None:
+                self._compare_soon(partner)
+
+    def _compare_soon(self, peer: str) -> None:
+        if not self._neighbourhood.is_member(peer):
+            return
+        for number in range(len(self._books)):
+            if (peer, number) not in self._under_way:
+                self._under_way.add((peer, number))
+                self._runtime.spawn(self._compare, peer, number)
+
+    async def _compare(self, peer: str, number: int) -> None:
+        """Compare one book with a member's until they agree, or nothing comes of it."""
+        book, last = self._books[number], None
+        try:
+            for _ in range(STEPS):
+                step = await book.step(peer)
+                if step in (None, last):
+                    break
+                last = step
+        except (ClusterError, ValueError):
+            self.failed += 1
+        finally:
+            self._under_way.discard((peer, number))
