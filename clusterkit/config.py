@@ -41,6 +41,16 @@ the oldest cast goes for the new message."""
 
 POLICIES: Final[tuple[Policy, ...]] = ("wait", "raise", "drop_oldest")
 
+Form: TypeAlias = Literal["normal", "exponential"]
+"""Which distribution of arrivals phi supposes."""
+
+Detector: TypeAlias = Literal["probe", "phi"]
+"""What makes a member silent."""
+
+MOST_THRESHOLD: Final = 100.0
+"""The highest threshold of phi: far above any that a silence of the next year is
+worth."""
+
 
 @frozen(kw_only=True)
 class Config:
@@ -196,6 +206,29 @@ class Config:
     """How long a removed name is remembered. A saved state older than this
     does not load as a member."""
 
+    probe_timeout: float = 0.5
+    """How long after `ping_after` a member may be silent before others are
+    asked for it; they have twice as long to answer. Both grow while this node
+    seems to be deaf itself."""
+
+    detector: Detector = "probe"
+    """What makes a member silent: `probe`, nothing having come for `ping_after`
+    and `probe_timeout`; or `phi`, its phi being above `phi_threshold`."""
+
+    phi_form: Form = "normal"
+    """Which distribution phi supposes: `normal`, Hayashibara's and Akka's, or
+    `exponential`, Cassandra's and node-gossip's. The same threshold is another
+    time in each: see `core.phi`."""
+
+    phi_threshold: float = 8.0
+    """From which phi on a member is silent, if that is the `detector`."""
+
+    phi_pause: float = 3.0
+    """Silence beyond what is usual that the normal form accepts, in seconds."""
+
+    phi_min_deviation: float = 0.1
+    """Least standard deviation that the normal form supposes, in seconds."""
+
     state_tombstone_ttl: float = 3_600.0
     """How long a key of `node.state` that was deleted is remembered. Who has
     not been in touch for longer is told the node's keys anew."""
@@ -221,13 +254,22 @@ class Config:
             )
         if self.dead_after < 2 * self.ping_after:
             raise ConfigError("dead_after must be at least twice ping_after")
-        for name in ("outbox_policy", "mailbox_policy"):
-            if (policy := getattr(self, name)) not in POLICIES:
-                raise ConfigError(f"no {name} is called {policy!r}")
+        if not 1.0 <= self.phi_threshold <= MOST_THRESHOLD:
+            raise ConfigError(f"phi_threshold is 1 to {MOST_THRESHOLD:g}")
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                raise ConfigError(f"no {name} is called {value!r}")
 
 
 # By annotation, which is text here.
 _NUMBERS: Final = {"int": (int,), "float": (int, float)}
+
+_CHOICES: Final = {
+    "outbox_policy": POLICIES,
+    "mailbox_policy": POLICIES,
+    "detector": ("probe", "phi"),
+    "phi_form": ("normal", "exponential"),
+}
 
 _LONGEST: Final = sys.float_info.max
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import trio
 
 from clusterkit.errors import ClusterError
-from clusterkit.events import LinkUp, RingChanged
+from clusterkit.events import LinkUp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,9 +46,6 @@ class Comparable(Protocol):
     def tidy(self) -> None:
         """Do what is due; called once per `gossip_interval`."""
 
-    def follow_ring(self) -> None:
-        """Know of the members of the ring, and of nobody else."""
-
 
 class Comparing:
     """Compares books with members.
@@ -57,7 +54,7 @@ class Comparing:
         books: All that this node compares.
         runtime: Runs a task for each comparison.
         neighbourhood: Whom to ask.
-        broadcast: Says when members come and go, and links come up.
+        broadcast: Says when links come up.
         rng: Keeps the polls of many nodes apart.
 
     Attributes:
@@ -84,18 +81,15 @@ class Comparing:
         return f"<Comparing {len(self._books)} books>"
 
     async def run(self) -> None:
-        """Poll, and follow the ring, until cancelled."""
+        """Poll until cancelled."""
         async with (
-            self._broadcast.events(LinkUp, RingChanged) as events,
+            self._broadcast.events(LinkUp) as events,
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(self._poll)
             async for event in events:
-                if isinstance(event, LinkUp):
+                if isinstance(event, LinkUp):  # of those that were lost a poll makes up
                     self._compare_soon(event.peer)
-                else:  # RingChanged, or so many that some were lost
-                    for book in self._books:
-                        book.follow_ring()
 
     async def _poll(self) -> None:
         interval = self._runtime.config.gossip_interval

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from random import Random
 
     from clusterkit.config import Config
@@ -55,6 +55,8 @@ class Neighbourhood:
         self._members: frozenset[str] = frozenset()
         self._kept: dict[str, None] = {}
         self._polled_by: dict[str, float] = {}
+        self._dead: frozenset[str] = frozenset()
+        self._followers: list[Callable[[], None]] = []
         self.is_mesh = True
 
     def __repr__(self) -> str:
@@ -67,9 +69,29 @@ class Neighbourhood:
             self._kernel.know(node)
         self._others = [node.id for node in nodes]
         self._members = frozenset(self._others)
-        self.is_mesh = mesh = len(members) < self._config.full_mesh
-        chosen = self._others if mesh else neighbours(self._name, self._others)
-        before, self._kept = self._kept, dict.fromkeys(chosen)
+        self.is_mesh = len(members) < self._config.full_mesh
+        self._choose()
+        for follow in self._followers:
+            follow()
+
+    def on_change(self, follow: Callable[[], None]) -> None:
+        """Have `follow()` called when the members may be others than before."""
+        self._followers.append(follow)
+
+    def without(self, dead: Iterable[str]) -> None:
+        """Choose others, too, in the place of these; they may come back."""
+        names = frozenset(dead)
+        if names != self._dead:
+            self._dead = names
+            self._choose()
+
+    def _choose(self) -> None:
+        chosen = dict.fromkeys(self._others)
+        if not self.is_mesh:
+            alive = [name for name in self._others if name not in self._dead]
+            chosen = dict.fromkeys(neighbours(self._name, self._others))
+            chosen |= dict.fromkeys(neighbours(self._name, alive))
+        before, self._kept = self._kept, chosen
         for name in before:
             if name not in self._kept:
                 self.release(name)

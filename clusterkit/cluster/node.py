@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.keyring import Keyring
+    from clusterkit.cluster.members import Members
     from clusterkit.cluster.node_state import NodeState
     from clusterkit.cluster.watchdog import Watchdog
     from clusterkit.core import HashRing
@@ -111,6 +112,7 @@ class ClusterNode(Reach):
         kernel: Its links.
         gossip: Its ring, and the commands that change it.
         state: What all members say of themselves.
+        members: Which members are alive, and why.
         cookies: Its cookies, and how to change them while it runs.
     """
 
@@ -121,6 +123,7 @@ class ClusterNode(Reach):
         runtime: Runtime,
         gossip: GossipRing,
         state: NodeState,
+        members: Members,
         broadcast: Broadcast,
         watchdog: Watchdog,
         ending: Ending,
@@ -131,6 +134,7 @@ class ClusterNode(Reach):
         super().__init__(name, kernel, runtime, gossip)
         self.cookies = cookies
         self.state = state
+        self.members = members
         self.host = ""
         self.port = 0
         self._leaves = leaves

@@ -23,5 +23,8 @@ BENCH: Final = "_bench"
 STATE: Final = "_state"
 """Has the keys of all members: `node_state`."""
 
-OWN: Final = frozenset({COMMAND, RING, NODE, BENCH, STATE})
+MEMBERS: Final = "_members"
+"""Knows which members are alive: `members`."""
+
+OWN: Final = frozenset({COMMAND, RING, NODE, BENCH, STATE, MEMBERS})
 """All of them. The ring's name is another one of `RING`."""

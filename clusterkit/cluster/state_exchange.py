@@ -58,6 +58,7 @@ class StateExchange:
         self._runtime = runtime
         self._neighbourhood = neighbourhood
         book.changed = self.tell
+        neighbourhood.on_change(book.keep_to_members)
 
     def __repr__(self) -> str:
         return f"<StateExchange {self.telling!r}>"
@@ -65,10 +66,6 @@ class StateExchange:
     def tidy(self) -> None:
         """Delete what has come to its end."""
         self._book.tidy()
-
-    def follow_ring(self) -> None:
-        """Forget who is no member any more."""
-        self._book.keep_to_members()
 
     def tell(self, before: Mapping[str, Summary], by: str) -> None:
         """Have neighbours told of nodes of which more is known now.

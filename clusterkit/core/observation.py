@@ -13,14 +13,13 @@ that has not run for a while, and sees the whole world silent, does not count th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clusterkit.config import Detector
     from clusterkit.core.phi import PhiAccrual
-
-Detector = Literal["probe", "phi"]
 
 WORST: Final = 8
 """The worst health; the node is then nine times as patient as at its best, 0."""

@@ -20,17 +20,16 @@ from __future__ import annotations
 
 from collections import deque
 from math import erfc, log, log10, pi, sqrt
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
 
+from clusterkit.config import MOST_THRESHOLD
 from clusterkit.errors import ConfigError
 
-Form = Literal["normal", "exponential"]
+if TYPE_CHECKING:
+    from clusterkit.config import Form
 
 WINDOW: Final = 1000
 """Intervals that the estimate is made of; the oldest makes room."""
-
-MOST_THRESHOLD: Final = 100.0
-"""The highest threshold: far above any that a silence of the next year is worth."""
 
 _FAR: Final = 20.0  # beyond it `erfc` nears the smallest number there is
 

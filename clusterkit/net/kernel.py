@@ -179,6 +179,12 @@ class Kernel:
         """Forget where a node listens; links are not touched."""
         self._book.pop(name, None)
 
+    def declare_dead(self, name: str) -> None:
+        """Hear that a node is dead, as others say: who waits for it is told now."""
+        link = self.peers.get(name)
+        if link is not None and link.connection is None and not link.down:
+            link.declare_down()
+
     def link_to(self, name: str) -> Link:
         """Return the link to a node, made if need be."""
         link = self.peers.get(name)

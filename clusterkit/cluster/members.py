@@ -1,0 +1,229 @@
+"""Members: which of the ring's members are alive, and why each is what it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import trio
+
+from clusterkit.actors.handlers import call
+from clusterkit.actors.server import GenServer
+from clusterkit.cluster.claims_exchange import MOST_NODES
+from clusterkit.cluster.own_names import MEMBERS, NODE
+from clusterkit.core.claim_input import plain_claims, read_claims
+from clusterkit.core.state_input import read_numbers
+from clusterkit.errors import ClusterError, NotInRing, Rejected
+from clusterkit.frozen import frozen
+
+if TYPE_CHECKING:
+    from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.claims_exchange import ClaimsExchange
+    from clusterkit.cluster.gossip import GossipRing
+    from clusterkit.cluster.neighbourhood import Neighbourhood
+    from clusterkit.cluster.reasons import Reasons
+    from clusterkit.config import Policy
+    from clusterkit.core.liveness import Liveness
+    from clusterkit.core.observation import Observation
+
+
+class NotHeard(Rejected):
+    """What was said of members is not taken."""
+
+    code = "not_heard"
+
+
+@frozen
+class Member:
+    """A member of the ring, as one node knows it.
+
+    Attributes:
+        id: Its name.
+        host: Where it listens.
+        port: Likewise.
+        state: `alive`, `suspect`, `dead` or `left`.
+        incarnation: Of its life; 0 if nothing was ever heard of it.
+        phi: How surprising its silence is (see `core.phi`); None if this node does
+            not watch it itself.
+        since: For how many seconds it has been in that state.
+    """
+
+    id: str
+    host: str
+    port: int
+    state: str
+    incarnation: int
+    phi: float | None
+    since: float
+
+
+class Members(GenServer):
+    """The members of the ring and their lives, as this node knows them.
+
+    Guarantees:
+        A member that has crashed is `dead` on every other within seconds; one that
+        is alive, and can be reached by some, is not, or is back within seconds: only
+        it can say so, and does. All come to know the same.
+
+    Args:
+        liveness: What is known.
+        observation: What this node sees itself.
+        exchange: Has others know it.
+        reasons: What was seen.
+        gossip: The ring.
+        neighbourhood: Who is a member.
+        runtime: The node's actors.
+    """
+
+    mailbox_policy: ClassVar[Policy | None] = "wait"  # whatever the node's is
+
+    def __init__(
+        self,
+        liveness: Liveness,
+        observation: Observation,
+        exchange: ClaimsExchange,
+        reasons: Reasons,
+        gossip: GossipRing,
+        neighbourhood: Neighbourhood,
+        runtime: Runtime,
+    ) -> None:
+        self._liveness = liveness
+        self._observation = observation
+        self._exchange = exchange
+        self._reasons = reasons
+        self._gossip = gossip
+        self._neighbourhood = neighbourhood
+        self._runtime = runtime
+        self.ignored = {"foreign": 0, "invalid": 0}
+
+    def __repr__(self) -> str:
+        return f"<Members {self._liveness!r}>"
+
+    @property
+    def health(self) -> int:
+        """How this node judges itself: 0 at best, 8 if it may be deaf itself."""
+        return self._observation.health
+
+    def all(self) -> tuple[Member, ...]:
+        """Return every member, this node included, by name."""
+        now = trio.current_time()
+        return tuple(
+            Member(
+                node.id,
+                node.host,
+                node.port,
+                self._liveness.state(node.id),
+                self._liveness.claim(node.id).incarnation,
+                self._observation.phi(node.id, now),
+                now - (self._liveness.since(node.id) or now),
+            )
+            for node in self._gossip.ring.nodes()
+        )
+
+    def state(self, name: str) -> str:
+        """Return what a member is: `alive`, `suspect`, `dead` or `left`.
+
+        Raises:
+            NotInRing: It is no member.
+        """
+        if self._liveness.since(name) is None:
+            raise NotInRing(f"{name!r} is no member of the ring")
+        return self._liveness.state(name)
+
+    def alive(self) -> tuple[str, ...]:
+        """Return the names of the members that are alive, or suspect; this one first."""
+        known = self._liveness
+        names = known.names()
+        return tuple(n for n in names if known.state(n) in ("alive", "suspect"))
+
+    async def why(self, name: str) -> dict[str, list[dict[str, Any]]]:
+        """Return what led to a member's state: what was seen of it, by whom.
+
+        Args:
+            name: The member's.
+
+        Returns:
+            By node, this one first, then those that suspect it and can be asked:
+            rows, oldest first, each with its `age` in seconds, `what` was seen
+            (`silent`, or a state), and what is known of that: `silence` in seconds,
+            `phi`, whom it was asked for `through` in vain; `told_by`, `suspected_by`.
+
+        Raises:
+            NotInRing: It is no member.
+        """
+        self.state(name)
+        rows = {self._runtime.name: self._reasons.of(name)}
+        for accuser in self._liveness.claim(name).by:
+            if accuser not in rows:
+                try:
+                    rows[accuser] = await self._runtime.call(
+                        accuser, MEMBERS, "reasons", (name,), {}, 1.0
+                    )
+                except ClusterError:
+                    continue  # perhaps it is dead by now, too
+        return rows
+
+    @call
+    async def compare(self, hash: int) -> Any:
+        """Return None if a member knows what is known here, else hashes of buckets."""
+        self._neighbourhood.polled_by(self._member())
+        hashes = self._liveness.hashes
+        return None if hash == hashes.hash else hashes.each
+
+    @call
+    async def exchange(self, numbers: list[int], claims: dict[str, Any]) -> Any:
+        """Take what a member knows of those in some buckets; return what is known."""
+        peer = self._member()
+        try:
+            wanted, told = read_numbers(numbers), read_claims(claims, MOST_NODES)
+        except ValueError as error:
+            raise self._invalid(error) from error
+        self._exchange.hear(told, peer)
+        return plain_claims(self._exchange.in_buckets(wanted))
+
+    @call
+    async def tell(self, claims: dict[str, Any]) -> None:
+        """Take what a member tells."""
+        peer = self._member()
+        try:
+            told = read_claims(claims, MOST_NODES)
+        except ValueError as error:
+            raise self._invalid(error) from error
+        self._exchange.hear(told, peer)
+
+    @call(concurrent=True)
+    async def probe(self, name: str, timeout: float) -> bool:
+        """Say whether this node reaches a member."""
+        self._member()
+        if not self._neighbourhood.is_member(name):
+            return False
+        with trio.move_on_after(min(timeout, self._runtime.config.call_timeout)):
+            try:
+                await self._runtime.call(name, NODE, "ping", (), {}, None)
+            except ClusterError:
+                return False
+            return True
+        return False
+
+    @call
+    async def reasons(self, name: str) -> list[dict[str, Any]]:
+        """Return what was seen of a member here."""
+        self._member()
+        return self._reasons.of(name)
+
+    def _member(self) -> str:
+        """Return who has called.
+
+        Raises:
+            NotHeard: It is no member of the ring.
+        """
+        caller = self.caller
+        if caller.origin.role == "member" and self._neighbourhood.is_member(
+            caller.node
+        ):
+            return caller.node
+        self.ignored["foreign"] += 1
+        raise NotHeard("only members of the ring are heard")
+
+    def _invalid(self, error: ValueError) -> NotHeard:
+        self.ignored["invalid"] += 1
+        return NotHeard(str(error))

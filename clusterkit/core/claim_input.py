@@ -1,0 +1,47 @@
+"""What peers say of members' lives, checked before anybody hears it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from clusterkit.core.liveness import (
+    LEFT,
+    MOST_ACCUSERS,
+    MOST_RUMOUR,
+    Claim,
+)
+from clusterkit.core.registers import check_list, check_whole
+from clusterkit.names import check_name
+
+MOST_INCARNATION: Final = 2**62
+"""Above it an incarnation is an error, and one that could not be outgrown for long."""
+
+
+def read_claims(value: object, most: int) -> dict[str, Claim]:
+    """Return claims.
+
+    Args:
+        value: What a peer sent: `{name: [incarnation, rumour, state, [accuser, …]]}`.
+        most: Members that it may name.
+
+    Raises:
+        ValueError: It has another shape, or names more.
+    """
+    if type(value) is not dict or len(value) > most:
+        raise ValueError(f"claims are a map of up to {most} members")
+    return {check_name(name): _read_claim(claim) for name, claim in value.items()}
+
+
+def _read_claim(value: object) -> Claim:
+    incarnation, rumour, state, by = check_list(value, 4, "a claim")
+    check_whole(incarnation, "an incarnation", MOST_INCARNATION)
+    check_whole(rumour, "a rumour", MOST_RUMOUR)
+    check_whole(state, "a state", LEFT)
+    if type(by) is not list or len(by) > MOST_ACCUSERS:
+        raise ValueError(f"accusers are up to {MOST_ACCUSERS} names")
+    return Claim(incarnation, rumour, state, tuple(sorted(map(check_name, by))))
+
+
+def plain_claims(claims: dict[str, Claim]) -> dict[str, list[Any]]:
+    """Return claims as `read_claims` takes them."""
+    return {name: [*claim.rank, list(claim.by)] for name, claim in claims.items()}
