@@ -13,7 +13,8 @@ from clusterkit.cli.help_pages import STATUSES, option_row
 from clusterkit.cli.local_commands import CONNECTION_OPTIONS, LOCAL, OUTPUT_OPTIONS
 from clusterkit.cli.parser import PROGRAM
 from clusterkit.cluster.command_spec import Where
-from clusterkit.cluster.commands import CHANGING, OPERATING, READING
+from clusterkit.cluster.operating_commands import LIVING, OPERATING
+from clusterkit.cluster.ring_commands import CHANGING, READING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,6 +99,7 @@ def _commands() -> str:
     groups = (
         ("Asking", READING),
         ("Changing the ring", CHANGING),
+        ("Members", LIVING),
         ("Operating", OPERATING),
         ("Without a node", LOCAL),
     )

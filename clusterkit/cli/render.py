@@ -192,6 +192,60 @@ def _field(value: Any) -> str:
     return value if isinstance(value, str) and value else json.dumps(value)
 
 
+def _members(result: Result) -> str:
+    rows = [
+        [
+            row["id"],
+            str(NodeInfo.from_json(row).address),
+            row["state"],
+            _time(row["since"]),
+            NOTHING if row["phi"] is None else f"{row['phi']:.1f}",
+        ]
+        for row in result.data
+    ]
+    headers = ["NAME", "ADDRESS", "STATE", "FOR", "PHI"]
+    return table(headers, rows, result.style, numbers=["FOR", "PHI"])
+
+
+def _why(result: Result) -> str:
+    rows = [
+        [node, f"{_time(row['age'])} ago", _seen(row)]
+        for node, seen in result.data.items()
+        for row in seen
+    ]
+    if not rows:
+        return "nothing was seen of it but that it is there"
+    return table(["NODE", "WHEN", "WHAT"], rows, result.style, numbers=["WHEN"])
+
+
+def _seen(row: Mapping[str, Any]) -> str:
+    if row["what"] == "silent":
+        phi = "" if row["phi"] is None else f" (phi {row['phi']:.1f})"
+        through = ", ".join(row["through"]) or "nobody, there being no other"
+        return f"silent for {row['silence']:.1f} s{phi}; asked through {through}"
+    by = ", ".join(row["suspected_by"])
+    suspected = f", suspected by {by}" if by else ""
+    return f"{row['what']}, told by {row['told_by']}{suspected}"
+
+
+def _state(result: Result) -> str:
+    rows = [
+        [node, key, json.dumps(value, ensure_ascii=False)]
+        for node, keys in result.data.items()
+        for key, value in keys.items()
+    ]
+    return table(["NODE", "KEY", "VALUE"], rows, result.style) if rows else "no keys"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours = int(seconds) // 60, int(seconds) // 3600
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
 _VIEWS: Final[dict[View, Callable[[Result], str]]] = {
     View.DONE: lambda _: "ok",
     View.VALUE: _value,
@@ -204,6 +258,9 @@ _VIEWS: Final[dict[View, Callable[[Result], str]]] = {
     View.LINKS: _links,
     View.ACTORS: _actors,
     View.COOKIES: _cookies,
+    View.MEMBERS: _members,
+    View.WHY: _why,
+    View.STATE: _state,
     View.RING: _ring,
     View.BENCH: lambda result: bench_picture(result.data, result.style),
 }

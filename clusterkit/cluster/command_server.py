@@ -18,6 +18,7 @@ from clusterkit.cluster.bench import SECONDS, Benches, other_member
 from clusterkit.cluster.command_gate import CommandGate, Forbidden, answers
 from clusterkit.cluster.cookie_rows import cookie_rows, reload_cookies
 from clusterkit.cluster.json_values import event_json, json_value
+from clusterkit.cluster.member_rows import MEMBER_FIELDS, state_rows
 from clusterkit.cluster.own_names import COMMAND
 from clusterkit.cluster.ring_shares import shares
 from clusterkit.errors import NotInRing, RingError
@@ -163,6 +164,26 @@ class CommandServer(CommandGate):
         self._check_present(found)
         ids = [node.id for node in found]
         return await self._node.gossip.mremove(ids, force=force is True)
+
+    @answers
+    async def members(self) -> list[dict[str, Any]]:
+        """Return what each member is."""
+        return [
+            {field: getattr(member, field) for field in MEMBER_FIELDS}
+            for member in self._node.members.all()
+        ]
+
+    @answers
+    async def why(self, id: str) -> dict[str, Any]:
+        """Return what led to a member's state."""
+        return await self._node.members.why(id)
+
+    @answers
+    async def state(self, id: str | None = None) -> dict[str, Any]:
+        """Return what members say of themselves."""
+        if id is not None and id not in self._node.state.peers():
+            raise _not_defined(id)
+        return state_rows(self._node.state, id)
 
     @answers
     async def links(self) -> list[dict[str, Any]]:

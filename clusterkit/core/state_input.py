@@ -40,13 +40,16 @@ def check_key(key: object) -> str:
     Raises:
         ValueError: It is no text of 1 to `MOST_KEY` bytes.
     """
-    if isinstance(key, str) and type(key) is str:
-        try:
-            if 0 < len(key.encode()) <= MOST_KEY:
-                return key
-        except UnicodeEncodeError:
-            pass
+    if isinstance(key, str) and type(key) is str and 0 < _length(key) <= MOST_KEY:
+        return key
     raise ValueError(f"a key is text of 1 to {MOST_KEY} bytes, not {key!r:.100}")
+
+
+def _length(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return 0  # half of a surrogate pair, which is no text
 
 
 def size_of(change: Change) -> int:

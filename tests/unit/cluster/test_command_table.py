@@ -13,7 +13,8 @@ from clusterkit.cli.local_commands import (
 )
 from clusterkit.cluster.command_server import CommandServer
 from clusterkit.cluster.command_spec import Kind, Where
-from clusterkit.cluster.commands import CHANGING, OPERATING, READING
+from clusterkit.cluster.operating_commands import LIVING, OPERATING
+from clusterkit.cluster.ring_commands import CHANGING, READING
 from clusterkit.errors import ConfigError
 
 ASKED = {name: c for name, c in COMMANDS.items() if c.where is Where.NODE}
@@ -21,7 +22,7 @@ COMMON = {flag for o in (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS) for flag in o.fla
 
 
 def test_no_name_stands_twice():
-    assert len(COMMANDS) == len([*READING, *CHANGING, *OPERATING, *LOCAL])
+    assert len(COMMANDS) == len([*READING, *CHANGING, *LIVING, *OPERATING, *LOCAL])
 
 
 def test_the_server_answers_exactly_what_a_node_is_asked():
