@@ -46,7 +46,7 @@ def surprise(deviations: float) -> float:
     """
     x = deviations / sqrt(2.0)
     if x < _FAR:
-        return -log10(erfc(x) / 2.0)
+        return log10(2.0 / erfc(x))
     return x * x / log(10.0) + log10(2.0 * x * sqrt(pi)) - log10(1.0 - 0.5 / (x * x))
 
 
