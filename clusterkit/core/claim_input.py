@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from clusterkit.core.liveness import (
+    DEAD,
     LEFT,
     MOST_ACCUSERS,
     MOST_RUMOUR,
+    SUSPECT,
     Claim,
 )
 from clusterkit.core.registers import check_list, check_whole
@@ -39,7 +41,8 @@ def _read_claim(value: object) -> Claim:
     check_whole(state, "a state", LEFT)
     if type(by) is not list or len(by) > MOST_ACCUSERS:
         raise ValueError(f"accusers are up to {MOST_ACCUSERS} names")
-    return Claim(incarnation, rumour, state, tuple(sorted(map(check_name, by))))
+    accusers = sorted(map(check_name, by)) if state in (SUSPECT, DEAD) else ()
+    return Claim(incarnation, rumour, state, tuple(accusers))
 
 
 def plain_claims(claims: dict[str, Claim]) -> dict[str, list[Any]]:
