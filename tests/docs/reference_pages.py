@@ -25,7 +25,9 @@ from clusterkit.actors.server import GenServer
 from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.keyring import Keyring
+from clusterkit.cluster.members import Member, Members
 from clusterkit.cluster.node import ClusterNode, NodeStatistics
+from clusterkit.cluster.node_state import NodeState
 from clusterkit.config import Config
 from clusterkit.net.kernel import Kernel
 from clusterkit.net.peer import LinkStatistics
@@ -87,6 +89,17 @@ BOUNDS = (
     ("cluster.neighbourhood", "STRAY", "share"),
     ("cluster.meetings", "ASK_AGAIN", "s"),
     ("cluster.meetings", "SEED_PAUSE", "s"),
+    ("cluster.telling", "FIRST_PAUSE", "s"),
+    ("cluster.telling", "LAST_PAUSE", "s"),
+    ("cluster.watching", "TICK", "s"),
+    ("cluster.watching", "THROUGH", ""),
+    ("cluster.watching", "LATE", "s"),
+    ("core.liveness", "CONFIRMATIONS", ""),
+    ("core.liveness", "LONGEST", ""),
+    ("core.observation", "WORST", ""),
+    ("core.state_input", "MOST_KEY", "bytes"),
+    ("core.state_input", "MOST_VALUE", "bytes"),
+    ("core.state_input", "MOST_STATE", "bytes"),
     ("cluster.watchdog", "BEAT", "s"),
 )
 
@@ -153,6 +166,22 @@ MORE_BOUNDS = (
     ("cluster.bench", "SMALL", "bytes"),
     ("cluster.bench", "LARGE", "bytes"),
     ("core.latencies", "PER_DOUBLING", ""),
+    ("core.buckets", "BUCKETS", ""),
+    ("core.phi", "WINDOW", ""),
+    ("core.liveness", "MOST_ACCUSERS", ""),
+    ("core.state_input", "MOST_KEYS", ""),
+    ("core.state_input", "KEY_COST", "bytes"),
+    ("cluster.state_book", "MOST_TOMBSTONES", ""),
+    ("cluster.state_exchange", "ROOM", "bytes"),
+    ("cluster.state_exchange", "MOST_NODES", ""),
+    ("cluster.claims_exchange", "MOST_NODES", ""),
+    ("cluster.claims_exchange", "GO_ON", ""),
+    ("cluster.comparing", "STEPS", ""),
+    ("cluster.neighbourhood", "HEARD", ""),
+    ("cluster.node_state", "FEW", ""),
+    ("cluster.reasons", "MOST", ""),
+    ("cluster.watching", "WATCHED", "s"),
+    ("config", "MOST_THRESHOLD", ""),
     ("cli.bench_picture", "MOST_BARS", ""),
     ("cli.client", "POLL", "s"),
     ("cli.client", "LATITUDE", "s"),
@@ -195,6 +224,13 @@ NO_BOUNDS = {
     "cluster.ring_file FORMAT": "the version of the file",
     "cluster.ring_post PART_ROOM": "follows from the format of a message",
     "cluster.ring_shares WHOLE": "the circle, in units of its own",
+    "core.liveness ALIVE": "a state",
+    "core.liveness SUSPECT": "a state",
+    "core.liveness DEAD": "a state",
+    "core.liveness LEFT": "a state",
+    "core.liveness MOST_RUMOUR": "the largest number of 32 bits",
+    "core.claim_input MOST_INCARNATION": "a quarter of the numbers of 64 bits",
+    "core.state_input MOST_VERSION": "a quarter of the numbers of 64 bits",
     "cli.local_commands": "defaults of options: the page of the command line",
     "cli.loading": "an exit status",
     "cli.output": "exit statuses",
@@ -419,6 +455,9 @@ def signature(member: object, name: str, *, bound: bool = False) -> str:
 # What a ring has as an actor is for the node, not for the application.
 ACTOR = (*[name for name in vars(GenServer) if name != "name"], "gossip", "part")
 
+STATE = ("set", "get", "delete", "peers", "keys", "value")
+MEMBERS = ("all", "alive", "state", "why", "health")
+
 CLASSES = (
     Shown(ClusterNode, "clusterkit"),
     Shown(GenServer, "clusterkit"),
@@ -437,6 +476,9 @@ CLASSES = (
     Shown(
         Kernel, "`node.kernel`", only=("connect", "disconnect", "is_connected", "links")
     ),
+    Shown(NodeState, "`node.state`", only=STATE),
+    Shown(Members, "`node.members`", only=MEMBERS),
+    Shown(Member, "`node.members.all()`"),
     Shown(Keyring, "`node.cookies`", hidden=("reload_or_log",)),
     Shown(NodeStatistics, "`node.statistics()`"),
     Shown(LinkStatistics, "`node.kernel.links()`"),
