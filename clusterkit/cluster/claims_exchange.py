@@ -16,7 +16,7 @@ from clusterkit.cluster.own_names import MEMBERS
 from clusterkit.cluster.telling import Telling
 from clusterkit.core.buckets import bucket_of
 from clusterkit.core.claim_input import plain_claims, read_claims
-from clusterkit.core.liveness import ALIVE, DEAD, LEFT, SUSPECT, Claim, Turn
+from clusterkit.core.liveness import ALIVE, DEAD, LEFT, SUSPECT, UNHEARD, Claim, Turn
 from clusterkit.core.state_input import read_buckets
 from clusterkit.events import (
     MemberBack,
@@ -167,6 +167,8 @@ _LOGGED: Final = {
 def events_of(turn: Turn) -> Iterator[Event]:
     """Yield what subscribers hear of a turn, none if it is nothing to them."""
     before, after, name = turn.before, turn.after, turn.name
+    if before == UNHEARD and after.state == LEFT:
+        return  # it came and went, and nobody ever heard of it
     restarted = 0 < before.incarnation < after.incarnation
     if restarted and before.state in (ALIVE, SUSPECT):
         yield MemberDown(name, before.by)  # that life of it has ended

@@ -60,7 +60,7 @@ class NodeStatistics:
     Attributes:
         links: One per peer, by name.
         actors: One per actor, in the order they were started.
-        pending_calls: Calls of ours that wait for an answer.
+        pending_calls: Calls of ours that wait for an answer, but for the node's own.
         dropped: Messages that this node had accepted and let go, by reason; see
             `events.DropReason`.
         busy: Messages that this node refused, their senders being told, by
@@ -294,7 +294,9 @@ class ClusterNode(Reach):
         return NodeStatistics(
             links=kernel.links(),
             actors=tuple(p.statistics() for p in runtime.registry if p.name[0] != "_"),
-            pending_calls=len(runtime.calls.pending),
+            pending_calls=sum(
+                not p.actor.startswith("_") for p in runtime.calls.pending.values()
+            ),
             dropped=dict(dropped),
             busy=dict(runtime.accounts.busy),
             late_replies=dropped["late_reply"],

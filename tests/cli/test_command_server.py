@@ -211,3 +211,32 @@ async def test_a_refusal_keeps_the_status_of_its_error(client):
     text, status = caught.value.args
     assert (caught.value.code, status) == (RingError.code, RingError.exit_status)
     assert "foo is at" in text
+
+
+async def test_members_their_reasons_and_what_they_say(client, foo, start_node):
+    async with start_node("bar") as bar:
+        await foo.meet(bar.address)
+        bar.state.set("version", (1, 2))
+        await until(lambda: foo.state.value("bar", "version"))
+        await until(lambda: foo.members.all()[0].incarnation)
+        rows = await ask(client, "members")
+        assert [(row["id"], row["state"]) for row in rows] == [
+            ("bar", "alive"),
+            ("foo", "alive"),
+        ]
+        assert set(rows[0]) == {
+            "id",
+            "host",
+            "port",
+            "state",
+            "incarnation",
+            "phi",
+            "since",
+        }
+        assert await ask(client, "state", id="bar") == {"bar": {"version": [1, 2]}}
+        assert set(await ask(client, "state")) == {"foo", "bar"}
+        assert (await ask(client, "why", id="bar"))["foo"][-1]["what"] == "alive"
+        for command in ("state", "why"):
+            with pytest.raises(Rejected) as caught:
+                await ask(client, command, id="nobody")
+            assert caught.value.code == "not_in_ring"

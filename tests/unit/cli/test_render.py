@@ -204,3 +204,64 @@ def test_bars_keep_their_proportions_where_there_is_less_room():
     narrow = shown(View.RING, ROWS, style=Style(width=40)).splitlines()[-2:]
     bars = [line.count("▇") for line in narrow]
     assert bars == [round(row["share"] * 16) for row in ROWS]
+
+
+MEMBER = {
+    "id": "bar",
+    "host": "::1",
+    "port": 7023,
+    "state": "alive",
+    "incarnation": 9,
+    "phi": 0.44,
+    "since": 131.0,
+}
+
+
+def test_members_are_a_table():
+    rows = [
+        MEMBER,
+        {**MEMBER, "id": "foo", "phi": None, "state": "dead", "since": 3.21},
+    ]
+    heading, bar, foo = shown(View.MEMBERS, rows).splitlines()
+    assert columns(heading) == ["NAME", "ADDRESS", "STATE", "FOR", "PHI"]
+    assert columns(bar) == ["bar", "[::1]:7023", "alive", "2", "min", "0.4"]
+    assert columns(foo) == ["foo", "[::1]:7023", "dead", "3.2", "s", "-"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (59.9, "59.9 s"),
+        (60, "1 min"),
+        (7260, "2 h 1 min"),
+        (2e5, "2 d 7 h"),
+    ],
+)
+def test_times_are_as_long_as_they_need_to_be(seconds, text):
+    assert text in shown(View.MEMBERS, [{**MEMBER, "since": seconds}])
+
+
+def test_why_says_who_saw_what():
+    silent = {
+        "age": 9,
+        "what": "silent",
+        "silence": 1.61,
+        "phi": 4.2,
+        "through": ["qux"],
+    }
+    dead = {"age": 5, "what": "dead", "told_by": "baz", "suspected_by": ["foo", "baz"]}
+    _, one, two = shown(View.WHY, {"foo": [silent, dead]}).splitlines()
+    assert columns(one)[:4] == ["foo", "9.0", "s", "ago"]
+    assert one.endswith("silent for 1.6 s (phi 4.2); asked through qux")
+    assert two.endswith("dead, told by baz, suspected by foo, baz")
+    alone = {**silent, "phi": None, "through": []}
+    assert "asked through nobody" in shown(View.WHY, {"foo": [alone]})
+    assert "nothing was seen" in shown(View.WHY, {"foo": []})
+
+
+def test_keys_are_a_table():
+    heading, row = shown(View.STATE, {"foo": {"at": {"x": 1}}, "bar": {}}).splitlines()
+    assert columns(heading) == ["NODE", "KEY", "VALUE"]
+    assert row.split("at ")[-1].strip() == '{"x": 1}'
+    assert shown(View.STATE, {"foo": {}}) == "no keys"

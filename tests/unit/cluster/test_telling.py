@@ -1,0 +1,82 @@
+"""Telling neighbours: one message under way to each, and nothing twice."""
+
+from __future__ import annotations
+
+import itertools
+from random import Random
+
+import pytest
+import trio
+import trio.testing
+
+from clusterkit.cluster.telling import LAST_PAUSE, Telling
+from clusterkit.errors import NodeDown
+
+
+class Tasks:
+    """Stands for the runtime: it runs tasks."""
+
+    def __init__(self, nursery):
+        self.spawn = nursery.start_soon
+
+
+@pytest.fixture
+async def tasks(nursery):
+    return Tasks(nursery)
+
+
+async def test_what_comes_up_meanwhile_goes_with_the_next(tasks, autojump_clock):
+    told = []
+
+    async def tell(peer, names):
+        told.append((peer, names))
+        await trio.sleep(1)
+        return {}
+
+    telling = Telling(tasks, Random(1), tell)
+    telling.add("a", {"x": 1})
+    telling.add("a", {"x": 2, "y": 3})
+    await trio.sleep(0.5)
+    assert told == [("a", {"x": 1, "y": 3})]
+    for n in range(10):
+        telling.add("a", {f"z{n}": n})
+    telling.add("b", {"x": 9})
+    await trio.sleep(5)
+    assert told[1] == ("b", {"x": 9})
+    assert told[2:] == [("a", {f"z{n}": n for n in range(10)})]
+
+
+async def test_the_pause_grows_while_there_is_no_end_of_news(tasks, autojump_clock):
+    times = []
+
+    async def tell(peer, names):
+        times.append(trio.current_time())
+        return {"x": 1}
+
+    telling = Telling(tasks, Random(1), tell)
+    telling.add("a", {"x": 1})
+    await trio.sleep(10)
+    pauses = [b - a for a, b in itertools.pairwise(times)]
+    assert pauses[0] < LAST_PAUSE / 4
+    assert max(pauses) <= LAST_PAUSE
+    assert min(pauses[5:]) >= LAST_PAUSE / 2
+
+
+@pytest.mark.parametrize("error", [NodeDown("gone"), ValueError("nonsense")])
+async def test_what_cannot_be_told_is_dropped_and_counted(tasks, autojump_clock, error):
+    fails = [True]
+    told = []
+
+    async def tell(peer, names):
+        if fails.pop() if fails else False:
+            raise error
+        told.append(names)
+        return {}
+
+    telling = Telling(tasks, Random(1), tell)
+    telling.add("a", {"x": 1})
+    await trio.sleep(1)
+    assert telling.failed == 1
+    telling.add("a", {"y": 2})
+    await trio.sleep(1)
+    assert told == [{"y": 2}]
