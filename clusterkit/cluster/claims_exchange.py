@@ -8,6 +8,7 @@ is dead now is down for its callers at once.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -18,6 +19,7 @@ from clusterkit.core.buckets import bucket_of
 from clusterkit.core.claim_input import plain_claims, read_claims
 from clusterkit.core.liveness import ALIVE, DEAD, LEFT, SUSPECT, UNHEARD, Claim, Turn
 from clusterkit.core.state_input import read_buckets
+from clusterkit.errors import ClusterError
 from clusterkit.events import (
     MemberBack,
     MemberDown,
@@ -85,6 +87,15 @@ class ClaimsExchange:
             self._say(turn, self._runtime.name)
         self._neighbourhood.without(self._gone())
 
+    def depart(self) -> None:
+        """Say that this node ends: a word to who is near, which goes before the Bye."""
+        own = self._runtime.name
+        self._liveness.depart(trio.current_time())
+        claims = plain_claims({own: self._liveness.own})
+        for peer in self._neighbourhood.audience():
+            with suppress(ClusterError):  # it will find this node silent
+                self._runtime.cast_nowait(peer, MEMBERS, "farewell", (claims,), {})
+
     def hear(self, claims: dict[str, Claim], by: str) -> None:
         """Take what a member says."""
         self.apply(self._liveness.hear(claims, trio.current_time()), by)
@@ -127,12 +138,19 @@ class ClaimsExchange:
         return {}
 
     def _audience(self, by: str, names: Iterable[str]) -> Iterator[str]:
-        """Yield whom to tell; who is spoken of is told in any case, to refute it."""
+        """Yield whom to tell.
+
+        Whoever makes a claim tells it to whom it is about, too, who may refute it;
+        if all did, a node that is late for being busy would be dialled by everybody.
+        """
         near = [peer for peer in self._neighbourhood.audience() if peer != by]
-        if by != self._runtime.name and self._neighbourhood.is_mesh:
-            near = self._rng.sample(near, min(GO_ON, len(near)))
         own = self._runtime.name
-        yield from dict.fromkeys((*near, *(n for n in names if n not in (by, own))))
+        if by == own:
+            yield from dict.fromkeys((*near, *(name for name in names if name != own)))
+        elif self._neighbourhood.is_mesh:
+            yield from self._rng.sample(near, min(GO_ON, len(near)))
+        else:
+            yield from near
 
     def _gone(self) -> list[str]:
         known = self._liveness

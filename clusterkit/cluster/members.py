@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
-from clusterkit.actors.handlers import call
+from clusterkit.actors.handlers import call, cast
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.claims_exchange import MOST_NODES
 from clusterkit.cluster.own_names import MEMBERS, NODE
@@ -135,6 +136,10 @@ class Members(GenServer):
         names = known.names()
         return tuple(n for n in names if known.state(n) in ("alive", "suspect"))
 
+    def depart(self) -> None:
+        """Have the others know that this node ends; `shutdown` does."""
+        self._exchange.depart()
+
     async def why(self, name: str) -> dict[str, list[dict[str, Any]]]:
         """Return what led to a member's state: what was seen of it, by whom.
 
@@ -183,12 +188,13 @@ class Members(GenServer):
     @call
     async def tell(self, claims: dict[str, Any]) -> None:
         """Take what a member tells."""
-        peer = self._member()
-        try:
-            told = read_claims(claims, MOST_NODES)
-        except ValueError as error:
-            raise self._invalid(error) from error
-        self._exchange.hear(told, peer)
+        self._hear(claims)
+
+    @cast
+    async def farewell(self, claims: dict[str, Any]) -> None:
+        """Take what a member says that ends."""
+        with suppress(NotHeard):  # counted; nobody waits for an answer
+            self._hear(claims)
 
     @call(concurrent=True)
     async def probe(self, name: str, timeout: float) -> bool:
@@ -209,6 +215,14 @@ class Members(GenServer):
         """Return what was seen of a member here."""
         self._member()
         return self._reasons.of(name)
+
+    def _hear(self, claims: dict[str, Any]) -> None:
+        peer = self._member()
+        try:
+            told = read_claims(claims, MOST_NODES)
+        except ValueError as error:
+            raise self._invalid(error) from error
+        self._exchange.hear(told, peer)
 
     def _member(self) -> str:
         """Return who has called.

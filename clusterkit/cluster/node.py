@@ -350,9 +350,9 @@ class ClusterNode(Reach):
         that has not come to its `terminate` is cut: its callers get
         `ActorDown`, its monitors fire, `terminate` is not called.
 
-        Leaves the ring first, if `on_exit` says so. Leaving the `create_cluster`
-        block does the same. A second call waits for the first, as long as that
-        may take.
+        Leaves the ring first, if `on_exit` says so, and tells the members that it
+        ends. Leaving the `create_cluster` block does the same. A second call waits
+        for the first, as long as that may take.
 
         Args:
             timeout: Seconds for all of it; what is not done by then is cut. The
@@ -379,6 +379,7 @@ class ClusterNode(Reach):
                 await self._leave()
             if scope.cancelled_caught:
                 log(logger, logging.ERROR, "not_left", error="no time is left for it")
+        self.members.depart()
         await self._runtime.stop_all(began + timeout * ACTORS_ENDED_BY)
         await self.kernel.drain(max(0.0, began + timeout - trio.current_time()))
 

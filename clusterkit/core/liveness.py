@@ -187,13 +187,6 @@ class Liveness:
         self._put(self.name, after, now)
         return [Turn(self.name, before, after)]
 
-    def come_back(self, now: float) -> list[Turn]:
-        """Say of this node that it is there again, in the same life."""
-        before = self.own
-        after = Claim(before.incarnation, before.rumour + 1, ALIVE)
-        self._put(self.name, after, now)
-        return [Turn(self.name, before, after)]
-
     # The time of suspects.
 
     def time_of(self, claim: Claim) -> float:

@@ -176,6 +176,24 @@ def test_who_is_removed_has_left(sim_seed):
     simulate(main, seed=sim_seed)
 
 
+@BOTH
+def test_who_ends_in_good_order_has_left_and_comes_back(sim_seed, config):
+    async def main(sim):
+        nodes = await formed(sim, config=config, disk=True)
+        c, rest = nodes[2], [n for n in nodes if n.name != "c"]
+        async with listening(nodes[0], *KINDS) as heard:
+            await c.shutdown()
+            await until(lambda: states(rest, "c") == {"left"}, 2)
+            await trio.sleep(10)
+            assert states(rest, "c") == {"left"}
+            await sim.crash("c")
+            c = await sim.restart("c")
+            await until(lambda: all_alive([*rest, c]), 8)
+        assert heard == [MemberLeft("c"), MemberBack("c")]
+
+    simulate(main, seed=sim_seed)
+
+
 def test_why_says_who_saw_what(sim_seed):
     async def main(sim):
         nodes = await formed(sim, "abcd")

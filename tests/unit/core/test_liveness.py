@@ -116,8 +116,8 @@ def test_who_leaves_is_not_dead_and_does_not_deny_it():
     known.depart(1.0)
     assert known.hear({ME: Claim(5, 0, DEAD)}, 2.0) == []
     assert known.own == Claim(5, 0, LEFT)
-    known.come_back(3.0)
-    assert known.own == Claim(5, 1, ALIVE)
+    known.hear({ME: Claim(5, 3, SUSPECT)}, 3.0)
+    assert known.own == Claim(5, 4, LEFT)
 
 
 def test_a_suspect_is_dead_when_its_time_is_up():
