@@ -14,20 +14,24 @@ import gc
 import os
 import signal
 import sys
+from itertools import pairwise
 from typing import Final
 
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""
 
 
-def is_the_program() -> bool:
-    """Say whether this process is `cluster-cli` or `python -m clusterkit`."""
-    if os.path.basename(sys.argv[0]) == "cluster-cli":  # noqa: PTH119 - no pathlib yet
-        return True
-    return any(
-        (flag, module) == ("-m", "clusterkit")
-        for flag, module in zip(sys.orig_argv, sys.orig_argv[1:], strict=False)
-    )
+def _is_the_program() -> bool:
+    """Say whether this process is `cluster-cli` or `python -m clusterkit`.
+
+    By how Python itself was begun: processes that `multiprocessing` begins have the
+    program's `argv`, and other programs may have words like it among theirs.
+    """
+    script, words = sys.argv[0], sys.orig_argv
+    if script == "-m":  # until the module is found
+        return ("-m", "clusterkit") in pairwise(words)
+    name = os.path.basename(script)  # noqa: PTH119 - no pathlib yet
+    return name == "cluster-cli" and script in words
 
 
 def _end(*_: object) -> None:
@@ -39,16 +43,17 @@ def loaded() -> None:
 
     What there is by now is not looked at any more.
     """
-    if is_the_program():
+    if _THE_PROGRAM:
         gc.freeze()
         gc.enable()
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-if is_the_program():
+_THE_PROGRAM: Final = _is_the_program()
+if _THE_PROGRAM:
     gc.disable()
 
 # Where SIGINT is ignored, as in the background of a script, it stays so.
-if is_the_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if _THE_PROGRAM and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end)

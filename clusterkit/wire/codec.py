@@ -145,7 +145,7 @@ class Codec:
         """
         yield array_header(len(items))
         for item in items:
-            if item is values:
+            if item is values is not None:  # an argument may be None
                 yield from self._pack_around(item, None)
             elif type(item) is bytes and len(item) > MOST_PACKED:
                 yield _BIN32 + len(item).to_bytes(4, "big")

@@ -157,25 +157,35 @@ async def test_a_command_loads_neither_a_node_nor_a_prompt(foo):
 
 
 COLLECTING = """
-import gc, sys
+import gc, signal, sys
 sys.argv[:] = {argv}
+sys.orig_argv[:] = ["python", *{words}]
 import clusterkit
 from clusterkit.cli.main import main
-while_loading = gc.isenabled()
+own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+while_loading = gc.isenabled(), own
 main(["--version"])
-print(while_loading, gc.isenabled(), gc.get_freeze_count() > 0)
+print(*while_loading, gc.isenabled(), gc.get_freeze_count() > 0)
 """
+
+PATH = "/usr/bin/cluster-cli"
+PROGRAM, APPLICATION = "False False True True", "True True True False"
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "words", "told"),
     [
-        (["/usr/bin/cluster-cli"], "False True True"),
-        (["an-application"], "True True False"),
+        ([PATH], [PATH, "nodes"], PROGRAM),
+        (["-m"], ["-m", "clusterkit", "nodes"], PROGRAM),
+        (["an-application"], ["an-application"], APPLICATION),
+        (["pytest"], ["-m", "pytest", "-m", "clusterkit"], APPLICATION),
+        ([PATH], ["-c", "from multiprocessing.spawn import spawn_main"], APPLICATION),
     ],
-    ids=["program", "application"],
+    ids=["program", "module", "application", "flag of another", "child of the program"],
 )
-async def test_only_the_program_collects_no_garbage_while_it_is_loaded(argv, told):
-    program = COLLECTING.format(argv=argv)
+async def test_only_the_program_has_ways_of_its_own_while_it_is_loaded(
+    argv, words, told
+):
+    program = COLLECTING.format(argv=argv, words=words)
     done = await trio.run_process([sys.executable, "-c", program], capture_stdout=True)
     assert done.stdout.decode().splitlines() == [VERSION, told]

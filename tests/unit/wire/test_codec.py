@@ -149,6 +149,7 @@ LONG = bytes(range(256)) * 256
         call(7, "first", LONG, {"n": 1}, LONG + b"more"),
         call(7, LONG, by=LONG),
         call(7, [1], LONG, [LONG]),
+        call(7, None, LONG, (), None),
         cast(LONG, ()),
         [m.REPLY, 7, LONG],
         [m.CHUNK, 1, 0, 0, LONG],
