@@ -21,14 +21,16 @@ INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""
 
 
-def _is_the_program() -> bool:
+def is_the_program() -> bool:
     """Say whether this process is `cluster-cli` or `python -m clusterkit`.
 
-    By how Python itself was begun: processes that `multiprocessing` begins have the
-    program's `argv`, and other programs may have words like it among theirs.
+    By how Python itself was begun, to be asked while the package is imported: until
+    `-m` has found it, Python calls the program "-m". Processes that `multiprocessing`
+    begins have the program's `argv`, and other programs, as pytest, may have an
+    option `-m clusterkit` of their own.
     """
     script, words = sys.argv[0], sys.orig_argv
-    if script == "-m":  # until the module is found
+    if script == "-m":
         return ("-m", "clusterkit") in pairwise(words)
     name = os.path.basename(script)  # noqa: PTH119 - no pathlib yet
     return name == "cluster-cli" and script in words
@@ -41,19 +43,20 @@ def _end(*_: object) -> None:
 def loaded() -> None:
     """Have Ctrl-C raise KeyboardInterrupt from now on, and garbage collected.
 
-    What there is by now is not looked at any more.
+    What was imported until now stays, and is left out of collections.
     """
-    if _THE_PROGRAM:
+    if PROGRAM:
         gc.freeze()
         gc.enable()
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-_THE_PROGRAM: Final = _is_the_program()
-if _THE_PROGRAM:
-    gc.disable()
+PROGRAM: Final = is_the_program()
+"""Whether this process is the program, and no application."""
 
-# Where SIGINT is ignored, as in the background of a script, it stays so.
-if _THE_PROGRAM and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, _end)
+if PROGRAM:
+    gc.disable()
+    # Where SIGINT is ignored, as in the background of a script, it stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)

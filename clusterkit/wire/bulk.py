@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 import msgpack
 
 from clusterkit.wire.entry import Entry, Piece
+from clusterkit.wire.frame import array_header, bin_header
 from clusterkit.wire.messages import FRAGMENT
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class Waiting:
         begin, end = self.sent, min(self.sent + PIECE, len(data))
         self.sent = end
         rest = len(data) - end
-        head = bytes((0x96 if begin == 0 else 0x94, FRAGMENT)) + _PACK(self.id)
-        head += _PACK(rest) + b"\xc6" + (end - begin).to_bytes(4, "big")
+        head = array_header(4 if begin else 6) + _PACK(FRAGMENT) + _PACK(self.id)
+        head += _PACK(rest) + bin_header(end - begin)
         tail = b"" if begin else _PACK(kind) + _PACK(about)
         whole = memoryview(cast("bytes", data))  # what waits is no piece itself
         piece = Piece(head, whole[begin:end], tail)
