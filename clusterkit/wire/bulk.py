@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
+from weakref import WeakSet
 
 import msgpack
 
@@ -63,7 +64,8 @@ class Waiting:
         self.behind = behind
         self.placed = False
         self.sent = 0
-        self._pieces: list[Piece] = []
+        # Those that somebody still keeps, in case they have to be sent again.
+        self._pieces: WeakSet[Piece] = WeakSet()
 
     def __repr__(self) -> str:
         return f"<Waiting {self.id} {self.sent} of {len(self.entry.data)} bytes>"
@@ -87,13 +89,14 @@ class Waiting:
         tail = b"" if begin else _PACK(kind) + _PACK(about)
         whole = memoryview(cast("bytes", data))  # what waits is no piece itself
         piece = Piece(head, whole[begin:end], tail)
-        self._pieces.append(piece)
+        self._pieces.add(piece)
         return (piece, FRAGMENT, None) if rest else (piece, kind, about)
 
     def let_go(self) -> None:
         """Have what has left hold nothing of the rest, which will not follow."""
-        while self._pieces:
-            self._pieces.pop().own()
+        for piece in list(self._pieces):
+            piece.own()
+        self._pieces.clear()
 
     def start_anew(self) -> int:
         """Begin again at the first byte; return how many had left."""

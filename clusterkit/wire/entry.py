@@ -15,7 +15,7 @@ class Piece:
         parts: The bytes of the record, in order.
     """
 
-    __slots__ = ("_length", "parts")
+    __slots__ = ("__weakref__", "_length", "parts")
 
     def __init__(self, *parts: bytes | memoryview) -> None:
         self.parts = parts
