@@ -82,7 +82,7 @@ def test_cutting_a_record_copies_none_of_it():
 
 def test_taking_a_record_back_copies_only_what_may_be_sent_again():
     lane = bulk((7, 20 * PIECE, "a"))
-    last = [lane.take(MOST_WHOLE, ANY, 0) for _ in range(19)][-1][0][0]
+    last = [lane.take(MOST_WHOLE, ANY, 0) for _ in range(19)][-1][0][0][0]
     tracemalloc.start()
     try:
         lane.withdraw(7)
