@@ -14,6 +14,7 @@ import gc
 import os
 import signal
 import sys
+from itertools import pairwise
 from typing import Final
 
 INTERRUPTED: Final = 130
@@ -21,13 +22,18 @@ INTERRUPTED: Final = 130
 
 
 def is_the_program() -> bool:
-    """Say whether this process is `cluster-cli` or `python -m clusterkit`."""
-    if os.path.basename(sys.argv[0]) == "cluster-cli":  # noqa: PTH119 - no pathlib yet
-        return True
-    return any(
-        (flag, module) == ("-m", "clusterkit")
-        for flag, module in zip(sys.orig_argv, sys.orig_argv[1:], strict=False)
-    )
+    """Say whether this process is `cluster-cli` or `python -m clusterkit`.
+
+    By how Python itself was begun, to be asked while the package is imported: until
+    `-m` has found it, Python calls the program "-m". Processes that `multiprocessing`
+    begins have the program's `argv`, and other programs, as pytest, may have an
+    option `-m clusterkit` of their own.
+    """
+    script, words = sys.argv[0], sys.orig_argv
+    if script == "-m":
+        return ("-m", "clusterkit") in pairwise(words)
+    name = os.path.basename(script)  # noqa: PTH119 - no pathlib yet
+    return name == "cluster-cli" and script in words
 
 
 def _end(*_: object) -> None:
@@ -37,18 +43,20 @@ def _end(*_: object) -> None:
 def loaded() -> None:
     """Have Ctrl-C raise KeyboardInterrupt from now on, and garbage collected.
 
-    What there is by now is not looked at any more.
+    What was imported until now stays, and is left out of collections.
     """
-    if is_the_program():
+    if PROGRAM:
         gc.freeze()
         gc.enable()
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-if is_the_program():
-    gc.disable()
+PROGRAM: Final = is_the_program()
+"""Whether this process is the program, and no application."""
 
-# Where SIGINT is ignored, as in the background of a script, it stays so.
-if is_the_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, _end)
+if PROGRAM:
+    gc.disable()
+    # Where SIGINT is ignored, as in the background of a script, it stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)

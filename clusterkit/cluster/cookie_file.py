@@ -19,7 +19,7 @@ from typing import Final
 
 from clusterkit.errors import ConfigError
 from clusterkit.frozen import frozen
-from clusterkit.net.disk import read_regular
+from clusterkit.net.disk import read_regular, sync_folder
 from clusterkit.wire.seal import checked_cookie
 
 MAX_COOKIE: Final = 4096
@@ -180,6 +180,7 @@ def _replace(file: Path, content: bytes, instead_of: CookieFile | None) -> None:
         with suppress(OSError):
             fresh.unlink()
         raise
+    sync_folder(file.parent)
 
 
 def _expect(file: Path, before: CookieFile | None) -> None:

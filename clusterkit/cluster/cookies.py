@@ -17,6 +17,7 @@ from clusterkit.cluster.cookie_file import (
 )
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.frozen import frozen
+from clusterkit.net.disk import sync_folder
 from clusterkit.wire.seal import checked_cookie, derive, stretch
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def new_cookie(path: str | Path, *, force: bool = False) -> Path:
         finally:
             with suppress(OSError):  # it has been renamed
                 fresh.unlink()
+        sync_folder(file.parent)
     except FileExistsError:
         raise ClusterError(
             f"{file} exists; nodes that use it would be cut off. "

@@ -33,6 +33,9 @@ class Backoff:
         self.long_cap = long_cap
         self.tries = 0
 
+    def __repr__(self) -> str:
+        return f"<Backoff tries={self.tries} first={self.first:g} cap={self.cap:g}>"
+
     def next_pause(self, outage: float, rng: Random) -> float:
         """Return the next pause, in seconds.
 

@@ -123,7 +123,7 @@ def _replace(path: Path, data: bytes) -> None:
         os.fsync(out.fileno())
     fresh.replace(path)
     # The rename is on disk only when the folder is.
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _append(path: Path, data: bytes) -> None:
@@ -133,7 +133,12 @@ def _append(path: Path, data: bytes) -> None:
         os.fsync(out.fileno())
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have what was renamed in a folder outlast a loss of power.
+
+    Raises:
+        OSError: It cannot be synced.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
+from weakref import WeakSet
 
 import msgpack
 
 from clusterkit.wire.entry import Entry, Piece
+from clusterkit.wire.frame import array_header, bin_header
 from clusterkit.wire.messages import FRAGMENT
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ class Waiting:
         self.behind = behind
         self.placed = False
         self.sent = 0
-        self._pieces: list[Piece] = []
+        # Those that somebody still keeps, in case they have to be sent again.
+        self._pieces: WeakSet[Piece] = WeakSet()
 
     def __repr__(self) -> str:
         return f"<Waiting {self.id} {self.sent} of {len(self.entry.data)} bytes>"
@@ -81,18 +84,19 @@ class Waiting:
         begin, end = self.sent, min(self.sent + PIECE, len(data))
         self.sent = end
         rest = len(data) - end
-        head = bytes((0x96 if begin == 0 else 0x94, FRAGMENT)) + _PACK(self.id)
-        head += _PACK(rest) + b"\xc6" + (end - begin).to_bytes(4, "big")
+        head = array_header(4 if begin else 6) + _PACK(FRAGMENT) + _PACK(self.id)
+        head += _PACK(rest) + bin_header(end - begin)
         tail = b"" if begin else _PACK(kind) + _PACK(about)
         whole = memoryview(cast("bytes", data))  # what waits is no piece itself
         piece = Piece(head, whole[begin:end], tail)
-        self._pieces.append(piece)
+        self._pieces.add(piece)
         return (piece, FRAGMENT, None) if rest else (piece, kind, about)
 
     def let_go(self) -> None:
         """Have what has left hold nothing of the rest, which will not follow."""
-        while self._pieces:
-            self._pieces.pop().own()
+        for piece in list(self._pieces):
+            piece.own()
+        self._pieces.clear()
 
     def start_anew(self) -> int:
         """Begin again at the first byte; return how many had left."""

@@ -15,7 +15,7 @@ import msgpack
 
 from clusterkit.errors import EncodeError, MessageTooLarge, ProtocolError
 from clusterkit.wire import extensions as ext
-from clusterkit.wire.frame import LONGEST, array_header
+from clusterkit.wire.frame import LONGEST, array_header, bin_header
 from clusterkit.wire.messages import (
     ARGS,
     CALL,
@@ -51,10 +51,10 @@ MAX_REASON: Final = 256
 must not itself be too large to be sent."""
 
 MOST_PACKED: Final = 2**16 - 1
-"""Longest binary argument or result, in bytes, that is packed. A longer one is joined
-to what is around it: packing would copy it twice."""
+"""Longest binary argument by position, or result, in bytes, that is packed. A longer
+one is joined to what is around it: packing would copy it twice. One by keyword, or
+inside a list or a map, is packed however long it is."""
 
-_BIN32 = b"\xc6"
 _PACK_ERRORS = (TypeError, ValueError, OverflowError)  # UnicodeEncodeError is one
 
 
@@ -139,16 +139,18 @@ class Codec:
         return data
 
     def _pack_around(self, items: Any, values: Any) -> Iterator[bytes]:
-        """Yield the encoding of `items`, long binary ones of them just as they are.
+        """Yield the encoding of `items` in parts, each long binary item as it is.
 
-        Those in `values`, which is one of `items`, too.
+        Args:
+            items: A list or tuple.
+            values: The one of them whose items are treated likewise.
         """
         yield array_header(len(items))
         for item in items:
-            if item is values:
+            if item is values is not None:  # an argument may be None
                 yield from self._pack_around(item, None)
             elif type(item) is bytes and len(item) > MOST_PACKED:
-                yield _BIN32 + len(item).to_bytes(4, "big")
+                yield bin_header(len(item))
                 yield item
             else:
                 yield self._pack(item)

@@ -50,6 +50,10 @@ class Settled:
         self.too_large = [*too_large]
         self.peer_is_new = peer_is_new
 
+    def __repr__(self) -> str:
+        lost, dropped = len(self.lost), len(self.dropped)
+        return f"<Settled lost={lost} dropped={dropped} new={self.peer_is_new}>"
+
 
 class Outgoing:
     """The records we send: numbered, kept until acknowledged.

@@ -8,14 +8,14 @@ from typing import NamedTuple
 class Piece:
     """An encoded record as the parts that make it, joined when it is written.
 
-    Most of it is a view of a larger one, which lives as long; a copy for every
-    time that it waits would be one more for each byte.
+    Most of it is a view of a larger record, which lives as long as the view. To
+    copy it here would be one copy more of each byte.
 
     Args:
-        parts: What it is when they are joined.
+        parts: The bytes of the record, in order.
     """
 
-    __slots__ = ("_length", "parts")
+    __slots__ = ("__weakref__", "_length", "parts")
 
     def __init__(self, *parts: bytes | memoryview) -> None:
         self.parts = parts
@@ -28,7 +28,7 @@ class Piece:
         return b"".join(self.parts)
 
     def own(self) -> None:
-        """Keep the bytes themselves: what they are a view of can go."""
+        """Copy what the views show, so that the larger record can be freed."""
         self.parts = (bytes(self),)
 
     def __repr__(self) -> str:

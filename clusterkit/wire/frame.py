@@ -37,6 +37,11 @@ def array_header(count: int) -> bytes:
     return b"\xdd" + count.to_bytes(4, "big")
 
 
+def bin_header(size: int) -> bytes:
+    """Return the msgpack header of binary data of `size` bytes, in its long form."""
+    return b"\xc6" + size.to_bytes(4, "big")
+
+
 class FrameReader:
     """Cuts a byte stream into frames of at most `limit` bytes each."""
 

@@ -31,11 +31,10 @@ class TooDeep(ValueError):
     """A value nests deeper than `MAX_DEPTH`."""
 
 
-def check_shape(value: Any, room: int = MAX_DEPTH) -> None:
+def check_shape(value: Any, room: int) -> None:
     """Check the keys and the depth of what is inside a container.
 
-    This is on the path of every message, hence the shape: one pass, no call
-    per leaf.
+    It is on the path of every message, hence one pass, and no call per leaf.
 
     Raises:
         TooDeep: The items of `value` nest `room` deep or deeper.

@@ -8,11 +8,15 @@ import socket
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
 
+import clusterkit
 from clusterkit.cli.main import VERSION
+
+ROOT = Path(clusterkit.__file__).parents[1]
 
 
 async def test_a_result_is_one_line_and_nothing_else(program, foo):
@@ -101,17 +105,6 @@ async def test_output_that_nobody_reads_ends_it_without_a_word(foo):
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-async def test_prompt_toolkit_is_loaded_for_a_prompt_only(foo):
-    code = (
-        "import sys; from clusterkit.cli.main import main; main(sys.argv[1:]); "
-        "print('prompt_toolkit' in sys.modules)"
-    )
-    done = await trio.run_process(
-        [sys.executable, "-c", code, "-p", str(foo.port), "ping"], capture_stdout=True
-    )
-    assert done.stdout.splitlines()[-1] == b"False"
-
-
 @pytest.fixture
 def free_port():
     """A port where nobody listens."""
@@ -156,26 +149,74 @@ async def test_a_command_loads_neither_a_node_nor_a_prompt(foo):
     assert NOT_FOR_ONE_COMMAND.intersection(loaded) == set()
 
 
-COLLECTING = """
-import gc, sys
-sys.argv[:] = {argv}
+AS_ALWAYS = """
+import gc, signal
 import clusterkit
 from clusterkit.cli.main import main
-while_loading = gc.isenabled()
+print(gc.isenabled(), signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 main(["--version"])
-print(while_loading, gc.isenabled(), gc.get_freeze_count() > 0)
+print(gc.isenabled(), signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+print(gc.get_freeze_count() > 0)
 """
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("name", "arguments", "told"),
     [
-        (["/usr/bin/cluster-cli"], "False True True"),
-        (["an-application"], "True True False"),
+        ("cluster-cli", [], ["False False", VERSION, "True True", "True"]),
+        ("service.py", [], ["True True", VERSION, "True True", "False"]),
+        (
+            "service.py",
+            ["-m", "clusterkit"],
+            ["True True", VERSION, "True True", "False"],
+        ),
     ],
-    ids=["program", "application"],
+    ids=["program", "application", "application with an option -m"],
 )
-async def test_only_the_program_collects_no_garbage_while_it_is_loaded(argv, told):
-    program = COLLECTING.format(argv=argv)
-    done = await trio.run_process([sys.executable, "-c", program], capture_stdout=True)
-    assert done.stdout.decode().splitlines() == [VERSION, told]
+async def test_only_the_program_is_loaded_without_collections_and_signals(
+    tmp_path, name, arguments, told
+):
+    program = tmp_path / name
+    program.write_text(AS_ALWAYS)
+    done = await trio.run_process(
+        [sys.executable, program, *arguments], capture_stdout=True
+    )
+    assert done.stdout.decode().splitlines() == told
+
+
+SPAWNING = """
+import gc, multiprocessing
+import clusterkit
+
+def tell():
+    print(gc.isenabled(), flush=True)
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=tell)
+    child.start()
+    child.join()
+"""
+
+
+async def test_what_the_program_spawns_is_not_the_program(tmp_path):
+    program = tmp_path / "cluster-cli"
+    program.write_text(SPAWNING)
+    done = await trio.run_process([sys.executable, program], capture_stdout=True)
+    assert done.stdout.decode().splitlines() == ["True"]
+
+
+AT_THE_END = """
+import atexit, gc
+atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 0))
+"""
+
+
+async def test_python_m_is_the_program(tmp_path):
+    hook = tmp_path / "sitecustomize.py"
+    hook.write_text(AT_THE_END)
+    done = await trio.run_process(
+        [sys.executable, "-m", "clusterkit", "--version"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_stdout=True,
+    )
+    assert done.stdout.decode().splitlines() == [VERSION, "True True"]

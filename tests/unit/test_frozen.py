@@ -20,6 +20,7 @@ from dataclasses import (
     replace,
 )
 from typing import Any, ClassVar, Generic, TypeVar
+from unittest import mock
 
 import pytest
 
@@ -378,6 +379,15 @@ def test_making_that_was_interrupted_is_done_again(monkeypatch):
 
 def interrupt(**_):
     raise KeyboardInterrupt
+
+
+def test_what_a_program_puts_into_a_class_before_its_first_use_stays():
+    cls = plain(frozen)
+    with mock.patch.object(cls, "__repr__", return_value="patched"):
+        del cls.__hash__
+        assert repr(cls(1)) == "patched"
+        assert "__hash__" not in vars(cls)
+    assert "first=1" in repr(cls(1))
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])

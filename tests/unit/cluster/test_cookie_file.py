@@ -11,6 +11,7 @@ from clusterkit.cluster.cookie_file import (
     read_cookie_file,
     write_cookie_file,
 )
+from clusterkit.cluster.cookies import new_cookie
 from clusterkit.errors import ConfigError
 
 
@@ -149,6 +150,29 @@ def test_what_cannot_be_written_leaves_it_as_it_was(path, monkeypatch):
         write_cookie_file(path, CookieFile((b"new",)))
     assert path.read_text() == "old\n"
     assert [p.name for p in path.parent.iterdir()] == ["cookie"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_cookie_file(path, CookieFile((b"new",))),
+        lambda path: new_cookie(path, force=True),
+        lambda path: new_cookie(path.with_name("another")),
+    ],
+    ids=["replaced", "forced", "new"],
+)
+def test_it_is_written_for_good_once_its_folder_is_synced(path, monkeypatch, write):
+    synced = []
+
+    def content():
+        return {p.name: p.read_text() for p in path.parent.iterdir() if not p.suffix}
+
+    def note(descriptor):
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), content()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    write(path)
+    assert synced[-1] == (True, content())
 
 
 def test_what_another_has_changed_meanwhile_is_left_as_it_is(path):

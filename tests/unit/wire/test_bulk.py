@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import msgpack
 import pytest
 
@@ -64,6 +66,31 @@ def test_pieces_make_the_whole(size):
     assert b"".join(parts) == whole
     assert max(map(len, parts)) == min(size, PIECE)
     assert rests == [size - sum(map(len, parts[: n + 1])) for n in range(len(parts))]
+
+
+def test_cutting_a_record_copies_none_of_it():
+    lane = bulk((7, 20 * PIECE, "a"))
+    tracemalloc.start()
+    try:
+        pieces = [lane.take(MOST_WHOLE, ANY, 0)[0][0] for _ in range(20)]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(pieces) == 20
+    assert most < PIECE
+
+
+def test_taking_a_record_back_copies_only_what_may_be_sent_again():
+    lane = bulk((7, 20 * PIECE, "a"))
+    last = [lane.take(MOST_WHOLE, ANY, 0) for _ in range(19)][-1][0][0][0]
+    tracemalloc.start()
+    try:
+        lane.withdraw(7)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert type(last.parts[0]) is bytes
+    assert most < 2 * PIECE
 
 
 def test_the_first_piece_says_what_it_is_of_and_the_others_do_not():

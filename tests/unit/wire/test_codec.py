@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -149,6 +150,7 @@ LONG = bytes(range(256)) * 256
         call(7, "first", LONG, {"n": 1}, LONG + b"more"),
         call(7, LONG, by=LONG),
         call(7, [1], LONG, [LONG]),
+        call(7, None, LONG, (), None),
         cast(LONG, ()),
         [m.REPLY, 7, LONG],
         [m.CHUNK, 1, 0, 0, LONG],
@@ -162,6 +164,28 @@ def test_a_long_binary_value_is_joined_to_what_packing_it_would_make(
     joined = codec.encode(record)
     monkeypatch.setattr("clusterkit.wire.codec.MOST_PACKED", 2**32)
     assert joined == codec.encode(record)
+
+
+LARGE = 512 * 1024
+
+
+@pytest.mark.parametrize(
+    "record",
+    [call(7, b"x" * LARGE), cast(b"x" * LARGE), [m.REPLY, 7, b"x" * LARGE]],
+    ids=["call", "cast", "reply"],
+)
+def test_a_long_binary_value_is_copied_once(codec, record):
+    assert LARGE < most_allocated(lambda: codec.encode(record)) < 1.5 * LARGE
+
+
+def most_allocated(function):
+    """The most memory that a call has at once, of what it allocates itself."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_beside_a_long_binary_value_nothing_escapes_the_checks(codec):
