@@ -1,4 +1,8 @@
-"""What a monitor says when its time has come; the monitors are in `monitors`."""
+"""What a monitor tells when what it watches has ended.
+
+Apart from `monitors`, which only a node needs: every program that has actors
+imports this.
+"""
 
 from __future__ import annotations
 

@@ -24,10 +24,10 @@ INTERRUPTED: Final = 130
 def is_the_program() -> bool:
     """Say whether this process is `cluster-cli` or `python -m clusterkit`.
 
-    By how Python itself was begun, to be asked while the package is imported: until
-    `-m` has found it, Python calls the program "-m". Processes that `multiprocessing`
-    begins have the program's `argv`, and other programs, as pytest, may have an
-    option `-m clusterkit` of their own.
+    To be asked while the package is imported: until `-m` has found the module, Python
+    calls the program "-m". It is not enough to look for `-m clusterkit` among the
+    words, since pytest, for one, has an option `-m` of its own; nor for the name in
+    `argv`, which `multiprocessing` hands on to the processes that it spawns.
     """
     script, words = sys.argv[0], sys.orig_argv
     if script == "-m":

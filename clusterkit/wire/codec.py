@@ -37,6 +37,7 @@ from clusterkit.wire.shape import (
     TooDeep,
     Undecodable,
     check_shape,
+    check_value,
     is_too_deep,
     too_deep,
 )
@@ -125,8 +126,7 @@ class Codec:
                             break
                     else:
                         continue
-                check_shape(values, MAX_DEPTH + 1)
-                break
+                check_value(value, MAX_DEPTH + 1)
             data: bytes = (
                 b"".join(self._pack_around(record, values))
                 if joined

@@ -45,22 +45,23 @@ def check_shape(value: Any, room: int) -> None:
             if type(key) not in KEYS:
                 raise ValueError("a map has a key that is not str, bytes or int")
             if type(item) not in LEAVES:
-                _go_down(item, room)
+                check_value(item, room)
     elif len(value) < 8 or not LEAVES.issuperset(map(type, value)):
         for item in value:
             if type(item) not in LEAVES:
-                _go_down(item, room)
+                check_value(item, room)
 
 
-def _go_down(item: Any, room: int) -> None:
-    if type(item) not in CONTAINERS:
-        parts = ext.dataclass_parts(item)
+def check_value(value: Any, room: int) -> None:
+    """Check a value that is no leaf, and what is inside it; see `check_shape`."""
+    if type(value) not in CONTAINERS:
+        parts = ext.dataclass_parts(value)
         if parts is None:
             return  # packing it says whether it may travel
-        item = parts[1]
+        value = parts[1]
     if room <= 1:
         raise TooDeep(DEEPER)
-    check_shape(item, room - 1)
+    check_shape(value, room - 1)
 
 
 def is_too_deep(value: Any) -> bool:

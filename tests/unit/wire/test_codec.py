@@ -171,8 +171,13 @@ LARGE = 512 * 1024
 
 @pytest.mark.parametrize(
     "record",
-    [call(7, b"x" * LARGE), cast(b"x" * LARGE), [m.REPLY, 7, b"x" * LARGE]],
-    ids=["call", "cast", "reply"],
+    [
+        call(7, b"x" * LARGE),
+        call(7, {"kind": {"of": 1}}, b"x" * LARGE, [1]),
+        cast(b"x" * LARGE),
+        [m.REPLY, 7, b"x" * LARGE],
+    ],
+    ids=["call", "call with more", "cast", "reply"],
 )
 def test_a_long_binary_value_is_copied_once(codec, record):
     assert LARGE < most_allocated(lambda: codec.encode(record)) < 1.5 * LARGE
