@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clusterkit.net.dialling import Dial
     from clusterkit.net.kernel import Kernel
     from clusterkit.net.transport import Stream
+    from clusterkit.wire.entry import Entry
     from clusterkit.wire.session import Session
 
 logger = logging.getLogger("clusterkit.net")
@@ -319,14 +320,18 @@ class Link(Peer):
 
         Gossip is not: it says its news again; a peer that is away learns it
         when it is back, from whoever is there. Nor are calls and streams that
-        have ended.
+        have ended, nor answers to a peer that is down, where this node is down,
+        too: its calls have failed.
         """
-        return sum(
-            not str(entry.about).startswith("_")
-            if entry.kind == m.CAST
-            else entry.kind not in m.OF_ASKERS or self.interest > 0
-            for entry in (*self.outbox, *self.talk.outgoing.unfinished())
-        )
+        entries = (*self.outbox, *self.talk.outgoing.unfinished())
+        return sum(map(self._is_owed, entries))
+
+    def _is_owed(self, entry: Entry) -> bool:
+        if entry.kind == m.CAST:
+            return not str(entry.about).startswith("_")
+        if entry.kind in m.OF_ANSWERERS:
+            return not self.down
+        return entry.kind not in m.OF_ASKERS or self.interest > 0
 
     def statistics(self) -> LinkStatistics:
         """Return a snapshot."""

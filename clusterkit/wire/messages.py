@@ -119,6 +119,9 @@ OF_STREAMS: Final = frozenset({CHUNK, CREDIT, END})
 OF_ASKERS: Final = ASKS | OF_STREAMS | {CANCEL}
 """Kinds that nobody misses when whoever asked has given up."""
 
+OF_ANSWERERS: Final = frozenset({REPLY, FAULT})
+"""Kinds that whoever asked misses, unless it has given up."""
+
 # Never on the wire: what a session hands up in the place of a cast with a value
 # that cannot be taken, as kind, actor.
 UNTAKEN: Final = 31

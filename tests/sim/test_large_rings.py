@@ -37,7 +37,7 @@ def test_links_and_traffic_of_an_idle_ring_do_not_grow_with_it(sim_seed):
         await trio.sleep(20)
         after = sim.network.statistics()
         assert after.streams <= 2 * (NEIGHBOURS + 1) * len(nodes)
-        assert (after.bytes - before.bytes) / 20 / len(nodes) < 700
+        assert (after.bytes - before.bytes) / 20 / len(nodes) < 1000
 
     simulate(main, seed=sim_seed)
 

@@ -14,12 +14,12 @@ COUNTS = [field.name for field in fields(Config) if field.type == "int"]
 TIMES = [field.name for field in fields(Config) if field.type == "float"]
 
 
-POLICIES = ("outbox_policy", "mailbox_policy")
+CHOICES = ("outbox_policy", "mailbox_policy", "detector", "phi_form")
 
 
-def test_every_knob_is_a_count_a_time_or_a_policy():
+def test_every_knob_is_a_count_a_time_or_a_choice():
     names = {field.name for field in fields(Config)}
-    assert {*COUNTS, *TIMES, *POLICIES} == names
+    assert {*COUNTS, *TIMES, *CHOICES} == names
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -76,7 +76,13 @@ def test_a_peer_gets_time_to_answer_a_ping(dead_after):
         Config(ping_after=1.0, dead_after=dead_after)
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_a_policy_is_one_of_the_three(name):
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_choice_is_one_of_those_there_are(name):
     with pytest.raises(ConfigError, match=f"{name}.*'never'"):
         Config(**{name: "never"})
+
+
+@pytest.mark.parametrize("value", [0.99, 100.1, inf])
+def test_a_threshold_of_phi_is_one_that_silence_reaches(value):
+    with pytest.raises(ConfigError, match="phi_threshold"):
+        Config(phi_threshold=value)

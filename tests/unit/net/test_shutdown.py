@@ -165,6 +165,25 @@ async def test_a_shutdown_does_not_wait_to_answer_a_peer_that_left():
 
 
 @virtual
+async def test_a_shutdown_does_not_wait_to_answer_a_peer_that_is_down():
+    network = MemoryNetwork(Random(0))
+    async with on_network(network, "b", actors={"sink": Sink}) as b:
+        async with on_network(network, "a") as a, trio.open_nursery() as nursery:
+            await a.kernel.connect(b.address)
+            nursery.start_soon(a.call, "sink@b", "sleep", 1)
+            await trio.sleep(0.5)
+            network.partition({"a"}, {"b"})
+            await until(lambda: b.kernel.links()[0].unacked)  # the answer
+            network.crash("a")
+            abandon(a)
+            nursery.cancel_scope.cancel()
+        await until(lambda: b.kernel.links()[0].state == "down")
+        assert b.kernel.links()[0].unacked == 1
+        began = trio.current_time()
+    assert trio.current_time() - began < 1
+
+
+@virtual
 async def test_a_peer_that_left_has_its_calls_given_up():
     class Patient(GenServer):
         ended = []
