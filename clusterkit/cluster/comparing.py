@@ -98,7 +98,8 @@ class Comparing:
             await trio.sleep(interval * self._rng.uniform(0.9, 1.1))
             for book in self._books:
                 book.tidy()
-            partner = self._neighbourhood.partner()
+            # With whom the ring's own poll strays to is compared as its link comes up.
+            partner = self._neighbourhood.partner(strays=False)
             if partner is not None:
                 self._compare_soon(partner)
 

@@ -120,29 +120,42 @@ class Neighbourhood:
         self._polled_by[peer] = trio.current_time()
 
     def near(self) -> tuple[str, ...]:
-        """Return the members that this node keeps links to, or they to it."""
+        """Return the members that this node keeps links to, or they to it.
+
+        Who has polled this node is near until one of the two closes the link: what
+        it would not be heard of from then on is nothing to ask others about.
+        """
         recent = trio.current_time() - HEARD * self._config.gossip_interval
         for peer, when in list(self._polled_by.items()):
             if when < recent:
                 del self._polled_by[peer]
-        near = dict.fromkeys((*self._kept, *self._polled_by))
+        polling = (peer for peer in self._polled_by if not self._has_parted(peer))
+        near = dict.fromkeys((*self._kept, *polling))
         return tuple(name for name in near if name in self._members)
 
     def audience(self) -> tuple[str, ...]:
         """Return those of them that news may reach: that are not down."""
         return tuple(name for name in self.near() if not self._is_down(name))
 
-    def partner(self) -> str | None:
+    def partner(self, *, strays: bool = True) -> str | None:
         """Return whom to ask for news, None if this node is alone.
 
         Somebody who said Bye is asked, too: it may have come back, or have
         closed the link before it knew that it is a member.
+
+        Args:
+            strays: Whether it is now and then a member that is not near.
         """
         if not self._others:
             return None
         near = [name for name in self._kept if not self._is_down(name)]
-        stray = len(self._kept) < len(self._others) and self._rng.random() < STRAY
+        far = strays and len(self._kept) < len(self._others)
+        stray = far and self._rng.random() < STRAY
         return self._rng.choice(self._others if stray or not near else near)
+
+    def _has_parted(self, name: str) -> bool:
+        link = self._kernel.peers.get(name)
+        return link is None or link.parted
 
     def _is_down(self, name: str) -> bool:
         link = self._kernel.peers.get(name)

@@ -13,7 +13,7 @@ import trio
 
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.draining import say_what_waits
-from clusterkit.cluster.own_names import OWN
+from clusterkit.cluster.own_names import IN_BACKGROUND, OWN
 from clusterkit.cluster.reach import Reach
 from clusterkit.cluster.signals import ENDING, HEARD, Hangups, told_to_end
 from clusterkit.errors import ClusterError, ConfigError
@@ -60,7 +60,8 @@ class NodeStatistics:
     Attributes:
         links: One per peer, by name.
         actors: One per actor, in the order they were started.
-        pending_calls: Calls of ours that wait for an answer, but for the node's own.
+        pending_calls: Calls that wait for an answer, but for those by which the nodes'
+            own actors keep in touch.
         dropped: Messages that this node had accepted and let go, by reason; see
             `events.DropReason`.
         busy: Messages that this node refused, their senders being told, by
@@ -295,7 +296,7 @@ class ClusterNode(Reach):
             links=kernel.links(),
             actors=tuple(p.statistics() for p in runtime.registry if p.name[0] != "_"),
             pending_calls=sum(
-                not p.actor.startswith("_") for p in runtime.calls.pending.values()
+                p.actor not in IN_BACKGROUND for p in runtime.calls.pending.values()
             ),
             dropped=dict(dropped),
             busy=dict(runtime.accounts.busy),

@@ -26,5 +26,8 @@ STATE: Final = "_state"
 MEMBERS: Final = "_members"
 """Knows which members are alive: `members`."""
 
+IN_BACKGROUND: Final = frozenset({STATE, MEMBERS})
+"""Those that call each other by themselves, whatever the program does."""
+
 OWN: Final = frozenset({COMMAND, RING, NODE, BENCH, STATE, MEMBERS})
 """All of them. The ring's name is another one of `RING`."""
