@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -12,33 +11,23 @@ from clusterkit.actors.ref import take_ref
 from clusterkit.actors.runtime import Runtime
 from clusterkit.cluster.bench_target import BenchTarget
 from clusterkit.cluster.broadcast import Broadcast
-from clusterkit.cluster.claims_exchange import ClaimsExchange
 from clusterkit.cluster.command_server import CommandServer
-from clusterkit.cluster.comparing import Comparable, Comparing
 from clusterkit.cluster.ending import Ending
+from clusterkit.cluster.features import Features
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.keyring import Keyring
-from clusterkit.cluster.members import Members
 from clusterkit.cluster.neighbourhood import Neighbourhood
 from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.node_actor import node_actor
-from clusterkit.cluster.node_state import NodeState
-from clusterkit.cluster.own_names import BENCH, COMMAND, MEMBERS, NODE, RING, STATE
+from clusterkit.cluster.own_names import BENCH, COMMAND, NODE, RING
 from clusterkit.cluster.process_hooks import ProcessHooks
-from clusterkit.cluster.reasons import Reasons
 from clusterkit.cluster.ring_file import RingFile
 from clusterkit.cluster.ring_work import RingWork, apply
-from clusterkit.cluster.state_book import StateBook
-from clusterkit.cluster.state_exchange import StateExchange
 from clusterkit.cluster.watchdog import Watchdog
-from clusterkit.cluster.watching import Watching
 from clusterkit.core import HashRing
-from clusterkit.core.liveness import Liveness
 from clusterkit.core.membership import Membership
-from clusterkit.core.observation import Observation
-from clusterkit.core.phi import PhiAccrual
 from clusterkit.errors import NodeDown
 from clusterkit.events import Event, LinkUp
 from clusterkit.frozen import frozen
@@ -206,13 +195,21 @@ class Assembly:
         self._gossip = GossipRing(
             membership, self._work, hooks, self._runtime, plan.platform
         )
+        self._features = Features(
+            plan.name,
+            kernel,
+            self._runtime,
+            self._gossip,
+            self._neighbourhood,
+            self._broadcast,
+            plan.platform.rng,
+        )
         self.node = self._runtime.node = ClusterNode(
             plan.name,
             kernel,
             self._runtime,
             self._gossip,
-            self._node_state(kernel),
-            self._members(kernel),
+            self._features,
             self._broadcast,
             self._watchdog,
             self._ending,
@@ -245,41 +242,6 @@ class Assembly:
             ttl=config.tombstone_ttl,
         )
 
-    def _node_state(self, kernel: Kernel) -> NodeState:
-        near = self._neighbourhood
-        book = StateBook(
-            self._plan.name,
-            kernel.me.incarnation,
-            kernel.codec,
-            near.is_member,
-            self._broadcast.publish,
-            self._runtime.now,
-            self._plan.config.state_tombstone_ttl,
-        )
-        rng = self._plan.platform.rng
-        exchange = StateExchange(book, self._runtime, near, rng)
-        self._books: list[Comparable] = [exchange]
-        self._state = NodeState(book, near, self._runtime)
-        return self._state
-
-    def _members(self, kernel: Kernel) -> Members:
-        plan, near, runtime = self._plan, self._neighbourhood, self._runtime
-        config, rng = plan.config, plan.platform.rng
-        liveness = Liveness(plan.name, kernel.me.incarnation, runtime.now())
-        patience = config.ping_after + config.probe_timeout
-        observation = Observation(patience, partial(_phi, config), config.detector)
-        reasons = Reasons()
-        exchange = ClaimsExchange(liveness, runtime, near, rng, reasons.turn)
-        self._books.append(exchange)
-        self._watching = Watching(
-            liveness, observation, exchange, reasons, runtime, near, rng
-        )
-        self._comparing = Comparing(self._books, runtime, near, self._broadcast, rng)
-        self._watcher = Members(
-            liveness, observation, exchange, reasons, self._gossip, near, runtime
-        )
-        return self._watcher
-
     def _ring(self) -> GossipRing:
         # A crash restarts the actor around the same state: losing it would
         # lose the ring.
@@ -308,19 +270,5 @@ class Assembly:
             nursery.start_soon(self._watchdog.run)
         await self._runtime.start(NODE, node_actor(self.node.cookies), reserved=True)
         await self._runtime.start(BENCH, BenchTarget, reserved=True)
-        await self._runtime.start(STATE, lambda: self._state, reserved=True)
-        await self._runtime.start(MEMBERS, lambda: self._watcher, reserved=True)
-        nursery.start_soon(self._comparing.run)
-        nursery.start_soon(self._watching.run)
+        await self._features.start(nursery)
         await self._runtime.start(COMMAND, CommandServer)
-
-
-def _phi(config: Config, now: float) -> PhiAccrual:
-    return PhiAccrual(
-        now,
-        form=config.phi_form,
-        threshold=config.phi_threshold,
-        first=config.ping_after,
-        min_deviation=config.phi_min_deviation,
-        pause=config.phi_pause,
-    )

@@ -13,12 +13,12 @@ import trio
 
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.draining import say_what_waits
+from clusterkit.cluster.node_statistics import NodeStatistics
 from clusterkit.cluster.own_names import IN_BACKGROUND, OWN
 from clusterkit.cluster.reach import Reach
 from clusterkit.cluster.signals import ENDING, HEARD, Hangups, told_to_end
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
-from clusterkit.frozen import frozen
 from clusterkit.logs import log
 from clusterkit.names import NodeInfo, check_timeout
 
@@ -27,17 +27,14 @@ if TYPE_CHECKING:
 
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
-    from clusterkit.actors.statistics import ActorStatistics
     from clusterkit.cluster.broadcast import Broadcast, Events
     from clusterkit.cluster.ending import Ending
+    from clusterkit.cluster.features import Features
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.keyring import Keyring
-    from clusterkit.cluster.members import Members
-    from clusterkit.cluster.node_state import NodeState
     from clusterkit.cluster.watchdog import Watchdog
     from clusterkit.core import HashRing
     from clusterkit.net.kernel import Kernel
-    from clusterkit.net.peer import LinkStatistics
 
 logger = logging.getLogger("clusterkit.cluster")
 
@@ -53,56 +50,6 @@ S = TypeVar("S", bound=GenServer)
 E = TypeVar("E", bound=Event)
 
 
-@frozen(kw_only=True)
-class NodeStatistics:
-    """A snapshot of a node.
-
-    Attributes:
-        links: One per peer, by name.
-        actors: One per actor, in the order they were started.
-        pending_calls: Calls that wait for an answer, but for those by which the nodes'
-            own actors keep in touch.
-        dropped: Messages that this node had accepted and let go, by reason; see
-            `events.DropReason`.
-        busy: Messages that this node refused, their senders being told, by
-            reason; see `events.BusyReason`.
-        late_replies: Answers dropped because their caller had given up.
-        undelivered: Casts that may not have arrived, by peer.
-        refused: Casts that a full mailbox refused, by peer.
-        unknown_casts: Casts to actors that this node does not run, dropped.
-        undecodable: Casts from peers with a value that could not be built
-            here, dropped.
-        streams: Ends of streams that are open on this node.
-        stray_chunks: Chunks, credits and ends that came for no stream, or for
-            one that was over; dropped.
-        overruns: Streams ended because a peer sent more than it might.
-        foreign_gossip: Ring messages of other rings, ignored.
-        rejected: Refused frames and handshakes, by reason: `cookie`,
-            `guessing`, `ring`, `name`, `incarnation`, `given_up`, `version`,
-            `seal`, `size`, `timeout`, `protocol`.
-        handshakes: Handshakes under way.
-        loop_lag: The longest the event loop was held lately, in seconds.
-    """
-
-    links: tuple[LinkStatistics, ...]
-    actors: tuple[ActorStatistics, ...]
-    pending_calls: int
-    dropped: dict[str, int]
-    busy: dict[str, int]
-    late_replies: int
-    undelivered: dict[str, int]
-    refused: dict[str, int]
-    unknown_casts: int
-    undecodable: int
-    streams: int
-    stray_chunks: int
-    overruns: int
-    foreign_gossip: int
-    rejected: dict[str, int]
-    handshakes: int
-    loop_lag: float
-
-
 class ClusterNode(Reach):
     """One node of a cluster; made by `create_cluster`.
 
@@ -114,6 +61,9 @@ class ClusterNode(Reach):
         gossip: Its ring, and the commands that change it.
         state: What all members say of themselves.
         members: Which members are alive, and why.
+        services: What members offer to each other, and what this node needs.
+        masters: Which members are masters.
+        channels: Messages to whoever has joined.
         cookies: Its cookies, and how to change them while it runs.
     """
 
@@ -123,8 +73,7 @@ class ClusterNode(Reach):
         kernel: Kernel,
         runtime: Runtime,
         gossip: GossipRing,
-        state: NodeState,
-        members: Members,
+        features: Features,
         broadcast: Broadcast,
         watchdog: Watchdog,
         ending: Ending,
@@ -134,8 +83,11 @@ class ClusterNode(Reach):
     ) -> None:
         super().__init__(name, kernel, runtime, gossip)
         self.cookies = cookies
-        self.state = state
-        self.members = members
+        self.state = features.state
+        self.members = features.members
+        self.services = features.services
+        self.masters = features.masters
+        self.channels = features.channels
         self.host = ""
         self.port = 0
         self._leaves = leaves

@@ -26,8 +26,11 @@ STATE: Final = "_state"
 MEMBERS: Final = "_members"
 """Knows which members are alive: `members`."""
 
+CHANNELS: Final = "_channels"
+"""Takes messages of channels: `channels`."""
+
 IN_BACKGROUND: Final = frozenset({STATE, MEMBERS})
 """Those that call each other by themselves, whatever the program does."""
 
-OWN: Final = frozenset({COMMAND, RING, NODE, BENCH, STATE, MEMBERS})
+OWN: Final = frozenset({COMMAND, RING, NODE, BENCH, STATE, MEMBERS, CHANNELS})
 """All of them. The ring's name is another one of `RING`."""

@@ -40,6 +40,10 @@ logger = logging.getLogger("clusterkit.cluster")
 MOST_TOMBSTONES: Final = MOST_KEYS // 2
 """Deletions that are remembered; of more, the oldest are dropped before their time."""
 
+SPARE: Final = 1024
+"""Bytes of a node's keys that are left for what cannot be refused: what a master says
+of itself, which takes a few more when it becomes one."""
+
 
 class StateBook:
     """The keys of all members, as one node knows them.
@@ -79,6 +83,7 @@ class StateBook:
         self._ttl = tombstone_ttl
         self._ends: dict[str, float] = {}
         self._deletions: deque[tuple[float, int]] = deque()
+        self._followers: list[Callable[[str, str], None]] = []
         self._unreadable = Seldom(now, silence=60.0)
 
     def __repr__(self) -> str:
@@ -86,8 +91,21 @@ class StateBook:
 
     # What the node writes of itself.
 
-    def set(self, key: str, value: object, ttl: float | None) -> None:
-        """Give a key of this node a value; see `NodeState.set`."""
+    def follow(self, changed: Callable[[str, str], None]) -> None:
+        """Have `changed(node, key)` called after each change; it must not raise."""
+        self._followers.append(changed)
+
+    def set(
+        self, key: str, value: object, ttl: float | None, *, spare: bool = False
+    ) -> None:
+        """Give a key of this node a value; see `NodeState.set`.
+
+        Args:
+            key: The key.
+            value: What it gets.
+            ttl: Seconds after which it is deleted.
+            spare: Whether it may take the room that is spared (`SPARE`).
+        """
         data = self._encoded(_checked(key), value)
         if ttl is None:
             self._ends.pop(key, None)
@@ -95,7 +113,7 @@ class StateBook:
             self._ends[key] = self._now() + ttl
         old = self.known.own.get(key)
         if old is None or old.value != data:
-            self._check_room(key, data)
+            self._check_room(key, data, SPARE * (not spare))
             self._write(key, data)
 
     def delete(self, key: str) -> bool:
@@ -143,7 +161,7 @@ class StateBook:
             )
         return data
 
-    def _check_room(self, key: str, data: bytes) -> None:
+    def _check_room(self, key: str, data: bytes, spared: int) -> None:
         own = self.known.own
         kept = [change for change in own if change.key != key]
         if len(kept) >= MOST_KEYS - MOST_TOMBSTONES:
@@ -151,10 +169,10 @@ class StateBook:
                 f"a node has up to {MOST_KEYS - MOST_TOMBSTONES} keys; delete some"
             )
         size = sum(map(size_of, (*kept, Change(key, 0, data))))
-        if size > MOST_STATE:
+        if size > MOST_STATE - spared:
             raise MessageTooLarge(
                 f"with {key!r} the keys of this node would take {size} bytes; the "
-                f"limit is {MOST_STATE}"
+                f"limit is {MOST_STATE - spared}"
             )
 
     # What is read.
@@ -231,6 +249,8 @@ class StateBook:
             self._tell(name, key, value)
 
     def _tell(self, name: str, key: str, data: Any) -> None:
+        for changed in self._followers:
+            changed(name, key)
         if data is DELETED:
             log(logger, logging.DEBUG, "state_deleted", peer=name, key=key)
             self._notify(StateDeleted(name, key))

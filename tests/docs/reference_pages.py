@@ -26,8 +26,9 @@ from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.keyring import Keyring
 from clusterkit.cluster.members import Member, Members
-from clusterkit.cluster.node import ClusterNode, NodeStatistics
+from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.node_state import NodeState
+from clusterkit.cluster.node_statistics import NodeStatistics
 from clusterkit.config import Config
 from clusterkit.net.kernel import Kernel
 from clusterkit.net.peer import LinkStatistics

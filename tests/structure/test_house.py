@@ -17,7 +17,7 @@ from clusterkit import errors, events
 from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.cluster.broadcast import Events
 from clusterkit.cluster.gossip import GossipRing
-from clusterkit.cluster.node import NodeStatistics
+from clusterkit.cluster.node_statistics import NodeStatistics
 from clusterkit.net.kernel import Kernel
 from clusterkit.net.peer import LinkStatistics
 

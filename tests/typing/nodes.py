@@ -24,7 +24,7 @@ from clusterkit import (
     create_cluster,
     register,
 )
-from clusterkit.cluster.node import NodeStatistics
+from clusterkit.cluster.node_statistics import NodeStatistics
 from clusterkit.core import Entry, rounds
 from clusterkit.testing import ClusterSimulation, MemoryDisk, MemoryNetwork, simulate
 

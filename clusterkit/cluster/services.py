@@ -1,0 +1,237 @@
+"""Services: what members offer to each other, and when all that is needed is there.
+
+A node advertises services of its own, and says which it needs. Each provider of a
+needed one is set up by hooks, one after another, before it counts. How providers are
+called is theirs to say, in what they advertise: a ref, an address, a URL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from clusterkit.cluster.announcing import GONE
+from clusterkit.cluster.providers import Provider, Service
+from clusterkit.errors import ConfigError
+from clusterkit.events import (
+    ServiceChanged,
+    ServiceDown,
+    ServicesNotReady,
+    ServicesReady,
+    ServiceUp,
+)
+from clusterkit.names import check_name
+
+if TYPE_CHECKING:
+    from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.announcing import Announcements
+    from clusterkit.cluster.providers import SetUp
+
+__all__ = ["Service", "Services"]
+
+PREFIX: Final = "_service."
+
+MOST_NAME: Final = 100
+"""Longest name of a service, in characters."""
+
+
+class Services:
+    """The services of a cluster, as one node sees and needs them; `node.services`.
+
+    Guarantees:
+        A provider is there while its node is a member and not known to be dead, and
+        has not withdrawn it; this node's own count, too. `ServiceUp` and `ServiceDown`
+        come in turns for each, `ServicesReady` and `ServicesNotReady` in turns for all.
+
+    Args:
+        announcements: What members advertise.
+        runtime: Publishes events, and runs the hooks.
+    """
+
+    def __init__(self, announcements: Announcements, runtime: Runtime) -> None:
+        self._announcements = announcements
+        self._runtime = runtime
+        self._providers: dict[str, dict[str, Provider]] = {}
+        self._hooks: dict[str, list[SetUp]] = {}  # of what is needed
+        self._was_ready = False
+        self._waiting = trio.lowlevel.ParkingLot()
+        announcements.follow(PREFIX, self._follow)
+
+    def __repr__(self) -> str:
+        return f"<Services needed={list(self._hooks)} missing={list(self.missing)}>"
+
+    # What this node offers.
+
+    def advertise(self, name: str, info: object = None) -> None:
+        """Offer a service, or say something else of one that is offered.
+
+        Args:
+            name: What it is called: up to 100 of `A-Za-z0-9_.-`.
+            info: What a user of it must know. Anything that travels, up to 32 KiB
+                encoded; it is copied.
+
+        Raises:
+            ConfigError: It has no valid name.
+            EncodeError: The info cannot travel.
+            MessageTooLarge: It is too long, or this node says too much.
+        """
+        self._runtime.thread.require()
+        self._announcements.announce(PREFIX + checked(name), [info])
+
+    def update(self, name: str, info: object) -> None:
+        """Say something else of a service that this node offers.
+
+        Raises:
+            ConfigError: It does not offer it; else as `advertise`.
+        """
+        if self._runtime.name not in self._providers.get(checked(name), {}):
+            raise ConfigError(f"this node advertises no {name!r}")
+        self.advertise(name, info)
+
+    def withdraw(self, name: str) -> bool:
+        """Offer a service no more; return whether it was offered.
+
+        Raises:
+            ConfigError: It has no valid name.
+        """
+        self._runtime.thread.require()
+        return self._announcements.withdraw(PREFIX + checked(name))
+
+    # What it needs.
+
+    def need(self, *names: str) -> None:
+        """Need services: this node is ready once each has a provider.
+
+        Raises:
+            ConfigError: A name is not valid.
+        """
+        self._runtime.thread.require()
+        for name in names:
+            self._hooks.setdefault(checked(name), [])
+        self._judge()
+
+    def setup(self, name: str, hook: SetUp) -> None:
+        """Need a service, and have each provider of it set up before it counts.
+
+        The hooks of a service run one after another for a provider, those of several
+        providers beside each other; for providers that are there already, too. One
+        that raises is logged, told by `ServiceFailed`, and run again after a pause of
+        1 to 30 s; the provider does not count meanwhile. Says a provider something
+        else, all run again with that, while what it said before still counts.
+
+        Args:
+            name: Of the service.
+            hook: Called with the `Service`, and awaited.
+
+        Raises:
+            ConfigError: The name is not valid.
+
+        Cancellation:
+            A hook is cancelled when its provider is gone, or the node ends.
+        """
+        self.need(name)
+        self._hooks[name].append(hook)
+        for provider in self._providers.get(name, {}).values():
+            provider.go_on()
+        self._judge()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is needed and has no provider."""
+        return tuple(name for name in self._hooks if not self._is_there(name))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything that is needed has a provider."""
+        return not self.missing
+
+    async def ready(self) -> dict[str, tuple[Service, ...]]:
+        """Wait until everything that is needed has a provider; return them by name.
+
+        What is needed later, or lost, makes it wait again.
+
+        Cancellation:
+            Changes nothing.
+        """
+        while not self.is_ready:
+            await self._waiting.park()
+        await trio.lowlevel.checkpoint()
+        return {name: self.all(name) for name in self._hooks}
+
+    # What there is.
+
+    def names(self) -> tuple[str, ...]:
+        """Return the services that somebody offers, needed or not, in order."""
+        return tuple(sorted(n for n in self._providers if self.all(n)))
+
+    def all(self, name: str) -> tuple[Service, ...]:
+        """Return the providers of a service that count, by node.
+
+        Raises:
+            ConfigError: The name is not valid.
+        """
+        providers = self._providers.get(checked(name), {})
+        services = (providers[node].up for node in sorted(providers))
+        return tuple(service for service in services if service is not None)
+
+    def _is_there(self, name: str) -> bool:
+        return any(p.is_done for p in self._providers.get(name, {}).values())
+
+    # What changes.
+
+    def _follow(self, node: str, name: str, value: Any) -> None:
+        """Follow what a node advertises."""
+        providers = self._providers.setdefault(name, {})
+        if value is GONE:
+            gone = providers.pop(node, None)
+            if not providers:
+                del self._providers[name]
+            if gone is not None:
+                gone.end()
+        else:
+            info = value[0] if isinstance(value, list) and value else None
+            provider = providers.get(node)
+            if provider is None:
+                provider = Provider(self._runtime, self._hooks_of, self._turned)
+                providers[node] = provider
+            provider.take(Service(name, node, info))
+        self._judge()
+
+    def _hooks_of(self, name: str) -> list[SetUp]:
+        return self._hooks.get(name, [])
+
+    def _turned(self, before: Service | None, after: Service | None) -> None:
+        """Tell that a provider counts, counts no more, or says something else."""
+        if before is None and after is not None:
+            self._runtime.notify(ServiceUp(after.name, after.node, after.info))
+        elif before is not None and after is None:
+            self._runtime.notify(ServiceDown(before.name, before.node))
+        elif after is not None and before is not after:
+            self._runtime.notify(ServiceChanged(after.name, after.node, after.info))
+        self._judge()
+
+    def _judge(self) -> None:
+        """Tell whether all is there that is needed, once for each change."""
+        missing = self.missing
+        if not missing:
+            self._waiting.unpark_all()
+        if self._hooks and self._was_ready == bool(missing):
+            self._was_ready = not missing
+            self._runtime.notify(
+                ServicesNotReady(missing) if missing else ServicesReady()
+            )
+
+
+def checked(name: object) -> str:
+    """Return the name of a service.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if name is None or name == "":
+        raise ConfigError("a service is advertised and needed by a name")
+    name = check_name(name, "service name")
+    if len(name) > MOST_NAME:
+        raise ConfigError(f"service name {name!r:.40}… is over {MOST_NAME} characters")
+    return name

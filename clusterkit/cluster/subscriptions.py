@@ -1,0 +1,118 @@
+"""What one node has joined: messages that wait for their handler."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import trio
+
+from clusterkit.frozen import frozen
+from clusterkit.logs import log
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger("clusterkit.cluster")
+
+MOST_WAITING: Final = 1_000
+"""Messages that wait for one handler; of more, the newest are dropped."""
+
+Handler: TypeAlias = "Callable[[Message], Awaitable[object]]"
+"""What handles messages: an async function of a `Message`."""
+
+
+@frozen
+class Message:
+    """One message of a channel.
+
+    Attributes:
+        channel: What it was sent to, which may be a pattern.
+        node: That sent it.
+        value: What was sent: a copy.
+        is_kept: Whether it was kept for who joins late.
+    """
+
+    channel: str
+    node: str
+    value: Any
+    is_kept: bool = False
+
+
+class Subscription:
+    """A pattern that is joined.
+
+    Args:
+        pattern: Of the channels.
+        handler: Called with their messages.
+        wants_kept: Whether it gets what is kept.
+
+    Attributes:
+        dropped: Messages for which there was no room.
+    """
+
+    def __init__(self, pattern: str, handler: Handler, *, wants_kept: bool) -> None:
+        self.pattern = pattern
+        self.wants_kept = wants_kept
+        self.dropped = 0
+        self._handler = handler
+        self._waiting: deque[Message] = deque()
+        self._stamps: dict[tuple[str, str], Any] = {}
+        self._lot = trio.lowlevel.ParkingLot()
+        self._scope = trio.CancelScope()
+        self._ended = False
+        self._task: trio.lowlevel.Task | None = None
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.pattern} waiting={len(self._waiting)}>"
+
+    def put(self, message: Message, stamp: Any = None) -> bool:
+        """Queue a message; return False if there is no room for it.
+
+        Args:
+            message: The message.
+            stamp: Its place among those that its sender keeps, if it does: one that
+                came by the other way already, or an earlier one, is not queued.
+        """
+        if stamp is not None:
+            place = message.node, message.channel
+            if place in self._stamps and stamp <= self._stamps[place]:
+                return True
+            self._stamps[place] = stamp
+        if len(self._waiting) >= MOST_WAITING:
+            self.dropped += 1
+            return False
+        self._waiting.append(message)
+        self._lot.unpark_all()
+        return True
+
+    def forget(self, node: str, channel: str) -> None:
+        """A node keeps nothing any more; what it keeps from now on is new."""
+        self._stamps.pop((node, channel), None)
+
+    def end(self) -> None:
+        """Handle nothing more; cancel a handler, unless it is what asks."""
+        self._ended = True
+        self._waiting.clear()
+        self._lot.unpark_all()
+        if trio.lowlevel.current_task() is not self._task:
+            self._scope.cancel()
+
+    async def run(self) -> None:
+        """Handle messages until it is left."""
+        self._task = trio.lowlevel.current_task()
+        with self._scope:
+            while not self._ended:
+                if self._waiting:
+                    await self._handle(self._waiting.popleft())
+                else:
+                    await self._lot.park()
+
+    async def _handle(self, message: Message) -> None:
+        try:
+            await self._handler(message)
+        except Exception:  # the application's code must not stop the node
+            told = {"channel": message.channel, "peer": message.node}
+            log(logger, logging.ERROR, "channel_handler_failed", **told)
+            logger.exception("the handler raised")

@@ -1,0 +1,287 @@
+"""Masters: as many as are required, whoever comes, goes, or is cut off."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import pytest
+import trio
+
+from clusterkit.errors import ConfigError, MessageTooLarge
+from clusterkit.events import Demotion, MasterDown, MasterUp, Promotion
+from clusterkit.testing import simulate
+
+from .rings import form, listening, until
+
+KINDS = (Promotion, Demotion, MasterUp, MasterDown)
+
+
+def names(node):
+    return [epoch.name for epoch in node.masters.all()]
+
+
+def agree(nodes, count):
+    """Say whether all see the same masters, so many, and those think so, too."""
+    seen = {node.masters.all() for node in nodes}
+    masters = {node.name for node in nodes if node.masters.is_master}
+    return (
+        len(seen) == 1
+        and {e.name for e in next(iter(seen))} == masters
+        and len(masters) == count
+    )
+
+
+async def standing(sim, letters, weights=(), **options):
+    """Form a ring of candidates, with weights in order, else 1."""
+    nodes = await form(sim, letters)
+    weights = [*weights, *[1.0] * len(letters)]
+    for node, weight in zip(nodes, weights, strict=False):
+        node.masters.stand(weight=weight, **options)
+    return nodes
+
+
+@pytest.mark.parametrize("required", [1, 2, 3])
+def test_those_with_most_weight_are_chosen(sim_seed, required):
+    async def main(sim):
+        nodes = await standing(sim, "abcd", [2, 4, 3, 1], required=required)
+        began = sim.now
+        await until(lambda: agree(nodes, required), 5)
+        assert sim.now - began < 2
+        assert set(names(nodes[0])) == set("bca"[:required])
+        await trio.sleep(10)
+        assert agree(nodes, required)
+        assert len({e.counter for e in nodes[0].masters.all()}) >= 1
+
+    simulate(main, seed=sim_seed)
+
+
+def test_the_next_is_chosen_when_a_master_dies(sim_seed):
+    async def main(sim):
+        nodes = await standing(sim, "abc", [3, 2, 1])
+        a, b, c = nodes
+        await until(lambda: agree(nodes, 1))
+        first = a.masters.epoch
+        async with listening(c, *KINDS) as at_c, listening(b, *KINDS) as at_b:
+            await sim.crash("a")
+            await until(lambda: agree([b, c], 1), 10)
+        second = b.masters.epoch
+        assert second > first
+        assert at_c == [MasterDown("a", first), MasterUp("b", second)]
+        assert at_b == [
+            MasterDown("a", first),
+            Promotion(second),
+            MasterUp("b", second),
+        ]
+
+    simulate(main, seed=sim_seed)
+
+
+def test_who_comes_with_more_weight_does_not_displace_a_master(sim_seed):
+    async def main(sim):
+        nodes = await standing(sim, "abc", [3, 2, 1])
+        await until(lambda: agree(nodes, 1))
+        d = await sim.start("d", seeds=[nodes[0].address])
+        d.masters.stand(weight=9)
+        await trio.sleep(10)
+        assert agree([*nodes, d], 1)
+        assert names(d) == ["a"]
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_node_that_comes_back_does_not_displace_a_master_while_it_is_alone(sim_seed):
+    async def main(sim):
+        nodes = await form(sim, "abc", disk=True)
+        for node in nodes:
+            node.masters.stand()
+        await until(lambda: agree(nodes, 1))
+        (master,) = names(nodes[0])
+        other = "a" if master != "a" else "b"
+        async with listening(sim.nodes[master], *KINDS) as heard:
+            await sim.crash(other)
+            await trio.sleep(10)
+            sim.partition({other}, set("abc") - {other})
+            back = await sim.restart(other)
+            back.masters.stand(weight=9)
+            await trio.sleep(1.5)
+            sim.heal()
+            await trio.sleep(10)
+        assert names(back) == [master]
+        assert heard == []
+
+    simulate(main, seed=sim_seed)
+
+
+def test_masters_required_of_0_are_never_chosen_but_may_be_asked_for(sim_seed):
+    async def main(sim):
+        nodes = await standing(sim, "abc", required=0)
+        await trio.sleep(20)
+        assert agree(nodes, 0)
+        nodes[0].masters.promote()
+        nodes[1].masters.promote()
+        await trio.sleep(5)
+        assert agree(nodes, 2)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_who_is_promoted_takes_the_place_of_the_earliest(sim_seed):
+    async def main(sim):
+        nodes = await standing(sim, "abc", [3, 2, 1])
+        a, _, c = nodes
+        await until(lambda: agree(nodes, 1))
+        old = a.masters.epoch
+        async with listening(a, Demotion) as heard:
+            new = c.masters.promote()
+            assert c.masters.promote() == new  # it is one already
+            await until(lambda: agree(nodes, 1), 0.5)
+        assert names(a) == ["c"]
+        assert new > old
+        assert heard == [Demotion(old, "superseded")]
+        assert not a.masters.accepts(old)
+        assert a.masters.accepts(new)
+        assert a.masters.accepts((new.counter + 1, "x"))  # not heard of yet
+        assert not a.masters.accepts(new)  # from now on
+        assert not a.masters.accepts(old)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_who_is_demoted_gives_way_and_may_come_back(sim_seed):
+    async def main(sim):
+        nodes = await standing(sim, "abc", [3, 2, 1])
+        a, b, _ = nodes
+        await until(lambda: agree(nodes, 1))
+        assert a.masters.demote()
+        assert not a.masters.demote()
+        await until(lambda: agree(nodes, 1), 3)
+        assert names(a) == ["b"]
+        await trio.sleep(10)
+        assert names(a) == ["b"]
+        assert b.masters.demote(permanent=True)
+        await until(lambda: agree(nodes, 1), 3)
+        assert names(a) == ["a"]
+        a.masters.demote(permanent=True)
+        await until(lambda: agree(nodes, 1), 3)
+        assert names(a) == ["c"]
+        await trio.sleep(10)
+        nodes[2].masters.demote(permanent=True)
+        await trio.sleep(10)
+        assert agree(nodes, 0)  # nobody is eligible
+        a.masters.promote()
+        await until(lambda: agree(nodes, 1), 1)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_demoted_node_that_is_the_only_one_is_chosen_again(sim_seed):
+    async def main(sim):
+        a = await sim.start("a")
+        a.masters.stand()
+        await until(lambda: a.masters.is_master)
+        a.masters.demote()
+        await trio.sleep(4)
+        assert not a.masters.is_master
+        await until(lambda: a.masters.is_master, 3)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_after_a_split_there_is_the_right_number_again(sim_seed):
+    async def main(sim):
+        nodes = await standing(sim, "abcde", [5, 4, 3, 2, 1])
+        await until(lambda: agree(nodes, 1))
+        sim.partition({"a", "b"}, {"c", "d", "e"})
+        left, right = nodes[:2], nodes[2:]
+        await until(lambda: agree(left, 1) and agree(right, 1), 15)
+        assert (names(nodes[0]), names(nodes[2])) == (["a"], ["c"])
+        old, new = nodes[0].masters.epoch, nodes[2].masters.epoch
+        sim.heal()
+        began = sim.now
+        await until(lambda: agree(nodes, 1), 10)
+        assert sim.now - began < 3
+        assert names(nodes[0]) == ["c"]
+        assert all(node.masters.accepts(new) for node in nodes)
+        assert not any(node.masters.accepts(old) for node in nodes)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_epochs_go_on_when_the_whole_cluster_has_ended(sim_seed):
+    async def main(sim):
+        nodes = await standing(sim, "ab")
+        await until(lambda: agree(nodes, 1))
+        old = nodes[0].masters.all()[0]
+        await sim.crash("a")
+        await sim.crash("b")
+        await trio.sleep(60)
+        nodes = [await sim.restart(name) for name in "ab"]
+        await nodes[1].meet(nodes[0].address)
+        for node in nodes:
+            node.masters.stand()
+        await until(lambda: agree(nodes, 1), 15)
+        assert nodes[0].masters.all()[0] > old
+
+    simulate(main, seed=sim_seed)
+
+
+def test_who_watches_knows_the_masters_and_how_many_there_are_to_be(sim_seed):
+    async def main(sim):
+        nodes = await form(sim, "abcd")
+        *candidates, watcher = nodes
+        for node in candidates:
+            node.masters.stand(required=2)
+        await until(lambda: agree(nodes, 2))
+        assert watcher.masters.required == 2
+        assert not watcher.masters.is_master
+        with pytest.raises(ConfigError, match="no candidate"):
+            watcher.masters.promote()
+        with pytest.raises(ConfigError, match="no candidate"):
+            watcher.masters.demote()
+        candidates[0].masters.retire()
+        candidates[1].masters.retire()
+        await until(lambda: names(watcher) == ["c"], 5)
+
+    simulate(main, seed=sim_seed)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"weight": nan},
+        {"weight": inf},
+        {"weight": "1"},
+        {"weight": True},
+        {"weight": 10**400},
+        {"required": -1},
+        {"required": 1.0},
+        {"required": True},
+        {"required": 10_001},
+        {"patience": -1},
+        {"patience": nan},
+    ],
+    ids=str,
+)
+def test_a_candidate_says_what_is_possible(wrong):
+    async def main(sim):
+        a = await sim.start("a")
+        with pytest.raises(ConfigError):
+            a.masters.stand(**wrong)
+        assert a.state.keys("a") == ()
+
+    simulate(main)
+
+
+def test_a_node_that_says_a_lot_can_still_become_master():
+    async def main(sim):
+        a = await sim.start("a")
+        a.masters.stand()
+        with pytest.raises(MessageTooLarge):
+            for i in range(100):
+                a.state.set(f"k{i}", b"x" * 32_000)
+        with pytest.raises(MessageTooLarge):
+            for i in range(3000):
+                a.state.set(f"s{i}", b"x" * 10)
+        await until(lambda: a.masters.is_master)
+
+    simulate(main)
