@@ -31,6 +31,11 @@ def agree(nodes, count):
     )
 
 
+def fill(node, value):
+    for i in range(3000):
+        node.state.set(f"{len(value)}.{i}", value)
+
+
 async def standing(sim, letters, weights=(), **options):
     """Form a ring of candidates, with weights in order, else 1."""
     nodes = await form(sim, letters)
@@ -277,11 +282,9 @@ def test_a_node_that_says_a_lot_can_still_become_master():
         a = await sim.start("a")
         a.masters.stand()
         with pytest.raises(MessageTooLarge):
-            for i in range(100):
-                a.state.set(f"k{i}", b"x" * 32_000)
+            fill(a, b"x" * 32_000)
         with pytest.raises(MessageTooLarge):
-            for i in range(3000):
-                a.state.set(f"s{i}", b"x" * 10)
+            fill(a, b"x" * 10)
         await until(lambda: a.masters.is_master)
 
     simulate(main)
