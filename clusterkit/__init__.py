@@ -51,8 +51,11 @@ from clusterkit.cluster.creation import (
     create_cluster as create_cluster,
 )
 from clusterkit.cluster.node import ClusterNode as ClusterNode
+from clusterkit.cluster.providers import Service as Service
+from clusterkit.cluster.subscriptions import ChannelMessage as ChannelMessage
 from clusterkit.config import Config as Config
 from clusterkit.core import HashRing as HashRing, VectorClock as VectorClock
+from clusterkit.core.election import Epoch as Epoch
 from clusterkit.errors import Rejected as Rejected
 from clusterkit.names import NodeInfo as NodeInfo
 from clusterkit.net.certificates import Tls as Tls, TlsContexts as TlsContexts

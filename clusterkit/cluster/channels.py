@@ -16,7 +16,7 @@ from clusterkit.actors.handlers import cast
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.announcing import GONE
 from clusterkit.cluster.own_names import CHANNELS
-from clusterkit.cluster.subscriptions import Handler, Message, Subscription
+from clusterkit.cluster.subscriptions import ChannelMessage, Handler, Subscription
 from clusterkit.core.topics import check_channel, check_pattern, matches
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.logs import Seldom, log
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clusterkit.config import Policy
     from clusterkit.wire.codec import Codec
 
-__all__ = ["Channels", "Message"]
+__all__ = ["ChannelMessage", "Channels"]
 
 logger = logging.getLogger("clusterkit.cluster")
 
@@ -95,7 +95,7 @@ class Channels(GenServer):
 
         Args:
             pattern: A channel, as `orders.new`, or several: `orders.*`.
-            handler: Called with each `Message`, and awaited. If it raises, that is
+            handler: Called with each `ChannelMessage`, and awaited. If it raises, that is
                 logged, and it goes on with the next.
             kept: Whether it first gets what senders have kept (`send(keep=True)`).
 
@@ -219,7 +219,7 @@ class Channels(GenServer):
                 value = decode_value(self._codec, data)  # each gets a copy
                 if isinstance(value, Undecodable):
                     self.ignored["invalid"] += 1
-                elif not subscription.put(Message(channel, node, value), stamp):
+                elif not subscription.put(ChannelMessage(channel, node, value), stamp):
                     self._say_dropped(channel, subscription.dropped)
 
     def _sends(self, node: str, args: tuple[Any, ...]) -> bool:
@@ -283,7 +283,7 @@ class Channels(GenServer):
     def _give_kept(self, subscription: Subscription, node: str, channel: str) -> None:
         if subscription.wants_kept and matches(subscription.pattern, channel):
             stamp, value = self._kept[node, channel]
-            message = Message(channel, node, value, is_kept=True)
+            message = ChannelMessage(channel, node, value, is_kept=True)
             if not subscription.put(message, stamp):
                 self._say_dropped(channel, subscription.dropped)
 

@@ -199,6 +199,7 @@ class Masters:
         counter = min(max(self._highest + 1, self._incarnation()), MOST_COUNTER)
         epoch = Epoch(counter, self._runtime.name)
         self._own = own._replace(counter=counter, eligible=True)
+        log(logger, logging.INFO, "promotion", epoch=epoch.counter)
         self._runtime.notify(Promotion(epoch))
         self._say(self._own)
         return epoch
@@ -236,6 +237,7 @@ class Masters:
         if epoch is None or own is None:
             return False
         self._own = own._replace(counter=0, eligible=eligible)
+        log(logger, logging.INFO, "demotion", epoch=epoch.counter, reason=reason)
         self._runtime.notify(Demotion(epoch, reason))
         self._say(self._own)
         return True
@@ -315,9 +317,12 @@ class Masters:
         before, self._masters = self._masters, now
         for epoch in before:
             if epoch not in now:
+                log(logger, logging.INFO, "master_down", peer=epoch.name)
                 self._runtime.notify(MasterDown(epoch.name, epoch))
         for epoch in now:
             if epoch not in before:
+                told = {"peer": epoch.name, "epoch": epoch.counter}
+                log(logger, logging.INFO, "master_up", **told)
                 self._runtime.notify(MasterUp(epoch.name, epoch))
 
 

@@ -7,6 +7,7 @@ called is theirs to say, in what they advertise: a ref, an address, a URL.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -21,6 +22,7 @@ from clusterkit.events import (
     ServicesReady,
     ServiceUp,
 )
+from clusterkit.logs import log
 from clusterkit.names import check_name
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from clusterkit.cluster.providers import SetUp
 
 __all__ = ["Service", "Services"]
+
+logger = logging.getLogger("clusterkit.cluster")
 
 PREFIX: Final = "_service."
 
@@ -204,12 +208,17 @@ class Services:
     def _turned(self, before: Service | None, after: Service | None) -> None:
         """Tell that a provider counts, counts no more, or says something else."""
         if before is None and after is not None:
-            self._runtime.notify(ServiceUp(after.name, after.node, after.info))
+            self._say("service_up", ServiceUp(after.name, after.node, after.info))
         elif before is not None and after is None:
-            self._runtime.notify(ServiceDown(before.name, before.node))
+            self._say("service_down", ServiceDown(before.name, before.node))
         elif after is not None and before is not after:
-            self._runtime.notify(ServiceChanged(after.name, after.node, after.info))
+            event = ServiceChanged(after.name, after.node, after.info)
+            self._say("service_changed", event)
         self._judge()
+
+    def _say(self, kind: str, event: ServiceUp | ServiceChanged | ServiceDown) -> None:
+        log(logger, logging.INFO, kind, service=event.name, peer=event.peer)
+        self._runtime.notify(event)
 
     def _judge(self) -> None:
         """Tell whether all is there that is needed, once for each change."""
@@ -218,9 +227,13 @@ class Services:
             self._waiting.unpark_all()
         if self._hooks and self._was_ready == bool(missing):
             self._was_ready = not missing
-            self._runtime.notify(
-                ServicesNotReady(missing) if missing else ServicesReady()
-            )
+            if missing:
+                told = {"missing": ",".join(missing)}
+                log(logger, logging.WARNING, "services_not_ready", **told)
+                self._runtime.notify(ServicesNotReady(missing))
+            else:
+                log(logger, logging.INFO, "services_ready")
+                self._runtime.notify(ServicesReady())
 
 
 def checked(name: object) -> str:

@@ -19,12 +19,12 @@ logger = logging.getLogger("clusterkit.cluster")
 MOST_WAITING: Final = 1_000
 """Messages that wait for one handler; of more, the newest are dropped."""
 
-Handler: TypeAlias = "Callable[[Message], Awaitable[object]]"
-"""What handles messages: an async function of a `Message`."""
+Handler: TypeAlias = "Callable[[ChannelMessage], Awaitable[object]]"
+"""What handles messages: an async function of a `ChannelMessage`."""
 
 
 @frozen
-class Message:
+class ChannelMessage:
     """One message of a channel.
 
     Attributes:
@@ -57,7 +57,7 @@ class Subscription:
         self.wants_kept = wants_kept
         self.dropped = 0
         self._handler = handler
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[ChannelMessage] = deque()
         self._stamps: dict[tuple[str, str], Any] = {}
         self._lot = trio.lowlevel.ParkingLot()
         self._scope = trio.CancelScope()
@@ -67,7 +67,7 @@ class Subscription:
     def __repr__(self) -> str:
         return f"<Subscription {self.pattern} waiting={len(self._waiting)}>"
 
-    def put(self, message: Message, stamp: Any = None) -> bool:
+    def put(self, message: ChannelMessage, stamp: Any = None) -> bool:
         """Queue a message; return False if there is no room for it.
 
         Args:
@@ -109,7 +109,7 @@ class Subscription:
                 else:
                     await self._lot.park()
 
-    async def _handle(self, message: Message) -> None:
+    async def _handle(self, message: ChannelMessage) -> None:
         try:
             await self._handler(message)
         except Exception:  # the application's code must not stop the node

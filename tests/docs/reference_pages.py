@@ -23,12 +23,15 @@ import clusterkit.testing
 from clusterkit import create_cluster, errors, events
 from clusterkit.actors.server import GenServer
 from clusterkit.actors.statistics import ActorStatistics
+from clusterkit.cluster.channels import Channels
 from clusterkit.cluster.gossip import GossipRing
 from clusterkit.cluster.keyring import Keyring
+from clusterkit.cluster.masters import Masters
 from clusterkit.cluster.members import Member, Members
 from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.node_state import NodeState
 from clusterkit.cluster.node_statistics import NodeStatistics
+from clusterkit.cluster.services import Services
 from clusterkit.config import Config
 from clusterkit.net.kernel import Kernel
 from clusterkit.net.peer import LinkStatistics
@@ -95,6 +98,11 @@ BOUNDS = (
     ("cluster.watching", "TICK", "s"),
     ("cluster.watching", "THROUGH", ""),
     ("cluster.watching", "LATE", "s"),
+    ("cluster.masters", "PATIENCE", "s"),
+    ("cluster.masters", "SITS_OUT", "s"),
+    ("cluster.providers", "FIRST_PAUSE", "s"),
+    ("cluster.providers", "LONGEST_PAUSE", "s"),
+    ("cluster.subscriptions", "MOST_WAITING", ""),
     ("core.liveness", "CONFIRMATIONS", ""),
     ("core.liveness", "LONGEST", ""),
     ("core.observation", "WORST", ""),
@@ -173,6 +181,14 @@ MORE_BOUNDS = (
     ("core.state_input", "MOST_KEYS", ""),
     ("core.state_input", "KEY_COST", "bytes"),
     ("cluster.state_book", "MOST_TOMBSTONES", ""),
+    ("cluster.state_book", "SPARE", "bytes"),
+    ("cluster.features", "SEEKS", "s"),
+    ("cluster.masters", "LOOKS_AGAIN", "s"),
+    ("cluster.services", "MOST_NAME", ""),
+    ("cluster.channels", "MOST_JOINED", ""),
+    ("core.topics", "MOST_CHANNEL", ""),
+    ("core.election", "MOST_REQUIRED", ""),
+    ("core.election", "MOST_COUNTER", ""),
     ("cluster.state_exchange", "ROOM", "bytes"),
     ("cluster.state_exchange", "MOST_NODES", ""),
     ("cluster.claims_exchange", "MOST_NODES", ""),
@@ -191,6 +207,7 @@ MORE_BOUNDS = (
 
 # Numbers of modules that are no bounds, and why.
 NO_BOUNDS = {
+    "cluster.channels PAIR": "follows from the format of a message",
     "wire.messages": "kinds of records and places in them: the protocol's page",
     "wire.stream_values": "follows from the format of a record",
     "wire.streams RAW": "a form of the protocol",
@@ -457,6 +474,7 @@ def signature(member: object, name: str, *, bound: bool = False) -> str:
 ACTOR = (*[name for name in vars(GenServer) if name != "name"], "gossip", "part")
 
 STATE = ("set", "get", "delete", "peers", "keys", "value")
+CHANNELS = ("join", "leave", "send", "members", "forget_kept")
 MEMBERS = ("all", "alive", "state", "why", "health")
 
 CLASSES = (
@@ -480,6 +498,16 @@ CLASSES = (
     Shown(NodeState, "`node.state`", only=STATE),
     Shown(Members, "`node.members`", only=MEMBERS),
     Shown(Member, "`node.members.all()`"),
+    Shown(Services, "`node.services`"),
+    Shown(clusterkit.Service, "clusterkit"),
+    Shown(Masters, "`node.masters`"),
+    Shown(
+        clusterkit.Epoch,
+        "clusterkit",
+        told=(("counter", "Later is greater."), ("name", "Of the master.")),
+    ),
+    Shown(Channels, "`node.channels`", only=CHANNELS),
+    Shown(clusterkit.ChannelMessage, "clusterkit"),
     Shown(Keyring, "`node.cookies`", hidden=("reload_or_log",)),
     Shown(NodeStatistics, "`node.statistics()`"),
     Shown(LinkStatistics, "`node.kernel.links()`"),
@@ -520,7 +548,7 @@ def event_rows() -> list[tuple[str, str]]:
     kinds = [
         c
         for c in vars(events).values()
-        if inspect.isclass(c) and c.__module__ == events.__name__
+        if inspect.isclass(c) and c.__module__.startswith(events.__name__)
     ]
     return [
         (f"`{c.__name__}({', '.join(f.name for f in fields(c))})`", summary(c))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from clusterkit.cluster.channels import Message
+from clusterkit.cluster.channels import ChannelMessage
 from clusterkit.cluster.subscriptions import MOST_WAITING
 from clusterkit.errors import ConfigError, EncodeError, MessageTooLarge
 from clusterkit.testing import simulate
@@ -41,7 +41,7 @@ def test_who_has_joined_gets_what_is_sent_in_order(sim_seed):
             assert await a.channels.send("orders", i) == 2
         await until(lambda: len(at_b) == len(at_c) == 200)
         assert values(at_b) == values(at_c) == list(range(200))
-        assert at_b[0] == Message("orders", "a", 0)
+        assert at_b[0] == ChannelMessage("orders", "a", 0)
         assert at_d == []
         assert await a.channels.send("nobody", 1) == 0
 
@@ -202,7 +202,7 @@ def test_what_is_kept_is_for_those_that_want_it_and_join_late(sim_seed):
         c.channels.join("price", late, kept=True)
         c.channels.join("*", without)
         await until(lambda: late)
-        assert late == [Message("price", "a", 2, is_kept=True)]
+        assert late == [ChannelMessage("price", "a", 2, is_kept=True)]
         d = await sim.start("d", seeds=[a.address])
         newest = Log()
         d.channels.join("*", newest, kept=True)  # before it knows anybody
