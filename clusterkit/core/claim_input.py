@@ -8,12 +8,11 @@ from clusterkit.core.liveness import (
     DEAD,
     LEFT,
     MOST_ACCUSERS,
-    MOST_INCARNATION,
     MOST_RUMOUR,
     SUSPECT,
     Claim,
 )
-from clusterkit.core.registers import check_list, check_whole
+from clusterkit.core.registers import MOST_INCARNATION, check_list, check_whole
 from clusterkit.names import check_name
 
 

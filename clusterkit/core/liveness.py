@@ -19,6 +19,7 @@ from math import inf, log, log10
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from clusterkit.core.buckets import Buckets
+from clusterkit.core.registers import MOST_INCARNATION
 from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ CONFIRMATIONS: Final = 3
 
 MOST_RUMOUR: Final = 2**32 - 1
 """Highest rumour; beyond it a member begins a new incarnation."""
-
-MOST_INCARNATION: Final = 2**62
-"""Highest incarnation; who is said to have it can refute by rumours only."""
 
 LONGEST: Final = 3.0
 """How much more time a suspect has that only one member suspects."""
