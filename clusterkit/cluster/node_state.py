@@ -171,7 +171,7 @@ class NodeState(GenServer):
         except ValueError as error:
             raise self._invalid(error) from error
         self._book.take(told, peer)
-        return _plain(self._book.lacks(told))
+        return _plain(self._book.lacks(told, peer))
 
     def _member(self) -> str:
         """Return who has called.
