@@ -85,7 +85,7 @@ class NodeState(GenServer):
             ConfigError: The key or the time is not valid.
             EncodeError: The value cannot travel.
             MessageTooLarge: It is too long, or this node has too many keys, or too
-                much in them (500 keys, 256 KiB).
+                much in them (500 keys, 255 KiB).
         """
         self._runtime.thread.require()
         if ttl is not None:
