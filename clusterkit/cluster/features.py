@@ -13,6 +13,7 @@ from clusterkit.cluster.announcing import Announcements
 from clusterkit.cluster.channels import Channels
 from clusterkit.cluster.claims_exchange import ClaimsExchange
 from clusterkit.cluster.comparing import Comparing
+from clusterkit.cluster.forgetting import Forgetting
 from clusterkit.cluster.masters import Masters
 from clusterkit.cluster.members import Members
 from clusterkit.cluster.node_state import NodeState
@@ -83,7 +84,7 @@ class Features:
             name,
             kernel.me.incarnation,
             kernel.codec,
-            neighbourhood.is_member,
+            neighbourhood.is_sought,
             broadcast.publish,
             runtime.now,
             config.state_tombstone_ttl,
@@ -111,6 +112,9 @@ class Features:
         )
         self._comparing = Comparing(
             [told, claims], runtime, neighbourhood, broadcast, rng
+        )
+        self._forgetting = Forgetting(
+            self._liveness, neighbourhood, gossip, runtime, book.keep_to_members
         )
         self.state = NodeState(book, neighbourhood, runtime)
         self.members = Members(
@@ -140,10 +144,12 @@ class Features:
             await self._runtime.start(name, partial(_same, actor), reserved=True)
         nursery.start_soon(self._comparing.run)
         nursery.start_soon(self._watching.run)
+        nursery.start_soon(self._forgetting.run)
 
     def _turned(self, turn: Turn, by: str) -> None:
         """A member is something else now."""
         self._reasons.turn(turn, by)
+        self._forgetting.follow(turn)
         self._announcements.look_at(turn.name)
 
     def _is_settled(self) -> bool:

@@ -106,8 +106,8 @@ class NodeState(GenServer):
         return self._book.delete(key)
 
     def peers(self) -> tuple[str, ...]:
-        """Return the members of the ring, this node first."""
-        return (self._runtime.name, *self._neighbourhood.others())
+        """Return the members of the ring, this node first; those forgotten are not."""
+        return (self._runtime.name, *self._neighbourhood.sought())
 
     def keys(self, peer: str) -> tuple[str, ...]:
         """Return a node's keys, in the order they were last written.

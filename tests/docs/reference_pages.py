@@ -183,6 +183,7 @@ MORE_BOUNDS = (
     ("cluster.state_book", "MOST_TOMBSTONES", ""),
     ("cluster.state_book", "SPARE", "bytes"),
     ("cluster.features", "SEEKS", "s"),
+    ("cluster.forgetting", "LOOK", "s"),
     ("cluster.masters", "LOOKS_AGAIN", "s"),
     ("cluster.services", "MOST_NAME", ""),
     ("cluster.channels", "MOST_JOINED", ""),
