@@ -270,6 +270,7 @@ class Assembly:
         observation = Observation(patience, partial(_phi, config), config.detector)
         reasons = Reasons()
         exchange = ClaimsExchange(liveness, runtime, near, rng, reasons.turn)
+        near.on_change(lambda: reasons.keep_to((plan.name, *near.others())))
         self._books.append(exchange)
         self._watching = Watching(
             liveness, observation, exchange, reasons, runtime, near, rng
