@@ -101,6 +101,9 @@ class Features:
         claims = ClaimsExchange(
             self._liveness, runtime, neighbourhood, rng, self._turned
         )
+        neighbourhood.on_change(
+            lambda: self._reasons.keep_to((name, *neighbourhood.others()))
+        )
         self._watching = Watching(
             self._liveness,
             observation,

@@ -11,6 +11,7 @@ from clusterkit.actors.handlers import call, cast
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.claims_exchange import MOST_NODES
 from clusterkit.cluster.own_names import MEMBERS, NODE
+from clusterkit.cluster.reasons import read_rows
 from clusterkit.core.claim_input import plain_claims, read_claims
 from clusterkit.core.liveness import LEFT
 from clusterkit.core.state_input import read_numbers
@@ -167,11 +168,12 @@ class Members(GenServer):
         for accuser in self._liveness.claim(name).by:
             if accuser not in rows:
                 try:
-                    rows[accuser] = await self._runtime.call(
+                    told = await self._runtime.call(
                         accuser, MEMBERS, "reasons", (name,), {}, 1.0
                     )
-                except ClusterError:
-                    continue  # perhaps it is dead by now, too
+                    rows[accuser] = read_rows(told)
+                except (ClusterError, ValueError):
+                    continue  # perhaps it is dead by now, too; or it tells nonsense
         return rows
 
     @call

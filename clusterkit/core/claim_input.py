@@ -36,6 +36,8 @@ def _read_claim(value: object) -> Claim:
     check_whole(incarnation, "an incarnation", MOST_INCARNATION)
     check_whole(rumour, "a rumour", MOST_RUMOUR)
     check_whole(state, "a state", LEFT)
+    if rumour and not incarnation:
+        raise ValueError("nobody can refute what is said before it has lived")
     if type(by) is not list or len(by) > MOST_ACCUSERS:
         raise ValueError(f"accusers are up to {MOST_ACCUSERS} names")
     accusers = sorted(map(check_name, by)) if state in (SUSPECT, DEAD) else ()

@@ -167,3 +167,15 @@ def test_a_node_whose_last_life_was_claimed_may_still_restart(sim_seed):
             await until(lambda nodes=nodes, t=truth: keys_of(nodes, "c") == t, 8)
 
     simulate(main, seed=sim_seed)
+
+
+def test_who_is_asked_why_and_answers_nonsense_is_left_out(sim_seed):
+    async def main(sim):
+        a, b, c = await form(sim, "abc")
+        for rows in (None, [{}], [{"age": "long ago", "what": "dead"}]):
+            b.members._reasons.of = lambda _name, rows=rows: rows
+            lie = {"c": [c.incarnation + 1, 0, DEAD, ["b"]]}
+            await b.call(MEMBERS, "tell", lie)
+            assert "b" not in await a.members.why("c")
+
+    simulate(main, seed=sim_seed)
