@@ -241,7 +241,7 @@ def sees(nodes):
 
     def holds(node):
         seen = node.members.all()
-        return {(m.name, m.incarnation, m.state) for m in seen} == wanted
+        return {(m.id, m.incarnation, m.state) for m in seen} == wanted
 
     return holds
 
