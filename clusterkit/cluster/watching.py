@@ -34,6 +34,10 @@ TICK: Final = 0.25
 THROUGH: Final = 3
 """Members that are asked whether they reach one that is silent."""
 
+STAGGER: Final = 0.1
+"""Seconds from asking one of them to asking the next. A link that is merely slow needs
+but one answer, and whoever is asked may have to dial: that link stays for a while."""
+
 WATCHED: Final = 30.0
 """Seconds for which one is watched that did not answer when it was asked."""
 
@@ -138,12 +142,18 @@ class Watching:
             self._probing.discard(name)
 
     def _others(self, name: str) -> list[str]:
-        alive = [
-            other
-            for other in self._neighbourhood.others()
-            if other != name and self._liveness.claim(other).state == ALIVE
-        ]
-        return self._rng.sample(alive, min(THROUGH, len(alive)))
+        """Return whom to ask for a member: those that are near, if there are enough."""
+        chosen: list[str] = []
+        near = self._neighbourhood.near()
+        for others in (near, self._neighbourhood.others()):
+            alive = [
+                other
+                for other in others
+                if other != name and self._liveness.claim(other).state == ALIVE
+            ]
+            left = [other for other in alive if other not in chosen]
+            chosen += self._rng.sample(left, min(THROUGH - len(chosen), len(left)))
+        return chosen
 
     async def _ask_all(self, others: list[str], name: str) -> tuple[bool, int]:
         """Return whether any of the others reaches a member, and how many answered.
@@ -157,6 +167,7 @@ class Watching:
                     nursery.start_soon(
                         self._ask, other, name, answers, nursery.cancel_scope.cancel
                     )
+                    await trio.sleep(STAGGER)
         reached = any(answers)
         return reached, len(others) if reached else len(answers)
 
