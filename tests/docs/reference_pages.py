@@ -87,6 +87,7 @@ BOUNDS = (
     ("cluster.ring_work", "SAVE_AGAIN", "s"),
     ("cluster.ring_work", "HELD", ""),
     ("cluster.ring_post", "MOST_BYTES", "bytes"),
+    ("cluster.readiness", "SAID_BY", "share"),
     ("cluster.node", "LEFT_BY", "share"),
     ("cluster.node", "ACTORS_ENDED_BY", "share"),
     ("cluster.neighbourhood", "NEIGHBOURS", ""),
