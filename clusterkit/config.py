@@ -229,6 +229,16 @@ class Config:
     phi_min_deviation: float = 0.1
     """Least standard deviation that the normal form supposes, in seconds."""
 
+    forget_after: float = 86_400.0
+    """How long a member that is dead, or has ended, is still dialled, and its keys
+    known. Then it has to speak up itself, or be inserted anew. Only by who sees a
+    majority of the ring alive: nobody forgets the others for being cut off."""
+
+    remove_after: float = inf
+    """After how long a dead member is removed from the ring, never by default.
+    Likewise only by who sees a majority of the ring alive, so a ring of two is not
+    reduced. Who was removed is alone when it comes back, and has to meet again."""
+
     state_tombstone_ttl: float = 3_600.0
     """How long a key of `node.state` that was deleted is remembered. Who has
     not been in touch for longer is told the node's keys anew."""

@@ -197,6 +197,8 @@ def events_of(turn: Turn) -> Iterator[Event]:
         elif was != ALIVE:
             yield MemberBack(name)
     elif after.state != was:
+        if was >= DEAD and after.state != LEFT:
+            yield MemberBack(name)  # its numbers are higher, so it has been alive
         yield _BAD[after.state](name, after.by)
 
 

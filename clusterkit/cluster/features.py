@@ -13,6 +13,7 @@ from clusterkit.cluster.announcing import Announcements
 from clusterkit.cluster.channels import Channels
 from clusterkit.cluster.claims_exchange import ClaimsExchange
 from clusterkit.cluster.comparing import Comparing
+from clusterkit.cluster.forgetting import Forgetting
 from clusterkit.cluster.masters import Masters
 from clusterkit.cluster.members import Members
 from clusterkit.cluster.node_state import NodeState
@@ -85,7 +86,7 @@ class Features:
             name,
             kernel.me.incarnation,
             kernel.codec,
-            neighbourhood.is_member,
+            neighbourhood.is_sought,
             broadcast.publish,
             runtime.now,
             config.state_tombstone_ttl,
@@ -102,6 +103,9 @@ class Features:
         claims = ClaimsExchange(
             self._liveness, runtime, neighbourhood, rng, self._turned
         )
+        neighbourhood.on_change(
+            lambda: self._reasons.keep_to((name, *neighbourhood.others()))
+        )
         self._watching = Watching(
             self._liveness,
             observation,
@@ -115,6 +119,9 @@ class Features:
             [told, claims], runtime, neighbourhood, broadcast, rng
         )
         self.readiness = Readiness(book, told)
+        self._forgetting = Forgetting(
+            self._liveness, neighbourhood, gossip, runtime, book.keep_to_members
+        )
         self.state = NodeState(book, neighbourhood, runtime)
         self.members = Members(
             self._liveness,
@@ -143,10 +150,12 @@ class Features:
             await self._runtime.start(name, partial(_same, actor), reserved=True)
         nursery.start_soon(self._comparing.run)
         nursery.start_soon(self._watching.run)
+        nursery.start_soon(self._forgetting.run)
 
     def _turned(self, turn: Turn, by: str) -> None:
         """A member is something else now."""
         self._reasons.turn(turn, by)
+        self._forgetting.follow(turn)
         self._announcements.look_at(turn.name)
 
     def _is_settled(self) -> bool:

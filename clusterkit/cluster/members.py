@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 import trio
 
@@ -11,12 +11,17 @@ from clusterkit.actors.handlers import call, cast
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.claims_exchange import MOST_NODES
 from clusterkit.cluster.own_names import MEMBERS, NODE
+from clusterkit.cluster.reasons import read_rows
 from clusterkit.core.claim_input import plain_claims, read_claims
+from clusterkit.core.liveness import LEFT
 from clusterkit.core.state_input import read_numbers
 from clusterkit.errors import ClusterError, NotInRing, Rejected
 from clusterkit.frozen import frozen
+from clusterkit.names import check_name, check_timeout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.claims_exchange import ClaimsExchange
     from clusterkit.cluster.gossip import GossipRing
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from clusterkit.config import Policy
     from clusterkit.core.liveness import Liveness
     from clusterkit.core.observation import Observation
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class NotHeard(Rejected):
@@ -160,11 +168,12 @@ class Members(GenServer):
         for accuser in self._liveness.claim(name).by:
             if accuser not in rows:
                 try:
-                    rows[accuser] = await self._runtime.call(
+                    told = await self._runtime.call(
                         accuser, MEMBERS, "reasons", (name,), {}, 1.0
                     )
-                except ClusterError:
-                    continue  # perhaps it is dead by now, too
+                    rows[accuser] = read_rows(told)
+                except (ClusterError, ValueError):
+                    continue  # perhaps it is dead by now, too; or it tells nonsense
         return rows
 
     @call
@@ -178,29 +187,33 @@ class Members(GenServer):
     async def exchange(self, numbers: list[int], claims: dict[str, Any]) -> Any:
         """Take what a member knows of those in some buckets; return what is known."""
         peer = self._member()
-        try:
-            wanted, told = read_numbers(numbers), read_claims(claims, MOST_NODES)
-        except ValueError as error:
-            raise self._invalid(error) from error
+        wanted = self._checked(read_numbers, numbers)
+        told = self._checked(read_claims, claims, MOST_NODES)
         self._exchange.hear(told, peer)
         return plain_claims(self._exchange.in_buckets(wanted))
 
     @call
     async def tell(self, claims: dict[str, Any]) -> None:
         """Take what a member tells."""
-        self._hear(claims)
+        peer = self._member()
+        self._exchange.hear(self._checked(read_claims, claims, MOST_NODES), peer)
 
     @cast
     async def farewell(self, claims: dict[str, Any]) -> None:
         """Take what a member says that ends."""
         with suppress(NotHeard):  # counted; nobody waits for an answer
-            self._hear(claims)
+            peer = self._member()
+            told = self._checked(read_claims, claims, 1)
+            if [(name, claim.state) for name, claim in told.items()] != [(peer, LEFT)]:
+                raise self._invalid(ValueError("a farewell is of who says it"))
+            self._exchange.hear(told, peer)
 
     @call(concurrent=True)
     async def probe(self, name: str, timeout: float) -> bool:
         """Say whether this node reaches a member."""
         self._member()
-        if not self._neighbourhood.is_member(name):
+        self._checked(check_timeout, timeout)
+        if not self._neighbourhood.is_member(self._checked(check_name, name)):
             return False
         with trio.move_on_after(min(timeout, self._runtime.config.call_timeout)):
             try:
@@ -214,15 +227,7 @@ class Members(GenServer):
     async def reasons(self, name: str) -> list[dict[str, Any]]:
         """Return what was seen of a member here."""
         self._member()
-        return self._reasons.of(name)
-
-    def _hear(self, claims: dict[str, Any]) -> None:
-        peer = self._member()
-        try:
-            told = read_claims(claims, MOST_NODES)
-        except ValueError as error:
-            raise self._invalid(error) from error
-        self._exchange.hear(told, peer)
+        return self._reasons.of(self._checked(check_name, name))
 
     def _member(self) -> str:
         """Return who has called.
@@ -237,6 +242,17 @@ class Members(GenServer):
             return caller.node
         self.ignored["foreign"] += 1
         raise NotHeard("only members of the ring are heard")
+
+    def _checked(self, check: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what `check` makes of what was sent.
+
+        Raises:
+            NotHeard: It is not valid, which is counted.
+        """
+        try:
+            return check(*args, **kwargs)
+        except ValueError as error:
+            raise self._invalid(error) from error
 
     def _invalid(self, error: ValueError) -> NotHeard:
         self.ignored["invalid"] += 1

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from clusterkit.net.patience import FORGOTTEN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from random import Random
@@ -53,6 +55,7 @@ class Neighbourhood:
         self._rng = rng
         self._others: list[str] = []
         self._members: frozenset[str] = frozenset()
+        self._forgotten: frozenset[str] = frozenset()
         self._kept: dict[str, None] = {}
         self._polled_by: dict[str, float] = {}
         self._dead: frozenset[str] = frozenset()
@@ -85,11 +88,24 @@ class Neighbourhood:
             self._dead = names
             self._choose()
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Do not keep in touch with these members; if they speak up, they are heard.
+
+        What still waits for them is accounted for.
+        """
+        before, self._forgotten = self._forgotten, frozenset(names)
+        self._choose()
+        for name in sorted(self._forgotten - before):
+            link = self._kernel.peers.get(name)
+            if link is not None and link.connection is None and link.given_up is None:
+                link.give_up(FORGOTTEN)
+
     def _choose(self) -> None:
-        chosen = dict.fromkeys(self._others)
+        sought = self.sought()
+        chosen = dict.fromkeys(sought)
         if not self.is_mesh:
-            alive = [name for name in self._others if name not in self._dead]
-            chosen = dict.fromkeys(neighbours(self._name, self._others))
+            alive = [name for name in sought if name not in self._dead]
+            chosen = dict.fromkeys(neighbours(self._name, sought))
             chosen |= dict.fromkeys(neighbours(self._name, alive))
         before, self._kept = self._kept, chosen
         for name in before:
@@ -109,6 +125,14 @@ class Neighbourhood:
     def others(self) -> tuple[str, ...]:
         """Return the other members."""
         return tuple(self._others)
+
+    def sought(self) -> tuple[str, ...]:
+        """Return those of them that are not forgotten."""
+        return tuple(name for name in self._others if name not in self._forgotten)
+
+    def is_sought(self, name: str) -> bool:
+        """Say whether another node is a member, and not forgotten."""
+        return name in self._members and name not in self._forgotten
 
     def is_member(self, name: str) -> bool:
         """Say whether another node is a member."""
@@ -146,12 +170,13 @@ class Neighbourhood:
         Args:
             strays: Whether it is now and then a member that is not near.
         """
-        if not self._others:
+        sought = self.sought()
+        if not sought:
             return None
         near = [name for name in self._kept if not self._is_down(name)]
-        far = strays and len(self._kept) < len(self._others)
+        far = strays and len(self._kept) < len(sought)
         stray = far and self._rng.random() < STRAY
-        return self._rng.choice(self._others if stray or not near else near)
+        return self._rng.choice(sought if stray or not near else near)
 
     def _has_parted(self, name: str) -> bool:
         link = self._kernel.peers.get(name)

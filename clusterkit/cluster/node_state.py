@@ -86,7 +86,7 @@ class NodeState(GenServer):
             ConfigError: The key or the time is not valid.
             EncodeError: The value cannot travel.
             MessageTooLarge: It is too long, or this node has too many keys, or too
-                much in them (500 keys, 256 KiB).
+                much in them (500 keys, 255 KiB).
         """
         self._runtime.thread.require()
         _refuse_own(key)
@@ -109,8 +109,8 @@ class NodeState(GenServer):
         return self._book.delete(key)
 
     def peers(self) -> tuple[str, ...]:
-        """Return the members of the ring, this node first."""
-        return (self._runtime.name, *self._neighbourhood.others())
+        """Return the members of the ring, this node first; those forgotten are not."""
+        return (self._runtime.name, *self._neighbourhood.sought())
 
     def keys(self, peer: str) -> tuple[str, ...]:
         """Return a node's keys, in the order they were last written.
@@ -174,7 +174,7 @@ class NodeState(GenServer):
         except ValueError as error:
             raise self._invalid(error) from error
         self._book.take(told, peer)
-        return _plain(self._book.lacks(told))
+        return _plain(self._book.lacks(told, peer))
 
     def _member(self) -> str:
         """Return who has called.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.core.liveness import STATES
+from clusterkit.core.liveness import MOST_ACCUSERS, STATES
+from clusterkit.core.registers import check_whole
+from clusterkit.names import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from clusterkit.core.liveness import Turn
 
@@ -56,9 +59,58 @@ class Reasons:
         rows = self._rows.get(name, ())
         return [{"age": round(now - when, 3), **row} for when, row in rows]
 
-    def forget(self, name: str) -> None:
-        """Keep nothing of a member any more."""
-        self._rows.pop(name, None)
+    def keep_to(self, members: Iterable[str]) -> None:
+        """Keep nothing of others any more."""
+        wanted = frozenset(members)
+        for name in [name for name in self._rows if name not in wanted]:
+            del self._rows[name]
 
     def _add(self, name: str, now: float, row: dict[str, Any]) -> None:
         self._rows.setdefault(name, deque(maxlen=MOST)).append((now, row))
+
+
+def read_rows(value: object) -> list[dict[str, Any]]:
+    """Return rows that a peer sent, as `Reasons.of` returns them.
+
+    Raises:
+        ValueError: They have another shape.
+    """
+    if type(value) is not list or len(value) > MOST:
+        raise ValueError(f"that are no {MOST} rows")
+    return [_read_row(row) for row in value]
+
+
+_KEYS: Final = (
+    "age",
+    "what",
+    "silence",
+    "phi",
+    "through",
+    "told_by",
+    "suspected_by",
+    "incarnation",
+    "rumour",
+)
+"""Of rows of both kinds."""
+
+
+def _read_row(row: Any) -> dict[str, Any]:
+    what = row.get("what") if type(row) is dict else None
+    names = row.get("through" if what == "silent" else "suspected_by") if what else None
+    if type(names) is not list or len(names) > MOST_ACCUSERS:
+        raise ValueError("rows name members")
+    for name in names:
+        check_name(name)
+    if what == "silent":
+        phi = row.get("phi")
+        numbers = [row.get("age"), row.get("silence"), 0.0 if phi is None else phi]
+    elif what in STATES:
+        check_name(row.get("told_by"))
+        check_whole(row.get("incarnation"), "in rows an incarnation")
+        check_whole(row.get("rumour"), "in rows a rumour")
+        numbers = [row.get("age")]
+    else:
+        raise ValueError("rows say what was seen")
+    if not all(type(n) in (float, int) and isfinite(n) for n in numbers):
+        raise ValueError("rows have numbers")
+    return {key: row[key] for key in _KEYS if key in row}

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from clusterkit.core.registers import MOST_INCARNATION
 from clusterkit.core.replica import DELETED, NOTHING, Change
 from clusterkit.core.scuttlebutt import Scuttlebutt
 from clusterkit.core.state_input import (
@@ -108,14 +109,13 @@ class StateBook:
             spare: Whether it may take the room that is spared (`SPARE`).
         """
         data = self._encoded(_checked(key), value)
-        if ttl is None:
-            self._ends.pop(key, None)
-        else:
-            self._ends[key] = self._now() + ttl
         old = self.known.own.get(key)
         if old is None or old.value != data:
             self._check_room(key, data, SPARE * (not spare))
             self._write(key, data)
+        self._ends.pop(key, None)
+        if ttl is not None:
+            self._ends[key] = self._now() + ttl
 
     def delete(self, key: str) -> bool:
         """Delete a key of this node; return whether it was there."""
@@ -203,7 +203,9 @@ class StateBook:
 
     def take(self, parts: Iterable[Part], by: str) -> None:
         """Take what a peer tells of members."""
-        parts = [p for p in parts if p.name == self._name or self._is_member(p.name)]
+        parts = [
+            p for p in parts if p.name == self._name or self._may_tell(by, p.name, p)
+        ]
         before = {part.name: self._summary(part.name) for part in parts}
         news = self.known.take(parts)
         self._say(news)
@@ -213,25 +215,25 @@ class StateBook:
         if changed:
             self.changed(changed, by)
 
-    def lacks(self, parts: Iterable[Part]) -> dict[str, Summary]:
-        """Return what is known of those of whom more is told than fits."""
+    def lacks(self, parts: Iterable[Part], by: str) -> dict[str, Summary]:
+        """Return what is known of those of whom a peer tells more than fits."""
         return {
             part.name: known
             for part in parts
             if part.name != self._name
-            and self._is_member(part.name)
+            and self._may_tell(by, part.name, part)
             and (known := self._summary(part.name))
             < (part.incarnation, part.version, part.floor)
         }
 
-    def wants(self, digest: Mapping[str, Summary]) -> dict[str, Summary]:
+    def wants(self, digest: Mapping[str, Summary], by: str) -> dict[str, Summary]:
         """Return what is known of the members of which a peer knows more."""
         own = digest.get(self._name)
         if own is not None:
             before = self.known.own.summary
             if self.known.defend(own):
                 self.changed({self._name: before}, self._name)
-        members = {n: s for n, s in digest.items() if self._is_member(n)}
+        members = {n: s for n, s in digest.items() if self._may_tell(by, n, s)}
         return self.known.wants(members)
 
     def keep_to_members(self) -> None:
@@ -239,6 +241,15 @@ class StateBook:
         for name in list(self.known.names()):
             if name != self._name and not self._is_member(name):
                 self._say(self.known.forget(name))
+
+    def _may_tell(self, by: str, name: str, what: Part | Summary) -> bool:
+        """Say whether a peer may tell that of another node, or of itself.
+
+        Of a node's last incarnation, which no other can outgrow, it tells itself.
+        """
+        if what.incarnation >= MOST_INCARNATION and by != name:
+            return False
+        return self._is_member(name)
 
     def _summary(self, name: str) -> Summary:
         replica = self.known.replica(name)

@@ -91,7 +91,7 @@ class StateExchange:
             numbers = known.hashes.differing(read_buckets(answer))
             answer = await self._ask(peer, "digest", numbers)
         digest = read_digest(answer, MOST_NODES)
-        wants = self._book.wants(digest)
+        wants = self._book.wants(digest, peer)
         parts = known.delta(digest, numbers, ROOM)
         if not parts and not wants:
             return None  # for members that only one of the two knows of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from clusterkit.core.liveness import (
     DEAD,
@@ -12,11 +12,8 @@ from clusterkit.core.liveness import (
     SUSPECT,
     Claim,
 )
-from clusterkit.core.registers import check_list, check_whole
+from clusterkit.core.registers import MOST_INCARNATION, check_list, check_whole
 from clusterkit.names import check_name
-
-MOST_INCARNATION: Final = 2**62
-"""Above it an incarnation is an error, and one that could not be outgrown for long."""
 
 
 def read_claims(value: object, most: int) -> dict[str, Claim]:
@@ -39,10 +36,15 @@ def _read_claim(value: object) -> Claim:
     check_whole(incarnation, "an incarnation", MOST_INCARNATION)
     check_whole(rumour, "a rumour", MOST_RUMOUR)
     check_whole(state, "a state", LEFT)
+    if rumour and not incarnation:
+        raise ValueError("nobody can refute what is said before it has lived")
     if type(by) is not list or len(by) > MOST_ACCUSERS:
         raise ValueError(f"accusers are up to {MOST_ACCUSERS} names")
     accusers = sorted(map(check_name, by)) if state in (SUSPECT, DEAD) else ()
-    return Claim(incarnation, rumour, state, tuple(accusers))
+    claim = Claim(incarnation, rumour, state, tuple(accusers))
+    if claim.is_final:
+        raise ValueError("a claim that could never be refuted")
+    return claim
 
 
 def plain_claims(claims: dict[str, Claim]) -> dict[str, list[Any]]:

@@ -19,6 +19,7 @@ from math import inf, log, log10
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from clusterkit.core.buckets import Buckets
+from clusterkit.core.registers import MOST_INCARNATION
 from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class Claim(NamedTuple):
     def rank(self) -> tuple[int, int, int]:
         """What claims are ordered by: a later life, a later refutation, the worse."""
         return self[:3]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no number is left to refute it with. Such a claim is none."""
+        return self[:2] >= (MOST_INCARNATION, MOST_RUMOUR) and self.state != ALIVE
 
     def merge(self, other: Claim) -> Claim:
         """Return what is known by both."""
@@ -163,7 +169,7 @@ class Liveness:
         turns = []
         for name, claim in claims.items():
             before = self._claims.get(name)
-            if before is None:
+            if before is None or claim.is_final:
                 continue
             after = before.merge(claim)
             if name == self.name:
@@ -227,9 +233,11 @@ class Liveness:
         """Return what this node says of itself, having heard something else."""
         if claim.rank <= own.rank:
             return own
-        if claim.incarnation > own.incarnation or claim.rumour >= MOST_RUMOUR:
-            return Claim(claim.incarnation + 1, 0, own.state)
-        return Claim(own.incarnation, claim.rumour + 1, own.state)
+        incarnation, rumour = claim.incarnation, claim.rumour + 1
+        another_life = incarnation > own.incarnation or rumour > MOST_RUMOUR
+        if another_life and incarnation < MOST_INCARNATION:
+            incarnation, rumour = incarnation + 1, 0
+        return Claim(incarnation, min(rumour, MOST_RUMOUR), own.state)
 
     def _put(self, name: str, claim: Claim, now: float) -> None:
         before = self._claims.get(name)

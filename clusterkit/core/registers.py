@@ -35,6 +35,10 @@ MOST_JUMP = 2**48
 in nine years of a million operations a second, so beyond it is an error, and one
 that every later stamp of every member would carry on."""
 
+MOST_INCARNATION = 2**62
+"""Highest incarnation that is taken from a peer, in what is said of members' lives and
+keys. Who is said to have it can begin no other; what may be said of it is little."""
+
 LATEST = MOST_TIME + MOST_JUMP
 """Latest time in a file: that of a peer, and own operations since."""
 

@@ -24,8 +24,14 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from clusterkit.core.registers import MOST_INCARNATION
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+MOST_VERSION: Final = 2**62
+"""Above it a version is an error."""
 
 
 class Deleted:
@@ -142,14 +148,28 @@ class Replica:
             if change.version <= floor:
                 del self._entries[change.key]
 
+    def is_below(self, claimed: Summary) -> bool:
+        """Say whether somebody claims more than the owner said, and may be outgrown.
+
+        Of the last life others take the owner's word only (`StateBook`), so a
+        claim above which there is no room in it does no harm, and is left alone.
+        """
+        if claimed.incarnation != self.incarnation:
+            return claimed.incarnation > self.incarnation
+        more = claimed.version > self.version or claimed.floor > self.floor
+        no_room = self.incarnation >= MOST_INCARNATION and _is_high(claimed)
+        return more and not no_room
+
     def outgrow(self, claimed: Summary) -> None:
         """Begin anew above what somebody claims; all copies are told everything."""
         kept = list(self)
         self._entries = {}
-        if claimed.incarnation > self.incarnation:
-            self.incarnation, self.version = claimed.incarnation + 1, 0
-        else:
-            self.version = self.floor = max(self.version, claimed.version) + 1
+        if claimed.incarnation > self.incarnation or _is_high(claimed):
+            self.incarnation = min(claimed.incarnation + 1, MOST_INCARNATION)
+            self.version = self.floor = 0
+        if claimed.incarnation == self.incarnation and not _is_high(claimed):
+            self.version = max(self.version, claimed.version, claimed.floor) + 1
+            self.floor = self.version
         for change in kept:
             self.write(change.key, change.value)
 
@@ -238,7 +258,7 @@ class Replica:
         return gone + [
             change
             for change in self
-            if not same_life or before.get(change.key) != change
+            if not same_life or not _has(before.get(change.key), change.value)
         ]
 
     def _tells(self, change: Change) -> bool:
@@ -248,3 +268,12 @@ class Replica:
     def _put(self, change: Change) -> None:
         self._entries.pop(change.key, None)
         self._entries[change.key] = change
+
+
+def _has(change: Change | None, value: Any) -> bool:
+    return change is not None and change.value == value
+
+
+def _is_high(claimed: Summary) -> bool:
+    """Say whether a life has little room left above what is claimed of it."""
+    return max(claimed.version, claimed.floor) > MOST_VERSION // 2

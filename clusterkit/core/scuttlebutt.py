@@ -194,10 +194,9 @@ class Scuttlebutt:
 
     def defend(self, claimed: Summary) -> bool:
         """Outgrow what is claimed of this node, if it is more than it said."""
-        own = self.own
-        if (claimed.incarnation, claimed.version) <= (own.incarnation, own.version):
+        if not self.own.is_below(claimed):
             return False
-        own.outgrow(claimed)
+        self.own.outgrow(claimed)
         self._hash(self.name)
         return True
 

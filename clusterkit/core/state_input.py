@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from clusterkit.core.buckets import BUCKETS
-from clusterkit.core.registers import check_list, check_whole
-from clusterkit.core.replica import DELETED, Change, Part, Summary
+from clusterkit.core.registers import MOST_INCARNATION, check_list, check_whole
+from clusterkit.core.replica import DELETED, MOST_VERSION, Change, Part, Summary
 from clusterkit.names import check_name
 
 MOST_KEY: Final = 128
@@ -29,9 +29,6 @@ MOST_STATE: Final = 256 * 1024
 
 KEY_COST: Final = 16
 """Bytes that a key counts for beside its own and its value's."""
-
-MOST_VERSION: Final = 2**62
-"""Above it a version is an error, and one that could not be outgrown for long."""
 
 
 def check_key(key: object) -> str:
@@ -77,7 +74,7 @@ def read_summary(value: object) -> Summary:
     """
     incarnation, version, floor = check_list(value, 3, "a summary")
     return Summary(
-        check_whole(incarnation, "an incarnation", 2**63 - 1),
+        check_whole(incarnation, "an incarnation", MOST_INCARNATION),
         check_whole(version, "a version", MOST_VERSION),
         check_whole(floor, "a floor", MOST_VERSION),
     )
@@ -138,7 +135,7 @@ def read_parts(value: object, most: int) -> list[Part]:
 
 def _read_part(value: object) -> Part:
     name, incarnation, since, version, floor, changes = check_list(value, 6, "a part")
-    check_whole(incarnation, "an incarnation", 2**63 - 1)
+    check_whole(incarnation, "an incarnation", MOST_INCARNATION)
     for number in (since, version, floor):
         check_whole(number, "a version", MOST_VERSION)
     if type(changes) is not list or len(changes) > MOST_KEYS:

@@ -40,7 +40,7 @@ class LinkGivenUp(Event):
 
     Its calls have failed with `NodeDown`, its casts are `Undelivered`. `meet`
     and `kernel.connect` begin anew, and so does a restarted peer that dials; after
-    `time` and `tries` any peer that does.
+    `time`, `tries` and `forgotten` any peer that does.
     """
 
     peer: str
@@ -49,7 +49,8 @@ class LinkGivenUp(Event):
     reason: str
     """`protocol`: it broke the protocol twice at the same record. `unread`: it
     goes on asking, and reads no answers. `time`: it was not reached within
-    `give_up_after`. `tries`: it was not reached by `give_up_tries` dials."""
+    `give_up_after`. `tries`: it was not reached by `give_up_tries` dials.
+    `forgotten`: it is a member that has been dead for `forget_after`."""
 
 
 @frozen

@@ -21,7 +21,10 @@ TRIES: Final = "tries"
 """Why a link is given up that was not reached within `give_up_after`, or by
 `give_up_tries` dials."""
 
-SPENT: Final = frozenset({TIME, TRIES})
+FORGOTTEN: Final = "forgotten"
+"""Why one is given up whose peer has been dead for `forget_after`."""
+
+SPENT: Final = frozenset({TIME, TRIES, FORGOTTEN})
 """Reasons that say nothing bad of the peer: it may come back by itself."""
 
 

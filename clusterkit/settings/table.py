@@ -186,8 +186,8 @@ _OWN: Final = (
     Row(
         name="cookie_file",
         kind=PATH,
-        help="The file that holds the cookie. The variable `CLUSTERKIT_COOKIE`, which "
-        "holds the cookie itself, is stronger than this one's and the file's.",
+        help="The file that holds the cookie. If the variable `CLUSTERKIT_COOKIE` is "
+        "set, which holds the cookie itself, only an argument is stronger.",
         flag="--cookie-file",
     ),
     Row(

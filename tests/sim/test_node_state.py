@@ -338,7 +338,7 @@ def test_writers_have_bounds(sim_seed):
             a.state.set("k", bytes(33_000))
         for n in range(8):
             a.state.set(f"k{n}", bytes(32_000))
-        with pytest.raises(MessageTooLarge, match="262144"):
+        with pytest.raises(MessageTooLarge, match="261120"):
             a.state.set("k8", bytes(32_000))
         for n in range(8):
             a.state.delete(f"k{n}")

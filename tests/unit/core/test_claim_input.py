@@ -35,3 +35,9 @@ BAD = {
 def test_what_has_another_shape_is_refused(name):
     with pytest.raises(ValueError, match=r"claim|name|incarnation|rumour|state|accus"):
         read_claims(BAD[name], 2)
+
+
+def test_who_has_not_lived_has_refuted_nothing():
+    with pytest.raises(ValueError, match="refute"):
+        read_claims({"a": [0, 1, 0, []]}, 10)
+    assert read_claims({"a": [0, 0, 2, []]}, 10)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from clusterkit.core.replica import DELETED, NOTHING, Change, Part, Replica, Summary
+from clusterkit.core.replica import (
+    DELETED,
+    MOST_VERSION,
+    NOTHING,
+    Change,
+    Part,
+    Replica,
+    Summary,
+)
 
 ANY = 10**6
 
@@ -210,3 +218,30 @@ def test_an_owner_outgrows_another_life_that_is_claimed():
     replica = owner("x=1")
     replica.outgrow(Summary(7, 3, 0))
     assert replica.summary == Summary(8, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        Summary(1, 2, 40),
+        Summary(7, 3, 40),
+        Summary(7, 3, 0),
+        Summary(1, MOST_VERSION, 0),
+    ],
+    ids=str,
+)
+def test_what_an_owner_outgrows_has_no_hold_on_its_floor(claimed):
+    replica = owner("x=1", "y=2", "-y")
+    replica.raise_floor(3)
+    replica.outgrow(claimed)
+    assert (replica.incarnation, replica.version) > claimed[:2]
+    assert replica.floor <= replica.version <= MOST_VERSION // 2
+    assert replica.incarnation > claimed.incarnation or replica.floor > claimed.floor
+
+
+def test_what_an_owner_says_above_a_lie_is_no_news_to_who_did_not_hear_the_lie():
+    replica = owner("x=1", "y=2")
+    copy = copy_of(replica)
+    replica.outgrow(Summary(1, 50, 0))
+    assert copy.take(part(replica, copy.summary)) == []
+    assert copy.summary == replica.summary
