@@ -23,6 +23,7 @@ The names below are all that most programs need; `errors`, `events`, `core` and
 # General layout. Imports point down only; import-linter checks it.
 #
 #   cli       testing      people: the command line; the simulator
+#   settings               what a node is told: file, environment, arguments
 #   cluster                GenServers that make nodes a cluster
 #   actors                 processes: GenServer, mailboxes, calls
 #   net                    the trio shell: the only floor that awaits sockets
@@ -59,6 +60,7 @@ from clusterkit.core.election import Epoch as Epoch
 from clusterkit.errors import Rejected as Rejected
 from clusterkit.names import NodeInfo as NodeInfo
 from clusterkit.net.certificates import Tls as Tls, TlsContexts as TlsContexts
+from clusterkit.settings.loading import load_settings as load_settings
 from clusterkit.wire.extensions import register as register
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
 """Every default and bound, with what it costs to turn it.
 
 One frozen value. `create_cluster(config=Config(...))` takes another; nothing
-here is read from files or the environment yet. Times are seconds, sizes are
-bytes, unless the name says otherwise.
+here is read from files or the environment: that is `settings`. Times are
+seconds, sizes are bytes, unless the name says otherwise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import fields
 from math import inf
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from clusterkit.errors import ConfigError
 from clusterkit.frozen import frozen
@@ -254,32 +254,46 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if field.type in _NUMBERS:
-                _check_number(field.name, getattr(self, field.name), field.type)
-        if not MIN_MESSAGE <= self.max_message <= MAX_MESSAGE:
-            raise ConfigError(f"max_message is {MIN_MESSAGE} to {MAX_MESSAGE} bytes")
+            check_knob(field.name, getattr(self, field.name), field.type)
         if not self.backoff_first <= self.backoff_cap <= self.backoff_long_cap:
             raise ConfigError(
                 "backoff_first must not exceed backoff_cap, nor that backoff_long_cap"
             )
         if self.dead_after < 2 * self.ping_after:
             raise ConfigError("dead_after must be at least twice ping_after")
-        if not 1.0 <= self.phi_threshold <= MOST_THRESHOLD:
-            raise ConfigError(f"phi_threshold is 1 to {MOST_THRESHOLD:g}")
-        for name, choices in _CHOICES.items():
-            if (value := getattr(self, name)) not in choices:
-                raise ConfigError(f"no {name} is called {value!r}")
+
+
+def check_knob(name: str, value: Any, kind: Any) -> None:
+    """Check the value of a field by itself.
+
+    Args:
+        name: The field's.
+        value: What it is to have.
+        kind: Its annotation.
+
+    Raises:
+        ConfigError: It cannot be that, whatever the others are.
+    """
+    if kind in _NUMBERS:
+        _check_number(name, value, kind)
+    if name == "max_message" and not MIN_MESSAGE <= value <= MAX_MESSAGE:
+        raise ConfigError(f"max_message is {MIN_MESSAGE} to {MAX_MESSAGE} bytes")
+    if name == "phi_threshold" and not 1.0 <= value <= MOST_THRESHOLD:
+        raise ConfigError(f"phi_threshold is 1 to {MOST_THRESHOLD:g}")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise ConfigError(f"no {name} is called {value!r}")
 
 
 # By annotation, which is text here.
 _NUMBERS: Final = {"int": (int,), "float": (int, float)}
 
-_CHOICES: Final = {
+CHOICES: Final = {
     "outbox_policy": POLICIES,
     "mailbox_policy": POLICIES,
     "detector": ("probe", "phi"),
     "phi_form": ("normal", "exponential"),
 }
+"""What the fields that are no numbers may be."""
 
 _LONGEST: Final = sys.float_info.max
 

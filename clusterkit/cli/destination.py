@@ -9,6 +9,7 @@ from clusterkit.cli.client import Destination
 from clusterkit.cluster.cookies import (
     COOKIE_FILE,
     COOKIE_VARIABLE,
+    FILE_VARIABLE,
     Found,
     checked_cookies,
     cookies_in,
@@ -82,7 +83,8 @@ def chosen_cookies(
     if found is None:
         raise ConfigError(
             f"no cookie: give --cookie-file, set {COOKIE_VARIABLE}, or make "
-            f"{COOKIE_FILE} with `cluster-cli cookie new`"
+            f"{COOKIE_FILE} with `cluster-cli cookie new`; {FILE_VARIABLE}, or "
+            "cookie_file in a node's file of settings, may name another file"
         )
     return found
 

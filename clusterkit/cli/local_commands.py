@@ -62,6 +62,90 @@ TLS_OPTIONS: Final = (
         help="Have the certificate of a node that is dialled name its host.",
     ),
 )
+RUN_OPTIONS: Final = (
+    Option(
+        flags=("--config",),
+        name="config",
+        help="A file of settings; without this option CLUSTERKIT_CONFIG counts. No "
+        "other is looked for.",
+        kind=Kind.PATH,
+    ),
+    Option(
+        flags=("-H", "--host", "--hostname"),
+        name="host",
+        help="Where to listen.",
+        kind=Kind.HOST,
+        default=DEFAULT_HOST,
+    ),
+    Option(
+        flags=("-p", "--port"),
+        name="port",
+        help="On which port; 0 for any free one.",
+        kind=Kind.ANY_PORT,
+        default=DEFAULT_PORT,
+    ),
+    Option(
+        flags=("--advertise",),
+        name="advertise",
+        help="What other nodes are told, as `host` or `host:port`; "
+        "needed with a wildcard address.",
+        kind=Kind.ADVERTISED,
+    ),
+    Option(
+        flags=("--ring",),
+        name="ring",
+        help="The ring's name.",
+        kind=Kind.RING,
+        default="ring",
+    ),
+    Option(
+        flags=("--state",),
+        name="state",
+        help="The file that keeps its membership; by default "
+        "`$XDG_STATE_HOME/clusterkit/<ring>/<id>.state`.",
+        kind=Kind.PATH,
+    ),
+    Option(
+        flags=("--on-exit",),
+        name="on_exit",
+        help="`stay` a member of the ring when it ends, which it does by default, or "
+        "`leave`.",
+        kind=Kind.WORD,
+    ),
+    Option(
+        flags=("--rfactor",),
+        name="rfactor",
+        help="Positions of a node that is inserted without a weight.",
+        kind=Kind.COUNT,
+        default=DEFAULT_WEIGHT,
+    ),
+    Option(
+        flags=("--pfactor",),
+        name="pfactor",
+        help="Neighbours that hold a copy of a key.",
+        kind=Kind.WHOLE,
+        default=DEFAULT_PFACTOR,
+    ),
+    Option(
+        flags=("--actor",),
+        name="actors",
+        help="Start an actor of this class; its module is looked for in the "
+        "current folder, too.",
+        kind=Kind.CLASS,
+        repeats=True,
+    ),
+    Option(
+        flags=("--meet",),
+        name="seeds",
+        help="Meet this node, however long it takes until it is there.",
+        kind=Kind.ADDRESS,
+        repeats=True,
+    ),
+    *COOKIE_OPTIONS,
+    *TLS_OPTIONS,
+)
+"""What `run` takes, and `config show`, which tells what comes of it."""
+
 LOCAL: Final = (
     Command(
         name="help",
@@ -91,78 +175,19 @@ LOCAL: Final = (
         help="Run a node in the foreground, until SIGTERM or Ctrl-C.",
         data="none; two lines, `ready <id>@<host>:<port> ring=<ring>` and `stopped <id>`",
         example=("run foo --meet bar@127.0.0.1:7023", "ready foo@127.0.0.1:7022 …"),
-        arguments=(Argument(name="id", kind=Kind.NODE, help="The node's name."),),
-        options=(
-            Option(
-                flags=("-H", "--host", "--hostname"),
-                name="host",
-                help="Where to listen.",
-                kind=Kind.HOST,
-                default=DEFAULT_HOST,
+        arguments=(
+            Argument(
+                name="id",
+                kind=Kind.NODE,
+                help="The node's name, unless a file or CLUSTERKIT_NAME says it.",
+                times="perhaps",
             ),
-            Option(
-                flags=("-p", "--port"),
-                name="port",
-                help="On which port; 0 for any free one.",
-                kind=Kind.ANY_PORT,
-                default=DEFAULT_PORT,
-            ),
-            Option(
-                flags=("--advertise",),
-                name="advertise",
-                help="What other nodes are told, as `host` or `host:port`; "
-                "needed with a wildcard address.",
-                kind=Kind.ADVERTISED,
-            ),
-            Option(
-                flags=("--ring",),
-                name="ring",
-                help="The ring's name.",
-                kind=Kind.RING,
-                default="ring",
-            ),
-            Option(
-                flags=("--state",),
-                name="state",
-                help="The file that keeps its membership; by default "
-                "`$XDG_STATE_HOME/clusterkit/<ring>/<id>.state`.",
-                kind=Kind.PATH,
-            ),
-            Option(
-                flags=("--rfactor",),
-                name="rfactor",
-                help="Positions of a node that is inserted without a weight.",
-                kind=Kind.COUNT,
-                default=DEFAULT_WEIGHT,
-            ),
-            Option(
-                flags=("--pfactor",),
-                name="pfactor",
-                help="Neighbours that hold a copy of a key.",
-                kind=Kind.WHOLE,
-                default=DEFAULT_PFACTOR,
-            ),
-            Option(
-                flags=("--actor",),
-                name="actors",
-                help="Start an actor of this class; its module is looked for in the "
-                "current folder, too.",
-                kind=Kind.CLASS,
-                repeats=True,
-            ),
-            Option(
-                flags=("--meet",),
-                name="seeds",
-                help="Meet this node, however long it takes until it is there.",
-                kind=Kind.ADDRESS,
-                repeats=True,
-            ),
-            *COOKIE_OPTIONS,
-            *TLS_OPTIONS,
         ),
+        options=(*RUN_OPTIONS,),
         details="It prints `ready` with its address and its ring once it accepts "
         "connections, and `stopped` at the end. The first signal drains and stays a "
-        "member, the second one ends it at once with status 1.",
+        "member, the second one ends it at once with status 1. What no option says, a "
+        "variable CLUSTERKIT_… may say, and what none of them says, the file.",
         changes="nothing of a running cluster but by --meet",
         view=View.WORD,
         where=Where.SHELL,
@@ -176,6 +201,42 @@ LOCAL: Final = (
         "actors; one is killed and comes back. On a terminal the cluster is yours "
         "afterwards, until you leave the prompt. Everything is gone at the end.",
         view=View.STORY,
+        where=Where.SHELL,
+    ),
+    Command(
+        name="config",
+        help="Show what `run` would be told here, and by what; or check a file.",
+        data='for `show` `[{"name", "value", "origin"}]`, without secrets; for `check` '
+        "`null`",
+        example=("config show --origin", "port  7022  clusterkit.toml:3"),
+        arguments=(
+            Argument(
+                name="action",
+                kind=Kind.WORD,
+                help="Show all settings; or check a file, together with the variables "
+                "that are set here.",
+                words=("show", "check"),
+            ),
+            Argument(
+                name="what",
+                kind=Kind.PATH,
+                help="check: the file. show: the node's name.",
+                times="perhaps",
+            ),
+        ),
+        options=(
+            Option(
+                flags=("--origin",),
+                name="origin",
+                help="Show where each comes from: default, file and line, variable, or "
+                "option.",
+                for_view=True,
+            ),
+            *RUN_OPTIONS,
+        ),
+        details="A wrong file or variable is told with all its mistakes, and exit "
+        "status 2. No cookie is ever shown.",
+        view=View.SETTINGS,
         where=Where.SHELL,
     ),
     Command(

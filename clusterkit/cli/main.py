@@ -101,21 +101,29 @@ def _carry_out(request: Request, output: Output) -> int:
     elif command.where is Where.NODE:
         to = destination(request.options, output.note)
         return trio.run(perform_once, request, to, output)
-    elif command.name == "run":
+    elif command.where.at_prompt:
+        perform_here(request, output)
+    else:
+        return _carry_out_at_shell(command.name, request, output)
+    return OK
+
+
+def _carry_out_at_shell(name: str, request: Request, output: Output) -> int:
+    if name == "run":
         from clusterkit.cli.run import run_node
 
         return trio.run(run_node, request.values, output)
-    elif command.name == "demo":
+    if name == "demo":
         from clusterkit.cli.demo import run_demo
 
         return trio.run(run_demo, output)
-    elif command.name == "cookie":
-        from clusterkit.cli.cookie_command import carry_out_cookie
+    if name == "config":
+        from clusterkit.cli.config_command import carry_out_config
 
-        return carry_out_cookie(request, output)
-    else:
-        perform_here(request, output)
-    return OK
+        return carry_out_config(request, output)
+    from clusterkit.cli.cookie_command import carry_out_cookie
+
+    return carry_out_cookie(request, output)
 
 
 def _converse(request: Request, output: Output) -> int:

@@ -237,6 +237,23 @@ def _state(result: Result) -> str:
     return table(["NODE", "KEY", "VALUE"], rows, result.style) if rows else "no keys"
 
 
+def _settings(result: Result) -> str:
+    headers = ["SETTING", "VALUE", "ORIGIN"][: 3 if result.options.get("origin") else 2]
+    rows = [
+        [row["name"], _setting(row["value"]), row["origin"]][: len(headers)]
+        for row in result.data
+    ]
+    return table(headers, rows, result.style)
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, dict):
+        return _setting([f"{name}={place}" for name, place in value.items()])
+    if isinstance(value, list):
+        return ", ".join(value) or NOTHING
+    return NOTHING if value is None else str(value)
+
+
 def _time(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
@@ -261,6 +278,7 @@ _VIEWS: Final[dict[View, Callable[[Result], str]]] = {
     View.MEMBERS: _members,
     View.WHY: _why,
     View.STATE: _state,
+    View.SETTINGS: _settings,
     View.RING: _ring,
     View.BENCH: lambda result: bench_picture(result.data, result.style),
 }

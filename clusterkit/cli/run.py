@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from clusterkit.cli.destination import chosen_cookies, chosen_tls
-from clusterkit.cli.history import state_folder
-from clusterkit.cli.local_commands import DEFAULT_HOST, DEFAULT_PORT
+from clusterkit.cli.destination import chosen_cookies
 from clusterkit.cli.log_lines import log_to_stderr
 from clusterkit.cli.output import OK
 from clusterkit.cli.reading import UsageError
-from clusterkit.cli.run_actors import actor_error, load_actors, places
+from clusterkit.cli.run_actors import actor_error, load_actors
+from clusterkit.cli.run_settings import default_state, made_folder, run_settings
 from clusterkit.cluster.creation import create_cluster, not_started
 from clusterkit.cluster.groups import collapsed_groups
-from clusterkit.cluster.options import checked_factors
 from clusterkit.cluster.own_names import COMMAND
-from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
-from clusterkit.errors import ClusterError, ConfigError
+from clusterkit.errors import ClusterError
 from clusterkit.names import Address
+from clusterkit.settings.reading import require_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from clusterkit.cli.output import Output
     from clusterkit.cluster.node import ClusterNode
+    from clusterkit.settings.values import Settings
 
 
 async def run_node(values: Mapping[str, Any], output: Output) -> int:
@@ -42,16 +41,17 @@ async def run_node(values: Mapping[str, Any], output: Output) -> int:
         ClusterError: It could not be started, or another node has its name.
         SystemExit: A second signal came.
     """
-    name, named = values["id"], places(values.get("actors", ()))
-    options = create_options(values, named, output)
+    settings = run_settings(values, output.note)
+    name = require_name(settings)
+    options = create_options(settings, values.get("key"), output)
     log_to_stderr()
     try:
         with collapsed_groups():
-            async with create_cluster(name, **options) as node:
+            async with create_cluster(**options) as node:
                 await _serve(node, options["ring"], output)
     except Exception as error:
         bind = Address(options["host"], options["port"])
-        told = _in_our_words(error, bind, named)
+        told = _in_our_words(error, bind, settings["actors"])
         if told is None:
             raise
         raise told from error
@@ -60,50 +60,40 @@ async def run_node(values: Mapping[str, Any], output: Output) -> int:
 
 
 def create_options(
-    values: Mapping[str, Any], named: Mapping[str, str], output: Output
+    settings: Settings, key: str | None, output: Output
 ) -> dict[str, Any]:
     """Return what `create_cluster` is given.
 
     Args:
-        values: The arguments and options of `run`.
-        named: Its actors, as `run_actors.places` has them.
+        settings: What `run` is told.
+        key: The cookie itself, of the command line.
         output: Where warnings go.
 
     Raises:
         ConfigError: A value is impossible.
         ActorRefused: An actor's class is not there, or is none.
     """
-    ring = values.get("ring", "ring")
+    ring, named = settings["ring"], settings["actors"]
     for name in {COMMAND, ring}.intersection(named):
         raise UsageError(f"an actor cannot be called {name}: that is the node's own")
-    rfactor = values.get("rfactor", DEFAULT_WEIGHT)
-    found = chosen_cookies(values, output.note)
-    factors = checked_factors(rfactor, values.get("pfactor", DEFAULT_PFACTOR))
-    return {
-        "host": values.get("host", DEFAULT_HOST),
-        "port": values.get("port", DEFAULT_PORT),
-        "cookie": found.file or found.cookies,
+    return settings.plain_options | {
+        "host": settings["host"],
+        "port": settings["port"],
+        "cookie": _cookie(settings, key, output),
         "ring": ring,
         "actors": load_actors(named),
-        "seeds": values.get("seeds", ()),
-        "state": values.get("state") or default_state(ring, values["id"]),
-        "advertise": values.get("advertise"),
-        "rfactor": factors[0],
-        "pfactor": factors[1],
-        "tls": chosen_tls(values),
+        "state": settings["state"] or made_folder(default_state(settings)),
     }
 
 
-def default_state(ring: str, name: str) -> Path:
-    """Return the file that keeps a node's membership; its folder is made."""
-    folder = state_folder() / ring
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make {folder}: {error.strerror}; choose a file with --state"
-        ) from error
-    return folder / f"{name}.state"
+def _cookie(
+    settings: Settings, key: str | None, output: Output
+) -> bytes | Path | list[bytes]:
+    said = settings.cookie if key is None else None
+    if isinstance(said, bytes):
+        return said
+    found = chosen_cookies({"key": key, "cookie_file": said}, output.note)
+    return found.file or found.cookies
 
 
 def _in_our_words(

@@ -143,6 +143,10 @@ class Assembly:
         await self._runtime.start(RING, self._ring, reserved=True)
         self._runtime.registry.alias(self._plan.ring, self._runtime.local(RING))
 
+    def begin(self) -> None:
+        """Be ready: everything is there that was to be."""
+        self._features.readiness.begin()
+
     def _publish(self, event: Event) -> None:
         self._broadcast.publish(event)
         if isinstance(event, LinkUp):

@@ -86,6 +86,7 @@ class View(Enum):
     RING = "a picture of the ring, and a table of shares"
     EVENTS = "a line for each event"
     BENCH = "a table, and how the round trips are spread"
+    SETTINGS = "a table of settings"
     HELP = "a help page"
     STORY = "a story, and then a prompt"
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COOKIE_FILE: Final = "~/.clusterkit.cookie"
 COOKIE_VARIABLE: Final = "CLUSTERKIT_COOKIE"
+FILE_VARIABLE: Final = "CLUSTERKIT_COOKIE_FILE"
 
 PRINT_BYTES: Final = 8
 """Length of a cookie's fingerprint."""
@@ -51,8 +52,9 @@ def found_cookies(cookie: Cookie, environ: Mapping[str, str] = os.environ) -> Fo
 
     Args:
         cookie: One, several while rotating, or the path of a file of them, as
-            a `Path`. None: then the variable `CLUSTERKIT_COOKIE` counts, and
-            after it `~/.clusterkit.cookie`.
+            a `Path`. None: then the variable `CLUSTERKIT_COOKIE` counts, after
+            it the file that `CLUSTERKIT_COOKIE_FILE` names, after that
+            `~/.clusterkit.cookie`.
         environ: The environment.
 
     Raises:
@@ -63,8 +65,8 @@ def found_cookies(cookie: Cookie, environ: Mapping[str, str] = os.environ) -> Fo
         found = surrounding_cookies(environ)
         if found is None:
             raise ConfigError(
-                f"no cookie: pass cookie=, set {COOKIE_VARIABLE}, or make "
-                f"{COOKIE_FILE} with `cluster-cli cookie new`"
+                f"no cookie: pass cookie=, set {COOKIE_VARIABLE} or {FILE_VARIABLE}, "
+                f"or make {COOKIE_FILE} with `cluster-cli cookie new`"
             )
         return found
     if isinstance(cookie, os.PathLike):
@@ -160,13 +162,15 @@ def _as_bytes(cookie: object) -> bytes:
 
 
 def surrounding_cookies(environ: Mapping[str, str] = os.environ) -> Found | None:
-    """Return the cookies of the environment, else of the home folder, if any.
+    """Return the cookies that the environment has or names, else the home folder's.
 
     Raises:
         ConfigError: The file is not fit for cookies.
     """
     if environ.get(COOKIE_VARIABLE):
         return Found([os.fsencode(environ[COOKIE_VARIABLE])])
+    if environ.get(FILE_VARIABLE):
+        return cookies_in(environ[FILE_VARIABLE])
     if not Path(COOKIE_FILE).expanduser().exists():
         return None
     return cookies_in(COOKIE_FILE)

@@ -127,6 +127,7 @@ async def create_cluster(
         await assembly.start_ring()
         node.kernel.accept()
         node.gossip.seek(meetings)
+        assembly.begin()
         yield node
 
 

@@ -18,6 +18,7 @@ from clusterkit.cluster.masters import Masters
 from clusterkit.cluster.members import Members
 from clusterkit.cluster.node_state import NodeState
 from clusterkit.cluster.own_names import CHANNELS, MEMBERS, STATE
+from clusterkit.cluster.readiness import Readiness
 from clusterkit.cluster.reasons import Reasons
 from clusterkit.cluster.services import Services
 from clusterkit.cluster.state_book import StateBook
@@ -59,6 +60,7 @@ class Features:
         rng: Its dice.
 
     Attributes:
+        readiness: Whether the node is ready.
         state: What all members say of themselves.
         members: Which members are alive, and why.
         services: What members offer to each other.
@@ -116,6 +118,7 @@ class Features:
         self._comparing = Comparing(
             [told, claims], runtime, neighbourhood, broadcast, rng
         )
+        self.readiness = Readiness(book, told)
         self._forgetting = Forgetting(
             self._liveness, neighbourhood, gossip, runtime, book.keep_to_members
         )

@@ -16,6 +16,7 @@ from clusterkit.cluster.draining import say_what_waits
 from clusterkit.cluster.node_statistics import NodeStatistics
 from clusterkit.cluster.own_names import IN_BACKGROUND, OWN
 from clusterkit.cluster.reach import Reach
+from clusterkit.cluster.readiness import SAID_BY
 from clusterkit.cluster.signals import ENDING, HEARD, Hangups, told_to_end
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
@@ -88,6 +89,7 @@ class ClusterNode(Reach):
         self.services = features.services
         self.masters = features.masters
         self.channels = features.channels
+        self._readiness = features.readiness
         self.host = ""
         self.port = 0
         self._leaves = leaves
@@ -112,6 +114,15 @@ class ClusterNode(Reach):
     def incarnation(self) -> int:
         """Number of this life of the node; higher than all before it."""
         return self.kernel.me.incarnation
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is to be given work.
+
+        It is from when its ring is loaded, its actors run and it accepts connections
+        until it begins to end.
+        """
+        return self._readiness.is_ready and not self._ending.over
 
     @property
     def ring(self) -> HashRing:
@@ -303,13 +314,14 @@ class ClusterNode(Reach):
         that has not come to its `terminate` is cut: its callers get
         `ActorDown`, its monitors fire, `terminate` is not called.
 
-        Leaves the ring first, if `on_exit` says so, and tells the members that it
-        ends. Leaving the `create_cluster` block does the same. A second call waits
+        First of all the node is not ready any more, and says so: its key `_status` of
+        `node.state` has `"ending"` then. It leaves the ring, if `on_exit` says so,
+        and tells the members that it ends. Leaving the `create_cluster` block does the same. A second call waits
         for the first, as long as that may take.
 
         Args:
-            timeout: Seconds for all of it; what is not done by then is cut. The
-                ring may take a quarter, ring and actors three quarters, so that
+            timeout: Seconds for all of it; what is not done by then is cut. A tenth
+                is for members to hear of it; the ring may take a quarter, ring and actors three quarters, so that
                 a member that does not answer leaves the actors time to
                 `terminate`, and an actor that hangs leaves time to send.
 
@@ -327,6 +339,7 @@ class ClusterNode(Reach):
         """End one part after the other, each within its share of the time."""
         began = trio.current_time()
         self.kernel.stop_accepting()
+        await self._readiness.end(began + timeout * SAID_BY)
         if self._leaves and self.gossip.name:
             with trio.move_on_at(began + timeout * LEFT_BY) as scope:
                 await self._leave()

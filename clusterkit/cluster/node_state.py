@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from clusterkit.actors.handlers import call
 from clusterkit.actors.server import GenServer
+from clusterkit.cluster.announcing import MARK
 from clusterkit.cluster.state_exchange import MOST_NODES, ROOM
 from clusterkit.core.state_input import (
     plain_parts,
@@ -18,7 +19,7 @@ from clusterkit.core.state_input import (
     read_numbers,
     read_parts,
 )
-from clusterkit.errors import Rejected
+from clusterkit.errors import ConfigError, Rejected
 from clusterkit.names import check_timeout
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class NodeState(GenServer):
         """Give a key of this node a value, for all members to see.
 
         Args:
-            key: Text of 1 to 128 bytes.
+            key: Text of 1 to 128 bytes; those that begin with `_` are the node's own.
             value: Anything that travels, encoded in up to 32 KiB.
             ttl: Seconds after which it is deleted, unless it is set again; None
                 for never.
@@ -88,6 +89,7 @@ class NodeState(GenServer):
                 much in them (500 keys, 255 KiB).
         """
         self._runtime.thread.require()
+        _refuse_own(key)
         if ttl is not None:
             check_timeout(ttl)
         self._book.set(key, value, ttl)
@@ -103,6 +105,7 @@ class NodeState(GenServer):
             ConfigError: The key is not valid.
         """
         self._runtime.thread.require()
+        _refuse_own(key)
         return self._book.delete(key)
 
     def peers(self) -> tuple[str, ...]:
@@ -190,6 +193,15 @@ class NodeState(GenServer):
     def _invalid(self, error: ValueError) -> NotHeard:
         self.ignored["invalid"] += 1
         return NotHeard(str(error))
+
+
+def _refuse_own(key: object) -> None:
+    """Keep what clusterkit says of the node from its application's hands."""
+    if isinstance(key, str) and key.startswith(MARK):
+        raise ConfigError(
+            f"{key!r:.150} is a key of the node itself, as all are that begin with "
+            f"{MARK}: choose another name"
+        )
 
 
 def _plain(digest: dict[str, Summary]) -> dict[str, list[int]]:

@@ -38,12 +38,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("clusterkit.cluster")
 
-MOST_TOMBSTONES: Final = MOST_KEYS // 2
+MOST_TOMBSTONES: Final = MOST_KEYS // 2 - 1
 """Deletions that are remembered; of more, the oldest are dropped before their time."""
 
 SPARE: Final = 1024
 """Bytes of a node's keys that are left for what cannot be refused: what a master says
-of itself, which takes a few more when it becomes one."""
+of itself, which takes a few more when it becomes one, and that a node ends. So is one
+key."""
 
 
 class StateBook:
@@ -164,10 +165,9 @@ class StateBook:
     def _check_room(self, key: str, data: bytes, spared: int) -> None:
         own = self.known.own
         kept = [change for change in own if change.key != key]
-        if len(kept) >= MOST_KEYS - MOST_TOMBSTONES:
-            raise MessageTooLarge(
-                f"a node has up to {MOST_KEYS - MOST_TOMBSTONES} keys; delete some"
-            )
+        most = MOST_KEYS - MOST_TOMBSTONES - bool(spared)
+        if len(kept) >= most:
+            raise MessageTooLarge(f"a node has up to {most} keys; delete some")
         size = sum(map(size_of, (*kept, Change(key, 0, data))))
         if size > MOST_STATE - spared:
             raise MessageTooLarge(

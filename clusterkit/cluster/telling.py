@@ -55,6 +55,7 @@ class Telling(Generic[V]):
         self._tell = tell
         self._untold: dict[str, dict[str, V]] = {}
         self._under_way: set[str] = set()
+        self._waiting = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
         return f"<Telling {len(self._under_way)} neighbours>"
@@ -67,6 +68,15 @@ class Telling(Generic[V]):
         if peer not in self._under_way:
             self._under_way.add(peer)
             self._runtime.spawn(self._run, peer)
+
+    async def told(self) -> None:
+        """Return when there is nothing more to tell anybody.
+
+        Cancellation:
+            Ends the wait only.
+        """
+        while self._under_way:
+            await self._waiting.park()
 
     async def _run(self, peer: str) -> None:
         pause = FIRST_PAUSE
@@ -85,3 +95,4 @@ class Telling(Generic[V]):
         finally:
             self._untold.pop(peer, None)
             self._under_way.discard(peer)
+            self._waiting.unpark_all()

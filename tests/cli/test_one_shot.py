@@ -133,8 +133,10 @@ NOT_FOR_ONE_COMMAND = {
     "clusterkit.core.membership",
     "clusterkit.net.kernel",
     "clusterkit.net.link",
+    "clusterkit.settings.table",
     "difflib",
     "prompt_toolkit",
+    "tomllib",
 }
 
 

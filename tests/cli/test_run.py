@@ -8,6 +8,9 @@ import signal
 import time
 
 import pytest
+import trio
+
+from clusterkit.events import MemberDown, MemberLeft, MemberUp, StateUpdated
 
 ACTOR = """
 import trio
@@ -184,3 +187,18 @@ async def test_what_it_waits_for_at_the_end_is_said_at_once(run, cli):
         "INFO clusterkit.cluster draining messages=1 peers=ghost seconds=10 "
         "remedy='a second signal ends the node at once'\n"
     )
+
+
+async def test_at_sigterm_the_others_see_that_it_ends_before_it_has_left(
+    run, start_node
+):
+    kinds = (MemberUp, StateUpdated, MemberLeft, MemberDown)
+    async with start_node("foo") as foo, foo.events(*kinds) as events:
+        with trio.fail_after(30), run("bar", "--meet", foo.address) as bar:
+            assert await anext(events) == MemberUp("bar")
+            bar.signal(signal.SIGTERM)
+            heard = [await anext(events), await anext(events)]
+            ran = await trio.to_thread.run_sync(bar.wait)
+    assert heard == [StateUpdated("bar", "_status", "ending"), MemberLeft("bar")]
+    assert ran.status == 0
+    assert ran.out.endswith("stopped bar\n")

@@ -88,7 +88,7 @@ def test_a_node_with_half_of_it_does_not_start(process):
     with process("run", "foo", "--port", 0, *words("foo")[:2]) as foo:
         ran = foo.wait()
     assert (ran.status, ran.code) == (2, "config")
-    assert "give --tls-key, too, or set CLUSTERKIT_TLS_KEY" in ran.err
+    assert "tls_key is missing: give --tls-key to cluster-cli run" in ran.err
 
 
 def test_the_demo_is_none_of_it(process, monkeypatch):

@@ -1,7 +1,7 @@
 """The generated pages of the reference, made from docstrings and signatures.
 
-`python tests/docs/reference_pages.py` writes configuration.md, errors.md and
-api.md. What stands in a table of those pages is said in the code and nowhere
+`python tests/docs/reference_pages.py` writes configuration.md, settings.md,
+errors.md and api.md. What stands in a table of those pages is said in the code and nowhere
 else; only the sentences around the tables are here.
 """
 
@@ -35,6 +35,9 @@ from clusterkit.cluster.services import Services
 from clusterkit.config import Config
 from clusterkit.net.kernel import Kernel
 from clusterkit.net.peer import LinkStatistics
+from clusterkit.settings.environment import TEST_VARIABLES
+from clusterkit.settings.table import ROWS
+from clusterkit.settings.values import Setting, Settings
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 MADE_BY = "Generated from the code by `python tests/docs/reference_pages.py`; a test keeps it current."
@@ -87,6 +90,8 @@ BOUNDS = (
     ("cluster.ring_work", "SAVE_AGAIN", "s"),
     ("cluster.ring_work", "HELD", ""),
     ("cluster.ring_post", "MOST_BYTES", "bytes"),
+    ("settings.toml_file", "MOST_BYTES", "bytes"),
+    ("cluster.readiness", "SAID_BY", "share"),
     ("cluster.node", "LEFT_BY", "share"),
     ("cluster.node", "ACTORS_ENDED_BY", "share"),
     ("cluster.neighbourhood", "NEIGHBOURS", ""),
@@ -392,9 +397,97 @@ def configuration() -> str:
         "Not to be turned; listed because they show.",
         table("bound", "value", "meaning", rows=bounds),
         "## Surroundings",
-        "Without `cookie=`, the variable `CLUSTERKIT_COOKIE` counts, and after it the file `~/.clusterkit.cookie`, which "
-        "nobody but its owner may be able to read. With `tls=Tls(...)` its three files are read, and read again when they change. "
-        "Nothing else is read from files or the environment.",
+        "Without `cookie=`, the variable `CLUSTERKIT_COOKIE` counts, then the file that `CLUSTERKIT_COOKIE_FILE` names, and after it "
+        "the file `~/.clusterkit.cookie`. Nobody but its owner may be able to read it. With `tls=Tls(...)` its three files are read, and read again when they change. "
+        "`create_cluster` reads nothing else from files or the environment; [`load_settings`](settings.md) does, and gives what it has to be given.",
+    )
+
+
+def settings() -> str:
+    docs, known = value_docs("clusterkit.config"), defaults()
+    own = [row for row in ROWS.values() if not row.table]
+    knobs = [row for row in ROWS.values() if row.table]
+    return page(
+        "# Settings",
+        "What a node may be told by a file, by variables of the environment and by arguments: by `cluster-cli run`, and by "
+        "`clusterkit.load_settings`. How to use them is in [Configure a node](../how-to/configure.md).",
+        "The first of these that says a setting counts: an argument, a variable, the file, the default. An empty variable is as "
+        "good as none. Whatever is said is checked, also where something stronger hides it. An unknown key, or an unknown variable that "
+        "begins with `CLUSTERKIT_`, is an error.",
+        "The file is TOML. It is read if `--config`, `load_settings(file)` or the variable `CLUSTERKIT_CONFIG` names it; no file is looked "
+        "for by itself. Relative paths in it start from its folder, others from the current folder; `~` is the home folder in both.",
+        "In a variable a list has commas between its parts, `true` and `false` may be written in any case, times are numbers of seconds, "
+        "and `inf` is for ever.",
+        "## Settings of a node",
+        "An argument of `load_settings` has the name of its key.",
+        table(
+            "key",
+            "variable",
+            "of `cluster-cli run`",
+            "is a",
+            "default",
+            "meaning",
+            rows=[
+                (
+                    f"`{r.key}`",
+                    f"`{r.variable}`",
+                    f"`{r.flag}`",
+                    r.kind.shown,
+                    shown_default(r.default),
+                    r.help,
+                )
+                for r in own
+            ],
+        ),
+        "## Knobs",
+        "Fields of `Config`: keys of the table `[config]` of the file, and for `load_settings` in `config={...}`. "
+        "[Configuration](configuration.md) says more of each.",
+        table(
+            "key in `[config]`",
+            "variable",
+            "default",
+            "meaning",
+            rows=[
+                (
+                    f"`{r.key}`",
+                    f"`{r.variable}`",
+                    known[r.key],
+                    docs[r.key].split(". ")[0].rstrip(".") + ".",
+                )
+                for r in knobs
+            ],
+        ),
+        "## Other variables",
+        table(
+            "variable",
+            "meaning",
+            rows=[
+                (
+                    "`CLUSTERKIT_CONFIG`",
+                    "The file to read, unless an argument names one.",
+                ),
+                (
+                    "`CLUSTERKIT_COOKIE`",
+                    "The cookie itself; see [Handle the cookie](../how-to/cookie.md). It is no setting: it cannot stand in the file, and nothing shows it.",
+                ),
+                (
+                    ", ".join(f"`{name}`" for name in sorted(TEST_VARIABLES)),
+                    "Of clusterkit's own tests and benchmark; a node passes them over. `CLUSTERKIT_SEEDS` with anything but a number is taken for a mistake: nodes to meet are `CLUSTERKIT_MEET`.",
+                ),
+                (
+                    "`CLUSTERKIT_SERVICE_HOST`, `CLUSTERKIT_PORT_7022_TCP` and the like, and `CLUSTERKIT_PORT` if it begins with `tcp://`",
+                    "Made by Kubernetes for a Service called `clusterkit`, or `clusterkit-…`; passed over.",
+                ),
+            ],
+        ),
+    )
+
+
+def shown_default(value: object) -> str:
+    return (
+        ""
+        if value in (None, (), {})
+        else f"`{str(value).lower() if isinstance(value, bool) else value}`"
     )
 
 
@@ -511,6 +604,8 @@ CLASSES = (
     ),
     Shown(Channels, "`node.channels`", only=CHANNELS),
     Shown(clusterkit.ChannelMessage, "clusterkit"),
+    Shown(Settings, "`load_settings()`"),
+    Shown(Setting, "`load_settings()`, one by one"),
     Shown(Keyring, "`node.cookies`", hidden=("reload_or_log",)),
     Shown(NodeStatistics, "`node.statistics()`"),
     Shown(LinkStatistics, "`node.kernel.links()`"),
@@ -607,7 +702,12 @@ def api() -> str:
     return page(*parts)
 
 
-PAGES = {"configuration.md": configuration, "errors.md": error_page, "api.md": api}
+PAGES = {
+    "configuration.md": configuration,
+    "settings.md": settings,
+    "errors.md": error_page,
+    "api.md": api,
+}
 
 if __name__ == "__main__":
     for file, make in PAGES.items():

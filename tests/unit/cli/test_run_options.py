@@ -9,6 +9,7 @@ from clusterkit.cli.parser import parse
 from clusterkit.cli.reading import UsageError
 from clusterkit.cli.run import create_options
 from clusterkit.cli.run_actors import load_actors, places
+from clusterkit.cli.run_settings import run_settings
 from clusterkit.errors import ConfigError
 
 
@@ -22,8 +23,9 @@ def surroundings(tmp_path, monkeypatch):
 
 
 def options(line):
-    values = parse(line.split()).values
-    return create_options(values, places(values.get("actors", ())), Output())
+    values, output = parse(line.split()).values, Output()
+    settings = run_settings(values, output.note)
+    return create_options(settings, values.get("key"), output)
 
 
 def load(*specs):
@@ -33,8 +35,9 @@ def load(*specs):
 def test_defaults_are_those_of_the_reference(surroundings):
     found = options("run foo")
     assert (found["host"], found["port"]) == ("127.0.0.1", 7022)
-    assert (found["ring"], found["rfactor"], found["pfactor"]) == ("ring", 128, 2)
-    assert found["cookie"] == [b"monster"]
+    assert found["ring"] == "ring"
+    assert found["cookie"] == b"monster"
+    assert not {"rfactor", "pfactor", "config", "tls"} & set(found)
 
 
 def test_the_membership_is_kept_by_default(surroundings):

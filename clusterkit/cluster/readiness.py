@@ -1,0 +1,63 @@
+"""Whether a node is to be given work; and how the others learn that it is not.
+
+What its end takes is `node`'s to say. The invariant is that a node which ends says so
+before its links do: who is near hears it first, and the rest by gossip.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+if TYPE_CHECKING:
+    from clusterkit.cluster.state_book import StateBook
+    from clusterkit.cluster.state_exchange import StateExchange
+
+STATUS: Final = "_status"
+"""The key of `node.state` that says it; it is there from the beginning of the end on."""
+
+ENDING: Final = "ending"
+"""What it has then."""
+
+SAID_BY: Final = 0.1
+"""Part of a shutdown's time for which it waits until who is near has heard of it."""
+
+
+class Readiness:
+    """Whether one node is ready.
+
+    Args:
+        book: What it says of itself.
+        exchange: Has others know it.
+
+    Attributes:
+        is_ready: Whether it has started, and is not ending.
+    """
+
+    def __init__(self, book: StateBook, exchange: StateExchange) -> None:
+        self.is_ready = False
+        self._ending = False
+        self._book = book
+        self._exchange = exchange
+
+    def __repr__(self) -> str:
+        return f"<Readiness {'ready' if self.is_ready else 'not ready'}>"
+
+    def begin(self) -> None:
+        """Be ready: the node accepts connections, its ring and its actors are there."""
+        self.is_ready = not self._ending  # an actor may have had it end in its `init`
+
+    async def end(self, deadline: float) -> None:
+        """Be ready no more, and return when those who are near have heard it.
+
+        Args:
+            deadline: When to go on whoever has not, in trio's time.
+
+        Cancellation:
+            Ends the wait only.
+        """
+        self._ending, self.is_ready = True, False
+        self._book.set(STATUS, ENDING, None, spare=True)
+        with trio.move_on_at(deadline):
+            await self._exchange.telling.told()
