@@ -103,6 +103,7 @@ BOUNDS = (
     ("cluster.watching", "TICK", "s"),
     ("cluster.watching", "THROUGH", ""),
     ("cluster.watching", "LATE", "s"),
+    ("cluster.watching", "STAGGER", "s"),
     ("cluster.masters", "PATIENCE", "s"),
     ("cluster.masters", "SITS_OUT", "s"),
     ("cluster.providers", "FIRST_PAUSE", "s"),
