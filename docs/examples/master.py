@@ -12,8 +12,6 @@ import trio
 from clusterkit import ChannelMessage, ClusterNode, create_cluster
 from clusterkit.events import Promotion
 
-DONE: list[str] = []
-
 
 async def work(node: ClusterNode) -> None:
     """Send a job each time this node becomes the master."""
@@ -25,36 +23,27 @@ async def work(node: ClusterNode) -> None:
             await node.channels.send("jobs", job, epoch=node.masters.epoch)
 
 
-async def take(job: ChannelMessage) -> None:
-    DONE.append(job.value)
-    print("taken:", job.value)
-
-
-async def done(count: int) -> None:
-    """Wait until so many jobs are."""
-    while len(DONE) < count:
-        await trio.sleep(0.01)
-
-
 async def main() -> None:
     async with AsyncExitStack() as stack:
         nodes: list[ClusterNode] = []
         for name in ("a", "bb", "ccc"):
-            seeds = [node.address for node in nodes]
-            cluster = create_cluster(name, port=0, cookie="monster", seeds=seeds)
-            nodes.append(await stack.enter_async_context(cluster))
+            cluster = create_cluster(name, port=0, cookie="monster")
+            node = await stack.enter_async_context(cluster)
+            if nodes:
+                await node.meet(nodes[0].address)
+            nodes.append(node)
         first, second, third = nodes
-        first.channels.join("jobs", take)
-        while len(first.members.alive()) < len(nodes):
-            await trio.sleep(0.01)
+
+        taken, jobs = trio.open_memory_channel[ChannelMessage](100)
+        first.channels.join("jobs", taken.send)
         async with trio.open_nursery() as nursery:
             for node in nodes:
                 nursery.start_soon(work, node)
-            await done(1)
+            print("taken:", (await jobs.receive()).value)
             old = third.masters.epoch
             assert old is not None
             third.masters.demote(permanent=True)  # or it dies, which takes longer
-            await done(2)
+            print("taken:", (await jobs.receive()).value)
             print("the epoch of ccc is over:", not second.masters.accepts(old))
             nursery.cancel_scope.cancel()
 
