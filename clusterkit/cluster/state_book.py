@@ -78,6 +78,7 @@ class StateBook:
         self._notify = notify
         self._now = now
         self._ttl = tombstone_ttl
+        self._keys = self._bytes = 0  # of this node, as `_check_room` counts them
         self._ends: dict[str, float] = {}
         self._deletions: deque[tuple[float, int]] = deque()
         self._unreadable = Seldom(now, silence=60.0)
@@ -129,8 +130,10 @@ class StateBook:
             self.changed({self._name: before}, self._name)
 
     def _write(self, key: str, value: Any) -> None:
-        before = self.known.own.summary
+        before, old = self.known.own.summary, self.known.own.get(key)
         change = self.known.write(key, value)
+        self._keys += (value is not DELETED) - (old is not None)
+        self._bytes += _room_of(change) - _room_of(old)
         self._tell(self._name, change.key, change.value)
         self.changed({self._name: before}, self._name)
 
@@ -144,13 +147,12 @@ class StateBook:
         return data
 
     def _check_room(self, key: str, data: bytes) -> None:
-        own = self.known.own
-        kept = [change for change in own if change.key != key]
-        if len(kept) >= MOST_KEYS - MOST_TOMBSTONES:
+        old = self.known.own.get(key)
+        if old is None and self._keys >= MOST_KEYS - MOST_TOMBSTONES:
             raise MessageTooLarge(
                 f"a node has up to {MOST_KEYS - MOST_TOMBSTONES} keys; delete some"
             )
-        size = sum(map(size_of, (*kept, Change(key, 0, data))))
+        size = self._bytes - _room_of(old) + _room_of(Change(key, 0, data))
         if size > MOST_STATE:
             raise MessageTooLarge(
                 f"with {key!r} the keys of this node would take {size} bytes; the "
@@ -255,6 +257,11 @@ class StateBook:
             return
         log(logger, logging.DEBUG, "state_updated", peer=name, key=key)
         self._notify(StateUpdated(name, key, value))
+
+
+def _room_of(change: Change | None) -> int:
+    """Return what a key counts for among those of its node."""
+    return 0 if change is None or change.value is DELETED else size_of(change)
 
 
 def _checked(key: object) -> str:
