@@ -206,19 +206,26 @@ class StateBook:
             for part in parts
             if part.name != self._name
             and self._may_tell(by, part.name, part)
-            and (known := self._summary(part.name))
+            and (known := self._summary(part.name)).extent
             < (part.incarnation, part.version, part.floor)
         }
 
     def wants(self, digest: Mapping[str, Summary], by: str) -> dict[str, Summary]:
         """Return what is known of the members of which a peer knows more."""
-        own = digest.get(self._name)
-        if own is not None:
-            before = self.known.own.summary
-            if self.known.defend(own):
-                self.changed({self._name: before}, self._name)
+        self.defend(digest)
         members = {n: s for n, s in digest.items() if self._may_tell(by, n, s)}
         return self.known.wants(members)
+
+    def contested(self, digest: Mapping[str, Summary]) -> dict[str, Summary]:
+        """Return what is known of members of which a peer knows something else."""
+        found = self.known.contested(digest)
+        return {name: ours for name, ours in found.items() if self._is_member(name)}
+
+    def defend(self, digest: Mapping[str, Summary]) -> None:
+        """Outgrow what somebody has of this node, if it did not say so."""
+        own, before = digest.get(self._name), self.known.own.summary
+        if own is not None and self.known.defend(own):
+            self.changed({self._name: before}, self._name)
 
     def keep_to_members(self) -> None:
         """Forget who is no member any more."""

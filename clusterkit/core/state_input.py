@@ -72,11 +72,12 @@ def read_summary(value: object) -> Summary:
     Raises:
         ValueError: It has another shape.
     """
-    incarnation, version, floor = check_list(value, 3, "a summary")
+    incarnation, version, floor, check = check_list(value, 4, "a summary")
     return Summary(
         check_whole(incarnation, "an incarnation", MOST_INCARNATION),
         check_whole(version, "a version", MOST_VERSION),
         check_whole(floor, "a floor", MOST_VERSION),
+        check_whole(check, "a check"),
     )
 
 
