@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MOST_VERSION: Final = 2**62
 """Above it a version is an error."""
 
+MOST_CHANGES: Final = 1_000
+"""Changes that one part tells; an owner keeps no more keys, deleted ones included."""
+
 
 class Deleted:
     """Stands for the value of a key that was deleted."""
@@ -208,7 +211,7 @@ class Replica:
         changes, version = self.changes_after(since), max(since, self.version)
         for index, change in enumerate(changes):
             room -= cost(change)
-            if room < 0 < index:
+            if room < 0 < index or index == MOST_CHANGES:
                 del changes[index:]
                 version = changes[-1].version
                 break

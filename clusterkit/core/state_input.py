@@ -12,13 +12,20 @@ from typing import Any, Final
 
 from clusterkit.core.buckets import BUCKETS
 from clusterkit.core.registers import MOST_INCARNATION, check_list, check_whole
-from clusterkit.core.replica import DELETED, MOST_VERSION, Change, Part, Summary
+from clusterkit.core.replica import (
+    DELETED,
+    MOST_CHANGES,
+    MOST_VERSION,
+    Change,
+    Part,
+    Summary,
+)
 from clusterkit.names import check_name
 
 MOST_KEY: Final = 128
 """Longest key, in bytes of UTF-8."""
 
-MOST_KEYS: Final = 1_000
+MOST_KEYS: Final = MOST_CHANGES
 """Keys of one node, deleted ones that are still remembered included."""
 
 MOST_VALUE: Final = 32 * 1024

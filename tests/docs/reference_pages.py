@@ -231,6 +231,7 @@ NO_BOUNDS = {
     "core.liveness LEFT": "a state",
     "core.liveness MOST_RUMOUR": "the largest number of 32 bits",
     "core.registers MOST_INCARNATION": "a quarter of the numbers of 64 bits",
+    "core.replica MOST_CHANGES": "the same as `MOST_KEYS`",
     "core.replica MOST_VERSION": "a quarter of the numbers of 64 bits",
     "cli.local_commands": "defaults of options: the page of the command line",
     "cli.loading": "an exit status",

@@ -6,6 +6,7 @@ import pytest
 
 from clusterkit.core.replica import (
     DELETED,
+    MOST_CHANGES,
     MOST_VERSION,
     NOTHING,
     Change,
@@ -265,3 +266,14 @@ def test_an_owner_outgrows_a_lie_that_has_come_as_far():
     lie.take(part(replica, lie.summary))
     assert lie.summary == replica.summary
     assert not replica.is_below(lie.summary)
+
+
+def test_a_part_tells_no_more_changes_than_one_may():
+    """A copy may have more keys than its owner ever had, if somebody lied."""
+    replica = owner(*(f"k{n}=1" for n in range(2 * MOST_CHANGES + 10)))
+    copy = Replica()
+    for _ in range(3):
+        told = part(replica, copy.summary)
+        assert len(told.changes) <= MOST_CHANGES
+        copy.take(told)
+    assert copy.summary == replica.summary
