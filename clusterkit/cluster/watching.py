@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from clusterkit.cluster.own_names import MEMBERS
-from clusterkit.core.liveness import ALIVE
+from clusterkit.core.liveness import ALIVE, MOST_ACCUSERS, SUSPECT
 from clusterkit.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -108,9 +108,15 @@ class Watching:
             if link is not None and link.connection is not None:
                 self._observation.hear(name, link.connection.session.heard)
         for name in self._observation.silent(now):
-            if self._liveness.claim(name).state == ALIVE and name not in self._probing:
+            if self._may_accuse(name) and name not in self._probing:
                 self._probing.add(name)
                 self._runtime.spawn(self._probe, name)
+
+    def _may_accuse(self, name: str) -> bool:
+        """Say whether this node's word would change what is known of a member."""
+        state, by = self._liveness.claim(name)[2:]
+        more = self._runtime.name not in by and len(by) < MOST_ACCUSERS
+        return state == ALIVE or (state == SUSPECT and more)
 
     def _watched(self, now: float) -> list[str]:
         for name, since in list(self._unanswering.items()):

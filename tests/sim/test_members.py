@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from clusterkit.config import Config
+from clusterkit.core.liveness import MOST_ACCUSERS
 from clusterkit.errors import ClusterError, NotInRing
 from clusterkit.events import (
     MemberBack,
@@ -286,5 +287,20 @@ def test_a_slow_link_costs_at_most_one_other_for_each_end(sim_seed):
         await trio.sleep(2.5)
         assert len(pairs() - before) <= 2
         assert all_alive(nodes)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_each_that_finds_a_suspect_silent_too_shortens_its_time(sim_seed):
+    async def main(sim):
+        nodes = await formed(sim, "abcdefgh")
+        await trio.sleep(5)
+        async with listening(nodes[0], MemberSuspect, MemberDown) as heard:
+            await sim.crash("h", silent=True)
+            await until(lambda: states(nodes[:7], "h") >= {"suspect"}, 5)
+            began = sim.now
+            await until(lambda: states(nodes[:7], "h") == {"dead"}, 5)
+            assert sim.now - began < 2.6
+        assert len(heard[-1].by) == MOST_ACCUSERS
 
     simulate(main, seed=sim_seed)
