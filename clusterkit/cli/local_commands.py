@@ -32,7 +32,8 @@ COOKIE_OPTIONS: Final = (
         flags=("--cookie-file",),
         name="cookie_file",
         help="The file that holds the cookie. Without either, CLUSTERKIT_COOKIE "
-        "counts, then `~/.clusterkit.cookie`.",
+        "counts, then the file that CLUSTERKIT_COOKIE_FILE names, then "
+        "`~/.clusterkit.cookie`.",
         kind=Kind.PATH,
     ),
 )

@@ -62,8 +62,9 @@ _COOKIE: Final = """\
 ## The cookie
 
 The first of these counts: `-a`, `--cookie-file`, the variable
-`CLUSTERKIT_COOKIE`, the file `~/.clusterkit.cookie`. A file that others can read
-is refused. `cluster-cli cookie new` makes one; [rotate the
+`CLUSTERKIT_COOKIE`, the file that `CLUSTERKIT_COOKIE_FILE` names, `cookie_file` in
+the file of settings of a node that is run, the file `~/.clusterkit.cookie`. A file
+that others can read is refused. `cluster-cli cookie new` makes one; [rotate the
 cookie](../how-to/rotate-the-cookie.md) says how to change it. A file holds one
 cookie on a line: the first dials, all are accepted, lines with a `#` are comments.
 """
@@ -136,7 +137,7 @@ def _options() -> str:
     rows += [("`-h, --help`", "Show help, about a command if one is given.")]
     lines = ["## Options", "", "Before or after the command; not with `run`, which has"]
     lines += [
-        "its own. `cookie new` needs none of them.",
+        "its own and shares them with `config show`. `cookie new` needs none of them.",
         "",
         *_table(("option", "meaning"), rows),
     ]

@@ -63,8 +63,8 @@ async def create_cluster(
         port: The port; 0 takes any free one, which `node.port` tells.
         cookie: The cluster's shared secret; several while rotating, the
             first one dials. A `Path` is that of a file of them, which the
-            node can read again. None: `CLUSTERKIT_COOKIE`, then
-            `~/.clusterkit.cookie`.
+            node can read again. None: `CLUSTERKIT_COOKIE`, then the file that
+            `CLUSTERKIT_COOKIE_FILE` names, then `~/.clusterkit.cookie`.
         ring: The ring's name; nodes of different rings never mix.
         actors: Names and what builds each.
         seeds: Nodes to meet, as `name@host:port`; tried for ever.

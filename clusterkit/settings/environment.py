@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 COOKIE_VARIABLE: Final = f"{PREFIX}COOKIE"
 """The variable that holds the cookie itself; it is no row, so that nothing shows it."""
 
+NO_SETTINGS: Final = frozenset({COOKIE_VARIABLE, FILE_VARIABLE})
+"""What a node takes beside its settings: secrets, and where those are."""
+
 TEST_VARIABLES: Final = frozenset(
     f"{PREFIX}{name}" for name in ("SEEDS", "SCHEDULES", "CHAOS", "FUZZ", "YARDSTICKS")
 )
@@ -49,7 +52,7 @@ def variables(
             continue
         if name in VARIABLES:
             yield VARIABLES[name], text
-        elif name not in {COOKIE_VARIABLE, FILE_VARIABLE} and not _of_tests(name, text):
+        elif name not in NO_SETTINGS and not _of_tests(name, text):
             wrong.append(f"unknown variable {name}{unknown(name, VARIABLES)}")
 
 

@@ -8,6 +8,7 @@ is a `ConfigError` that does not say where: whoever has read it adds that.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.errors import ConfigError
@@ -44,9 +45,12 @@ def _text(value: object) -> str:
 def _path(value: object) -> str:
     if hasattr(value, "__fspath__"):
         value = value.__fspath__()
-    if isinstance(value, str) and value and "\0" not in value:
-        return value
-    raise ConfigError(f"it is the path of a file, not {told(value)}")
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ConfigError(f"it is the path of a file, not {told(value)}")
+    try:
+        return str(Path(value).expanduser())
+    except RuntimeError as error:
+        raise ConfigError(f"nobody has the home folder of {told(value)}") from error
 
 
 def _whole(value: object) -> int:

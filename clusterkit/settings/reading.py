@@ -8,7 +8,6 @@ stronger one hides is checked all the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.errors import ConfigError
@@ -94,8 +93,8 @@ def _of_file(file: TomlFile, wrong: list[str]) -> Iterator[tuple[Row, Any, str]]
             near = unknown_key(key, table)
             wrong.append(f"{place}: unknown {what} {key!r}{where}{near}")
             continue
-        if row.kind is PATH and isinstance(value, str) and value:
-            yield row, str(file.folder / Path(value).expanduser()), place
+        if row.kind is PATH and isinstance(value, str) and value[:1] not in {"", "~"}:
+            yield row, str(file.folder / value), place
         else:
             yield row, value, place
 
@@ -112,10 +111,7 @@ def _of_environment(
     environ: Mapping[str, str], wrong: list[str]
 ) -> Iterator[tuple[Row, Any, str]]:
     for row, text in variables(environ, wrong):
-        value = row.kind.from_text(text)
-        if row.kind is PATH:
-            value = str(Path(text).expanduser())  # which no shell has done
-        yield row, value, row.variable
+        yield row, row.kind.from_text(text), row.variable
 
 
 def _of_arguments(

@@ -64,7 +64,7 @@ def read_toml(path: str) -> TomlFile:
     """
     try:
         data, _ = read_regular(Path(path).expanduser(), MOST_BYTES)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last: no such home
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"cannot read {path}: {reason}") from error
     try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 
 import pytest
+import trio
 
-from tests.waiting import until
+from clusterkit.events import MemberUp
 
 FILE = """\
 name = "foo"
@@ -164,11 +165,11 @@ async def test_a_node_runs_by_its_file(process, cli, folder, monkeypatch):
 
 
 async def test_a_node_leaves_at_its_end_if_its_settings_say_so(process, start_node):
-    async with start_node("bar") as bar:
+    async with start_node("bar") as bar, bar.events(MemberUp) as events:
         words = ("--meet", bar.address, "-a", "monster", "--on-exit", "leave")
-        with process("run", "foo", "--port", 0, *words) as foo:
-            foo.read_line()
-            await until(lambda: bar.gossip.ring.is_defined("foo"))
+        with trio.fail_after(30), process("run", "foo", "--port", 0, *words) as foo:
+            assert await anext(events) == MemberUp("foo")  # each knows the other
             foo.signal(signal.SIGTERM)
-            await until(lambda: not bar.gossip.ring.is_defined("foo"))
-            assert foo.wait().status == 0
+            ran = await trio.to_thread.run_sync(foo.wait)
+        assert ran.status == 0
+        assert not bar.ring.is_defined("foo")

@@ -22,6 +22,7 @@ from clusterkit import (
     call,
     cast,
     create_cluster,
+    load_settings,
     register,
 )
 from clusterkit.cluster.node_statistics import NodeStatistics
@@ -199,3 +200,12 @@ def simulation() -> None:
 def errors(error: ClusterError) -> None:
     assert_type(error.code, str)
     assert_type(error.exit_status, int)
+
+
+async def settings_from_outside() -> None:
+    found = load_settings("node.toml", {}, port=0)
+    assert_type(found.file, str | None)
+    assert_type(found.config, Config | None)
+    async with create_cluster(**found.options) as node:
+        assert_type(node.is_ready, bool)
+    load_settings(7)  # type: ignore[arg-type]

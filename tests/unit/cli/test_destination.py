@@ -62,6 +62,13 @@ def test_the_variable_goes_before_the_file_at_home(home):
     assert chosen("ping", {"CLUSTERKIT_COOKIE": "of-variable"}) == [b"of-variable"]
 
 
+def test_a_file_may_be_named_by_a_variable(home):
+    secret_file(home / ".clusterkit.cookie", "of-home")
+    named = {"CLUSTERKIT_COOKIE_FILE": str(secret_file(home / "file", "of-file"))}
+    assert chosen("ping", named) == [b"of-file"]
+    assert chosen("ping", {**named, "CLUSTERKIT_COOKIE": "itself"}) == [b"itself"]
+
+
 def test_the_file_at_home_is_the_last(home):
     secret_file(home / ".clusterkit.cookie", "of-home")
     assert chosen("ping") == [b"of-home"]

@@ -115,6 +115,19 @@ def test_paths_of_a_file_are_relative_to_it(file, tmp_path, monkeypatch):
     assert settings["tls_key"] == "k"
 
 
+def test_a_home_folder_that_nobody_has_is_a_mistake_like_others(file):
+    path = file('name = "a"\nstate = "~nobody-at-all/x"\n')
+    environ = {"CLUSTERKIT_COOKIE_FILE": "~nobody-at-all/c"}
+    lines = complaints(path, environ, tls_cert="~nobody-at-all/t")
+    assert [line.split(": ")[0] for line in lines] == [
+        f"{path}:2",
+        "CLUSTERKIT_COOKIE_FILE",
+        "tls_cert=",
+    ]
+    (line,) = complaints("~nobody-at-all/c.toml")
+    assert line.startswith("cannot read ~nobody-at-all/c.toml: ")
+
+
 # What is missing
 
 
