@@ -196,8 +196,6 @@ MORE_BOUNDS = (
     ("cluster.channels", "MOST_JOINED", ""),
     ("core.topics", "MOST_CHANNEL", ""),
     ("core.election", "MOST_REQUIRED", ""),
-    ("core.replica", "MOST_VERSION", ""),
-    ("core.registers", "MOST_INCARNATION", ""),
     ("core.election", "MOST_COUNTER", ""),
     ("cluster.state_exchange", "ROOM", "bytes"),
     ("cluster.state_exchange", "MOST_NODES", ""),
