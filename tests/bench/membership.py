@@ -167,8 +167,7 @@ async def false_deaths(sim, count):
     """Members that are said to be dead, and are not, at 10 % loss."""
     nodes = await formed(sim, count)
     sim.network.everywhere(delay=0.0005, spread=0.0005, loss=LOSS)
-    seconds = 36_000 / count if count <= 100 else 30.0
-    seconds = min(seconds, 600.0)
+    seconds = {10: 3_600.0, 100: 120.0}.get(count, 30.0)
     with counted(nodes, count) as deaths:
         await trio.sleep(seconds)
     hours = seconds * count / 3600
@@ -257,7 +256,7 @@ SCENARIOS = {
     "masters": two_masters,
 }
 
-MOST = {"paused": 100, "isolated": 100, "restarted": 200, "masters": 100}
+MOST = {"paused": 10, "isolated": 100, "restarted": 200, "masters": 100}
 """Nodes up to which a scenario is run: what it shows does not need more."""
 
 ALONE = {200: {"restarted"}}
