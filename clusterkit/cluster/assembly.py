@@ -207,6 +207,7 @@ class Assembly:
             self._neighbourhood,
             self._broadcast,
             plan.platform.rng,
+            lambda: int(plan.platform.wall_clock() * 1000),
         )
         self.node = self._runtime.node = ClusterNode(
             plan.name,

@@ -29,6 +29,7 @@ from clusterkit.core.observation import Observation
 from clusterkit.core.phi import PhiAccrual
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     import trio
@@ -58,6 +59,7 @@ class Features:
         neighbourhood: Who is a member, and near.
         broadcast: Its events.
         rng: Its dice.
+        clock: The time of day, in ms.
 
     Attributes:
         readiness: Whether the node is ready.
@@ -77,6 +79,7 @@ class Features:
         neighbourhood: Neighbourhood,
         broadcast: Broadcast,
         rng: Random,
+        clock: Callable[[], int],
     ) -> None:
         self._runtime = runtime
         self._gossip = gossip
@@ -134,7 +137,7 @@ class Features:
         )
         life = lambda: kernel.me.incarnation  # noqa: E731 - it may be outgrown
         self.services = Services(self._announcements, runtime)
-        self.masters = Masters(self._announcements, runtime, life, self._is_settled)
+        self.masters = Masters(self._announcements, runtime, clock, self._is_settled)
         self.channels = Channels(self._announcements, runtime, self.masters, life)
 
     def __repr__(self) -> str:

@@ -54,17 +54,17 @@ class Masters:
     """The masters of a cluster, as one node sees them; `node.masters`.
 
     Guarantees:
-        Epochs are unique, also across restarts of the whole cluster if clocks are
-        not set back. Nodes that see each other come to agree; while a partition
-        lasts, each side has masters of its own, of which the earlier ones are
-        demoted when it ends. Work that must not be done by two needs `accepts`, or
-        a quorum.
+        Epochs are unique. A later master has a greater one, as far as those that
+        were masters before it are known to it, or clocks are right. Nodes that see
+        each other come to agree; while a partition lasts, each side has masters of
+        its own, of which the earlier ones are demoted when it ends. Work that must
+        not be done by two needs `accepts`, or a quorum.
 
     Args:
         announcements: What candidates say.
         runtime: Publishes events; knows this node.
-        incarnation: Of this life of the node; counters begin there, so that those
-            of a cluster that ended are lower.
+        clock: The time of day, in ms: counters are not below it, so that they go on
+            where nobody remembers the last.
         is_settled: Whether the node knows its ring. Until then it is not chosen:
             who is alone for having just begun would be overruling its masters.
     """
@@ -73,12 +73,12 @@ class Masters:
         self,
         announcements: Announcements,
         runtime: Runtime,
-        incarnation: Callable[[], int],
+        clock: Callable[[], int],
         is_settled: Callable[[], bool],
     ) -> None:
         self._announcements = announcements
         self._runtime = runtime
-        self._incarnation = incarnation
+        self._clock = clock
         self._is_settled = is_settled
         self._candidates: dict[str, Candidate] = {}
         self._masters: tuple[Epoch, ...] = ()
@@ -171,7 +171,8 @@ class Masters:
         self._patience = patience
         counter = 0 if self._own is None else self._own.counter
         self._rest(None)
-        self._say(Candidate(_weight(weight), bool(eligible), counter, required))
+        own = Candidate(_weight(weight), bool(eligible), counter, required, 0)
+        self._say(own)
 
     def retire(self) -> None:
         """Be a candidate, and a master, no more."""
@@ -196,7 +197,7 @@ class Masters:
             return epoch
         self._rest(None)
         # At the highest of all, which takes a peer that lies, names still decide.
-        counter = min(max(self._highest + 1, self._incarnation()), MOST_COUNTER)
+        counter = min(max(self._highest + 1, self._clock()), MOST_COUNTER)
         epoch = Epoch(counter, self._runtime.name)
         self._own = own._replace(counter=counter, eligible=True)
         log(logger, logging.INFO, "promotion", epoch=epoch.counter)
@@ -243,6 +244,8 @@ class Masters:
         return True
 
     def _say(self, own: Candidate) -> None:
+        # Others may hear of the last of several promotions only, or of no one's.
+        own = own._replace(highest=max(self._highest, own.counter))
         self._announcements.announce(KEY, list(own), spare=True)
         self._own = own
         self._judge()
@@ -268,12 +271,13 @@ class Masters:
         """Follow what a candidate says of itself."""
         if rest:
             return  # of a later version of clusterkit
+        self._met = {epoch for epoch in self._met if epoch.name != node}
         candidate = read_candidate(value)
         if candidate is None:
             self._candidates.pop(node, None)
         else:
             self._candidates[node] = candidate
-            self._highest = max(self._highest, candidate.counter)
+            self._highest = max(self._highest, candidate.counter, candidate.highest)
             self._compare(node, candidate)
         self._judge()
 

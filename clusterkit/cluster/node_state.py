@@ -163,6 +163,7 @@ class NodeState(GenServer):
         except ValueError as error:
             raise self._invalid(error) from error
         self._book.take(told, peer)
+        self._book.defend(wanted)
         return plain_parts(self._book.known.parts_for(wanted, ROOM))
 
     @call

@@ -83,6 +83,7 @@ class StateBook:
         self._notify = notify
         self._now = now
         self._ttl = tombstone_ttl
+        self._keys = self._bytes = 0  # of this node, as `_check_room` counts them
         self._ends: dict[str, float] = {}
         self._deletions: deque[tuple[float, int]] = deque()
         self._followers: list[Callable[[str, str], None]] = []
@@ -148,8 +149,10 @@ class StateBook:
             self.changed({self._name: before}, self._name)
 
     def _write(self, key: str, value: Any) -> None:
-        before = self.known.own.summary
+        before, old = self.known.own.summary, self.known.own.get(key)
         change = self.known.write(key, value)
+        self._keys += (value is not DELETED) - (old is not None)
+        self._bytes += _room_of(change) - _room_of(old)
         self._tell(self._name, change.key, change.value)
         self.changed({self._name: before}, self._name)
 
@@ -163,12 +166,11 @@ class StateBook:
         return data
 
     def _check_room(self, key: str, data: bytes, spared: int) -> None:
-        own = self.known.own
-        kept = [change for change in own if change.key != key]
+        old = self.known.own.get(key)
         most = MOST_KEYS - MOST_TOMBSTONES - bool(spared)
-        if len(kept) >= most:
+        if old is None and self._keys >= most:
             raise MessageTooLarge(f"a node has up to {most} keys; delete some")
-        size = sum(map(size_of, (*kept, Change(key, 0, data))))
+        size = self._bytes - _room_of(old) + _room_of(Change(key, 0, data))
         if size > MOST_STATE - spared:
             raise MessageTooLarge(
                 f"with {key!r} the keys of this node would take {size} bytes; the "
@@ -222,19 +224,26 @@ class StateBook:
             for part in parts
             if part.name != self._name
             and self._may_tell(by, part.name, part)
-            and (known := self._summary(part.name))
+            and (known := self._summary(part.name)).extent
             < (part.incarnation, part.version, part.floor)
         }
 
     def wants(self, digest: Mapping[str, Summary], by: str) -> dict[str, Summary]:
         """Return what is known of the members of which a peer knows more."""
-        own = digest.get(self._name)
-        if own is not None:
-            before = self.known.own.summary
-            if self.known.defend(own):
-                self.changed({self._name: before}, self._name)
+        self.defend(digest)
         members = {n: s for n, s in digest.items() if self._may_tell(by, n, s)}
         return self.known.wants(members)
+
+    def contested(self, digest: Mapping[str, Summary]) -> dict[str, Summary]:
+        """Return what is known of members of which a peer knows something else."""
+        found = self.known.contested(digest)
+        return {name: ours for name, ours in found.items() if self._is_member(name)}
+
+    def defend(self, digest: Mapping[str, Summary]) -> None:
+        """Outgrow what somebody has of this node, if it did not say so."""
+        own, before = digest.get(self._name), self.known.own.summary
+        if own is not None and self.known.defend(own):
+            self.changed({self._name: before}, self._name)
 
     def keep_to_members(self) -> None:
         """Forget who is no member any more."""
@@ -275,6 +284,11 @@ class StateBook:
             return
         log(logger, logging.DEBUG, "state_updated", peer=name, key=key)
         self._notify(StateUpdated(name, key, value))
+
+
+def _room_of(change: Change | None) -> int:
+    """Return what a key counts for among those of its node."""
+    return 0 if change is None or change.value is DELETED else size_of(change)
 
 
 def _checked(key: object) -> str:

@@ -8,6 +8,7 @@ buckets of nodes, then who has what, until each has what it lacked.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.cluster.own_names import STATE
@@ -19,6 +20,7 @@ from clusterkit.core.state_input import (
     read_digest,
     read_parts,
 )
+from clusterkit.errors import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,11 +96,24 @@ class StateExchange:
         wants = self._book.wants(digest, peer)
         parts = known.delta(digest, numbers, ROOM)
         if not parts and not wants:
-            return None  # for members that only one of the two knows of
+            # Or else only one of the two knows of some members.
+            await self._ask_owners(self._book.contested(digest))
+            return None
+        await self._exchange(peer, parts, wants)
+        return (known.hashes.hash, *(part[:5] for part in parts))
+
+    async def _exchange(
+        self, peer: str, parts: list[Part], wants: dict[str, Summary]
+    ) -> None:
         plain = {name: list(summary) for name, summary in wants.items()}
         told = await self._ask(peer, "exchange", plain_parts(parts), plain)
         self._book.take(read_parts(told, MOST_NODES), peer)
-        return (known.hashes.hash, *(part[:5] for part in parts))
+
+    async def _ask_owners(self, contested: dict[str, Summary]) -> None:
+        """Ask who is lied about, and will hear it; those that are away another time."""
+        for name, ours in contested.items():
+            with suppress(ClusterError, ValueError):
+                await self._exchange(name, [], {name: ours})
 
     async def _tell(self, peer: str, untold: dict[str, Summary]) -> dict[str, Summary]:
         parts = self._book.known.parts_for(untold, ROOM)

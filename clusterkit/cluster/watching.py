@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from clusterkit.cluster.own_names import MEMBERS
-from clusterkit.core.liveness import ALIVE
+from clusterkit.core.liveness import ALIVE, MOST_ACCUSERS, SUSPECT
 from clusterkit.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ TICK: Final = 0.25
 
 THROUGH: Final = 3
 """Members that are asked whether they reach one that is silent."""
+
+STAGGER: Final = 0.1
+"""Seconds from asking one of them to asking the next. A link that is merely slow needs
+but one answer, and whoever is asked may have to dial: that link stays for a while."""
 
 WATCHED: Final = 30.0
 """Seconds for which one is watched that did not answer when it was asked."""
@@ -104,9 +108,15 @@ class Watching:
             if link is not None and link.connection is not None:
                 self._observation.hear(name, link.connection.session.heard)
         for name in self._observation.silent(now):
-            if self._liveness.claim(name).state == ALIVE and name not in self._probing:
+            if self._may_accuse(name) and name not in self._probing:
                 self._probing.add(name)
                 self._runtime.spawn(self._probe, name)
+
+    def _may_accuse(self, name: str) -> bool:
+        """Say whether this node's word would change what is known of a member."""
+        state, by = self._liveness.claim(name)[2:]
+        more = self._runtime.name not in by and len(by) < MOST_ACCUSERS
+        return state == ALIVE or (state == SUSPECT and more)
 
     def _watched(self, now: float) -> list[str]:
         for name, since in list(self._unanswering.items()):
@@ -138,12 +148,18 @@ class Watching:
             self._probing.discard(name)
 
     def _others(self, name: str) -> list[str]:
-        alive = [
-            other
-            for other in self._neighbourhood.others()
-            if other != name and self._liveness.claim(other).state == ALIVE
-        ]
-        return self._rng.sample(alive, min(THROUGH, len(alive)))
+        """Return whom to ask for a member: those that are near, if there are enough."""
+        chosen: list[str] = []
+        near = self._neighbourhood.near()
+        for others in (near, self._neighbourhood.others()):
+            alive = [
+                other
+                for other in others
+                if other != name and self._liveness.claim(other).state == ALIVE
+            ]
+            left = [other for other in alive if other not in chosen]
+            chosen += self._rng.sample(left, min(THROUGH - len(chosen), len(left)))
+        return chosen
 
     async def _ask_all(self, others: list[str], name: str) -> tuple[bool, int]:
         """Return whether any of the others reaches a member, and how many answered.
@@ -157,6 +173,7 @@ class Watching:
                     nursery.start_soon(
                         self._ask, other, name, answers, nursery.cancel_scope.cancel
                     )
+                    await trio.sleep(STAGGER)
         reached = any(answers)
         return reached, len(others) if reached else len(answers)
 

@@ -8,6 +8,7 @@ that one change among a thousand nodes costs the names of sixteen.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Buckets:
         return [n for n, (ours, theirs) in enumerate(pairs) if ours != theirs]
 
 
+@lru_cache(maxsize=16_384)  # more than a ring has names
 def bucket_of(name: str) -> int:
     """Return the bucket that a name falls into."""
     return hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % BUCKETS

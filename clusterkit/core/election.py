@@ -43,12 +43,14 @@ class Candidate(NamedTuple):
         eligible: Whether it may be chosen.
         counter: Of its epoch; 0 if it is no master.
         required: How many masters it wants there to be.
+        highest: Of all counters that it knows of, those of former masters included.
     """
 
     weight: float
     eligible: bool
     counter: int
     required: int
+    highest: int
 
 
 def epochs(candidates: Mapping[str, Candidate]) -> list[Epoch]:
@@ -84,15 +86,16 @@ def read_candidate(value: Any) -> Candidate | None:
     """
     if not isinstance(value, list) or len(value) < len(Candidate._fields):
         return None
-    weight, eligible, counter, required = value[: len(Candidate._fields)]
+    weight, eligible, counter, required, highest = value[: len(Candidate._fields)]
     if (
         type(weight) is float
         and isfinite(weight)
         and type(eligible) is bool
         and _is_count(counter, MOST_COUNTER)
         and _is_count(required, MOST_REQUIRED)
+        and _is_count(highest, MOST_COUNTER)
     ):
-        return Candidate(weight, eligible, counter, required)
+        return Candidate(weight, eligible, counter, required, highest)
     return None
 
 

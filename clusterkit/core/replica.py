@@ -21,6 +21,7 @@ Three things that the paper leaves open:
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST_VERSION: Final = 2**62
 """Above it a version is an error."""
+
+MOST_CHANGES: Final = 1_000
+"""Changes that one part tells; an owner keeps no more keys, deleted ones included."""
 
 
 class Deleted:
@@ -47,7 +51,7 @@ DELETED: Final = Deleted()
 
 
 class Change(NamedTuple):
-    """One key's latest write: its version, and its value or `DELETED`."""
+    """One key's latest write: its version, and its value, in bytes, or `DELETED`."""
 
     key: str
     version: int
@@ -55,11 +59,21 @@ class Change(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What a copy has: all of this incarnation up to this version."""
+    """What a copy has: all of this incarnation up to this version.
+
+    Two that have come as far have the same, unless somebody has lied; then their
+    `check` differs, and only the owner knows which is true.
+    """
 
     incarnation: int
     version: int
     floor: int
+    check: int = 0
+
+    @property
+    def extent(self) -> tuple[int, int, int]:
+        """How far it has come, whatever it has."""
+        return self[:3]
 
 
 NOTHING: Final = Summary(0, 0, 0)
@@ -92,16 +106,16 @@ class Replica:
         incarnation: Of the life that they are of; 0 if nothing is known.
         version: Up to which everything is known.
         floor: Up to which tombstones are dropped.
+        check: A hash of all that is kept.
     """
 
-    __slots__ = ("_entries", "floor", "incarnation", "version")
+    __slots__ = ("_entries", "check", "floor", "incarnation", "version")
 
     def __init__(self, incarnation: int = 0) -> None:
         self.incarnation = incarnation
         self.version = 0
         self.floor = 0
-        # Ordered by version: whatever is written is put behind all others.
-        self._entries: dict[str, Change] = {}
+        self._clear()
 
     def __repr__(self) -> str:
         return f"<Replica {self.incarnation}.{self.version} keys={len(list(self))}>"
@@ -117,7 +131,7 @@ class Replica:
     @property
     def summary(self) -> Summary:
         """What is known here."""
-        return Summary(self.incarnation, self.version, self.floor)
+        return Summary(self.incarnation, self.version, self.floor, self.check)
 
     def get(self, key: str) -> Change | None:
         """Return what a key has, None if nothing or deleted."""
@@ -146,7 +160,7 @@ class Replica:
         self.floor = floor
         for change in list(self.tombstones()):
             if change.version <= floor:
-                del self._entries[change.key]
+                self._drop(change.key)
 
     def is_below(self, claimed: Summary) -> bool:
         """Say whether somebody claims more than the owner said, and may be outgrown.
@@ -157,13 +171,14 @@ class Replica:
         if claimed.incarnation != self.incarnation:
             return claimed.incarnation > self.incarnation
         more = claimed.version > self.version or claimed.floor > self.floor
+        more |= claimed.extent == self.summary.extent and claimed.check != self.check
         no_room = self.incarnation >= MOST_INCARNATION and _is_high(claimed)
         return more and not no_room
 
     def outgrow(self, claimed: Summary) -> None:
         """Begin anew above what somebody claims; all copies are told everything."""
         kept = list(self)
-        self._entries = {}
+        self._clear()
         if claimed.incarnation > self.incarnation or _is_high(claimed):
             self.incarnation = min(claimed.incarnation + 1, MOST_INCARNATION)
             self.version = self.floor = 0
@@ -196,7 +211,7 @@ class Replica:
         changes, version = self.changes_after(since), max(since, self.version)
         for index, change in enumerate(changes):
             room -= cost(change)
-            if room < 0 < index:
+            if room < 0 < index or index == MOST_CHANGES:
                 del changes[index:]
                 version = changes[-1].version
                 break
@@ -245,7 +260,7 @@ class Replica:
     def _begin_anew(self, part: Part) -> list[Change]:
         """Know of a node what a part says, and nothing else."""
         before, same_life = self._entries, part.incarnation == self.incarnation
-        self._entries = {}
+        self._clear()
         for change in part.changes:
             self._put(change)
         self.incarnation, self.version = part.incarnation, part.version
@@ -266,8 +281,27 @@ class Replica:
         return change.value is not DELETED or self.get(change.key) is not None
 
     def _put(self, change: Change) -> None:
-        self._entries.pop(change.key, None)
+        self._drop(change.key)
         self._entries[change.key] = change
+        self.check ^= _fingerprint(change)
+
+    def _drop(self, key: str) -> None:
+        before = self._entries.pop(key, None)
+        if before is not None:
+            self.check ^= _fingerprint(before)
+
+    def _clear(self) -> None:
+        # Ordered by version: whatever is written is put behind all others.
+        self._entries: dict[str, Change] = {}
+        self.check = 0
+
+
+def _fingerprint(change: Change) -> int:
+    """Return eight bytes that tell a change from others, as a number."""
+    key, version, value = change
+    written = b"" if value is DELETED else b"=" + value
+    data = key.encode() + b"\0" + version.to_bytes(8, "big") + written
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
 
 
 def _has(change: Change | None, value: Any) -> bool:

@@ -154,9 +154,23 @@ class Scuttlebutt:
         for name, theirs in digest.items():
             replica = self._replicas.get(name)
             ours = NOTHING if replica is None else replica.summary
-            if theirs > ours and name != self.name:
+            if theirs.extent > ours.extent and name != self.name:
                 found[name] = ours
         return found
+
+    def contested(self, digest: Mapping[str, Summary]) -> dict[str, Summary]:
+        """Return what is known here of others of which a peer knows as much, but else.
+
+        One of the two has been told a lie.
+        """
+        return {
+            name: ours
+            for name, theirs in digest.items()
+            if (replica := self._replicas.get(name)) is not None
+            and (ours := replica.summary).extent == theirs.extent
+            and ours != theirs
+            and name != self.name
+        }
 
     def take(self, parts: Iterable[Part]) -> list[News]:
         """Take what somebody tells; return what is new by it for those who read.
@@ -167,7 +181,8 @@ class Scuttlebutt:
         news = []
         for part in parts:
             if part.name == self.name:
-                self.defend(Summary(part.incarnation, part.version, part.floor))
+                extent = part.incarnation, part.version, part.floor
+                self.defend(Summary(*extent, self.own.check))
             else:
                 changes = self._take_of_other(part)
                 news += [News(part.name, key, value) for key, _, value in changes]

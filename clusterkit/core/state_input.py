@@ -12,13 +12,20 @@ from typing import Any, Final
 
 from clusterkit.core.buckets import BUCKETS
 from clusterkit.core.registers import MOST_INCARNATION, check_list, check_whole
-from clusterkit.core.replica import DELETED, MOST_VERSION, Change, Part, Summary
+from clusterkit.core.replica import (
+    DELETED,
+    MOST_CHANGES,
+    MOST_VERSION,
+    Change,
+    Part,
+    Summary,
+)
 from clusterkit.names import check_name
 
 MOST_KEY: Final = 128
 """Longest key, in bytes of UTF-8."""
 
-MOST_KEYS: Final = 1_000
+MOST_KEYS: Final = MOST_CHANGES
 """Keys of one node, deleted ones that are still remembered included."""
 
 MOST_VALUE: Final = 32 * 1024
@@ -72,11 +79,12 @@ def read_summary(value: object) -> Summary:
     Raises:
         ValueError: It has another shape.
     """
-    incarnation, version, floor = check_list(value, 3, "a summary")
+    incarnation, version, floor, check = check_list(value, 4, "a summary")
     return Summary(
         check_whole(incarnation, "an incarnation", MOST_INCARNATION),
         check_whole(version, "a version", MOST_VERSION),
         check_whole(floor, "a floor", MOST_VERSION),
+        check_whole(check, "a check"),
     )
 
 

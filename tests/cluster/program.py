@@ -50,6 +50,7 @@ async def main(name, port=0, certificate=None, key=None, ca=None):
         actors={"worker": Worker},
         tls=tls,
     ) as node:
+        node.state.set("pid", os.getpid())
         print(node.address, flush=True)
         await node.serve_forever()
     print("ended", flush=True)

@@ -24,6 +24,23 @@ PRINTED = {
         built anew: 10
         restarts: 1
     """,
+    "database.py": r"""
+        ready at once: False
+        connecting to the database of db1
+        ready, with db1
+        rows: 1
+        ServicesReady\(\)
+        ServicesNotReady\(missing=\('db',\)\)
+        connecting to the database of db2
+        ready again, with db2
+    """,
+    "master.py": r"""
+        ccc is the master now
+        taken: job of ccc
+        bb is the master now
+        taken: job of bb
+        the epoch of ccc is over: True
+    """,
     "fanout.py": r"""
         bar eaba11c2
         baz eaba11c2

@@ -49,7 +49,7 @@ class World:
 
     def write(self, name, value=None):
         key = self.rng.choice(KEYS)
-        value = self.rng.randrange(1000) if value is None else value
+        value = b"%d" % self.rng.randrange(1000) if value is None else value
         change = self.nodes[name].write(key, value)
         self.written[name, self.nodes[name].own.incarnation].append(change)
 
@@ -142,6 +142,9 @@ def test_all_nodes_come_to_know_what_each_has_written(seed):
         for name in NODES:
             ours, truth = world.nodes[reader].replica(name), world.nodes[name].own
             assert ours.summary == truth.summary
+            # Nobody has lied, so nobody has had to begin anew.
+            assert truth.incarnation == world.lives[name]
+            assert truth.version == len(world.written[name, truth.incarnation])
             assert list(ours) == list(truth)
             if reader != name:
                 told = {

@@ -6,6 +6,7 @@ from math import nan
 
 import pytest
 
+from clusterkit.config import Config
 from clusterkit.core.liveness import ALIVE, DEAD, LEFT, MOST_RUMOUR
 from clusterkit.core.registers import MOST_INCARNATION
 from clusterkit.core.replica import MOST_VERSION
@@ -17,6 +18,7 @@ from .rings import form, listening, until
 
 MEMBERS = "_members@a"
 STATE = "_state@a"
+OVERLAY = Config(full_mesh=5, idle_close=3.0)
 LIE = b"\xa3lie"
 
 
@@ -177,5 +179,50 @@ def test_who_is_asked_why_and_answers_nonsense_is_left_out(sim_seed):
             lie = {"c": [c.incarnation + 1, 0, DEAD, ["b"]]}
             await b.call(MEMBERS, "tell", lie)
             assert "b" not in await a.members.why("c")
+
+    simulate(main, seed=sim_seed)
+
+
+@pytest.mark.parametrize("config", [Config(), OVERLAY], ids=["mesh", "overlay"])
+def test_a_lie_that_looks_no_newer_than_the_truth_is_found_as_well(sim_seed, config):
+    """Who is told the same version first, by a liar, has nothing more to ask for."""
+
+    async def main(sim):
+        nodes = await form(sim, "abcdefgh", config=config)
+        a, b, c = nodes[:3]
+        c.state.set("k", "true")
+        c.state.set("j", 1)
+        await until(lambda: keys_of(nodes, "c") == [{"k": "true", "j": 1}] * 8, 5)
+        own = c.state._book.known.own
+        # a has forgotten what it knew, as who joins has known nothing.
+        a.state._book.known.forget("c")
+        lie = ["c", own.incarnation, 0, own.version, 0, [["k", own.version, LIE]]]
+        await b.call(STATE, "tell", [lie])
+        assert keys_of([a], "c") == [{"k": "lie"}]
+        await until(lambda: keys_of(nodes, "c") == [{"k": "true", "j": 1}] * 8, 20)
+        await until(lambda: len(hashes(nodes)) == 1, 5)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_lie_about_who_is_dead_disturbs_nobody_else(sim_seed):
+    """Nobody is left who knows better; what others say goes on as ever."""
+
+    async def main(sim):
+        a, b, c = await form(sim, "abc", disk=True)
+        c.state.set("k", "true")
+        await until(lambda: keys_of([a, b], "c") == [{"k": "true"}] * 2, 5)
+        await sim.crash("c")
+        await until(lambda: states([a, b], "c") == {"dead"}, 10)
+        summary = a.state._book.known.replica("c").summary
+        a.state._book.known.forget("c")
+        lie = ["c", summary.incarnation, 0, summary.version, 0, [["k", 1, LIE]]]
+        await b.call(STATE, "tell", [lie])
+        a.state.set("news", 1)
+        b.state.set("news", 2)
+        await until(lambda: b.state.value("a", "news") == 1, 3)
+        await until(lambda: a.state.value("b", "news") == 2, 3)
+        c = await sim.restart("c")
+        await until(lambda: keys_of([a, b, c], "c") == [{}] * 3, 10)
 
     simulate(main, seed=sim_seed)

@@ -212,6 +212,35 @@ def test_after_a_split_there_is_the_right_number_again(sim_seed):
     simulate(main, seed=sim_seed)
 
 
+def test_a_term_that_only_a_message_told_of_is_over_for_all(sim_seed):
+    async def main(sim):
+        nodes = a, b, c = await standing(sim, "abc")
+        assert c.masters.promote().counter > 0
+        short = c.masters.promote()
+        c.masters.demote(permanent=True)  # before the others have heard of it
+        assert a.masters.accepts(short)  # as a message of it has come
+        await until(lambda: agree(nodes, 1), 5)
+        later = a.masters.all()[0]
+        assert later > short
+        assert all(node.masters.accepts(later) for node in (a, b, c))
+        assert not any(node.masters.accepts(short) for node in (a, b, c))
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_master_that_dies_before_it_is_known_is_in_nobodys_way(sim_seed):
+    async def main(sim):
+        nodes = a, b, c = await standing(sim, "abc")
+        await until(lambda: a.masters._candidates.keys() == set("abc"))
+        short = c.masters.promote()
+        assert a.masters.accepts(short)
+        await sim.crash("c")
+        await until(lambda: agree(nodes[:2], 1), 15)
+        assert all(node.masters.accepts(a.masters.all()[0]) for node in (a, b))
+
+    simulate(main, seed=sim_seed)
+
+
 def test_epochs_go_on_when_the_whole_cluster_has_ended(sim_seed):
     async def main(sim):
         nodes = await standing(sim, "ab")

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from clusterkit.config import Config
+from clusterkit.core.liveness import MOST_ACCUSERS
 from clusterkit.errors import ClusterError, NotInRing
 from clusterkit.events import (
     MemberBack,
@@ -16,7 +17,7 @@ from clusterkit.events import (
 )
 from clusterkit.testing.sim import simulate
 
-from .rings import form, listening, until
+from .rings import form, links, listening, until
 
 KINDS = (MemberUp, MemberSuspect, MemberDown, MemberLeft, MemberBack)
 OVERLAY = Config(full_mesh=5, idle_close=3.0)
@@ -265,5 +266,41 @@ def test_phi_may_decide(sim_seed, form):
         at = sim.now
         await until(lambda: states(rest, "d") == {"dead"}, 40)
         assert sim.now - at > (5 if form == "normal" else 10)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_slow_link_costs_at_most_one_other_for_each_end(sim_seed):
+    """Who is near is asked first, and nobody else once one has reached the member."""
+
+    async def main(sim):
+        nodes = await formed(sim, "abcdefghijkl", config=OVERLAY)
+        await trio.sleep(20)
+        a = nodes[0]
+        b = next(s.peer for s in a.kernel.links() if s.state == "up")
+
+        def pairs():
+            return {frozenset((n.name, peer)) for n in nodes for peer in links(n)}
+
+        before = pairs()
+        sim.network.wall("a", b)
+        await trio.sleep(2.5)
+        assert len(pairs() - before) <= 2
+        assert all_alive(nodes)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_each_that_finds_a_suspect_silent_too_shortens_its_time(sim_seed):
+    async def main(sim):
+        nodes = await formed(sim, "abcdefgh")
+        await trio.sleep(5)
+        async with listening(nodes[0], MemberSuspect, MemberDown) as heard:
+            await sim.crash("h", silent=True)
+            await until(lambda: states(nodes[:7], "h") >= {"suspect"}, 5)
+            began = sim.now
+            await until(lambda: states(nodes[:7], "h") == {"dead"}, 5)
+            assert sim.now - began < 2.6
+        assert len(heard[-1].by) == MOST_ACCUSERS
 
     simulate(main, seed=sim_seed)

@@ -6,6 +6,7 @@ import pytest
 
 from clusterkit.core.replica import (
     DELETED,
+    MOST_CHANGES,
     MOST_VERSION,
     NOTHING,
     Change,
@@ -27,7 +28,7 @@ def owner(*writes, incarnation=1):
 
 def write(replica, word):
     key, _, value = word.removeprefix("-").partition("=")
-    return replica.write(key, DELETED if word.startswith("-") else value)
+    return replica.write(key, DELETED if word.startswith("-") else value.encode())
 
 
 def part(replica, known=NOTHING, room=ANY):
@@ -49,14 +50,14 @@ def keys(replica):
 
 def test_each_write_has_the_next_version():
     replica = owner("x=1", "y=2", "x=3")
-    assert list(replica) == [Change("y", 2, "2"), Change("x", 3, "3")]
-    assert replica.summary == Summary(1, 3, 0)
+    assert list(replica) == [Change("y", 2, b"2"), Change("x", 3, b"3")]
+    assert replica.summary.extent == (1, 3, 0)
 
 
 def test_what_is_deleted_is_gone_and_told():
     replica = owner("x=1", "y=2", "-x")
     assert replica.get("x") is None
-    assert keys(replica) == {"y": "2"}
+    assert keys(replica) == {"y": b"2"}
     assert part(replica, Summary(1, 2, 0)).changes == [Change("x", 3, DELETED)]
 
 
@@ -73,7 +74,7 @@ def test_the_floor_drops_tombstones_up_to_it():
 def test_a_reader_is_told_what_came_after_what_it_has():
     replica = owner("x=1", "y=2", "z=3")
     assert part(replica, Summary(1, 1, 0)) == Part(
-        "a", 1, 1, 3, 0, [Change("y", 2, "2"), Change("z", 3, "3")]
+        "a", 1, 1, 3, 0, [Change("y", 2, b"2"), Change("z", 3, b"3")]
     )
 
 
@@ -112,7 +113,7 @@ def test_what_has_no_room_is_told_next_time():
     first = part(replica, room=2)
     assert (first.version, len(first.changes)) == (2, 2)
     rest = part(replica, Summary(1, first.version, 0))
-    assert (rest.since, rest.changes) == (2, [Change("z", 3, "3")])
+    assert (rest.since, rest.changes) == (2, [Change("z", 3, b"3")])
 
 
 def test_one_change_is_told_however_large():
@@ -134,7 +135,7 @@ def test_what_is_known_changes_nothing_again():
     copy = copy_of(replica)
     assert copy.take(part(replica)) == []
     assert copy.take(part(owner("x=0"))) == []
-    assert keys(copy) == {"x": "1", "y": "2"}
+    assert keys(copy) == {"x": b"1", "y": b"2"}
 
 
 def test_a_part_with_a_gap_before_it_is_left_alone():
@@ -149,26 +150,26 @@ def test_a_part_with_a_gap_before_it_is_left_alone():
 def test_a_new_life_replaces_the_old():
     copy = copy_of(owner("x=1", "y=2", "z=3"))
     news = copy.take(part(owner("x=1", "w=4", incarnation=2)))
-    assert keys(copy) == {"x": "1", "w": "4"}
+    assert keys(copy) == {"x": b"1", "w": b"4"}
     assert {(c.key, c.value) for c in news} == {
         ("y", DELETED),
         ("z", DELETED),
-        ("x", "1"),
-        ("w", "4"),
+        ("x", b"1"),
+        ("w", b"4"),
     }
 
 
 def test_the_old_life_says_nothing_any_more():
     copy = copy_of(owner("x=2", incarnation=2))
     assert copy.take(part(owner("x=1", "y=1", "z=1"))) == []
-    assert keys(copy) == {"x": "2"}
+    assert keys(copy) == {"x": b"2"}
 
 
 def test_of_a_new_life_the_beginning_must_come_first():
     copy = copy_of(owner("x=1"))
     late = part(owner("x=2", "y=2", incarnation=2), Summary(2, 1, 0))
     assert copy.take(late) == []
-    assert copy.summary == Summary(1, 1, 0)
+    assert copy.summary.extent == (1, 1, 0)
 
 
 def test_who_slept_through_a_deletion_forgets_the_key():
@@ -178,7 +179,7 @@ def test_who_slept_through_a_deletion_forgets_the_key():
     replica.raise_floor(3)
     news = copy.take(part(replica, copy.summary))
     assert news == [Change("x", 3, DELETED)]
-    assert keys(copy) == {"y": "2"}
+    assert keys(copy) == {"y": b"2"}
 
 
 def test_while_it_is_told_anew_a_copy_takes_nothing_from_before_the_floor():
@@ -192,12 +193,12 @@ def test_while_it_is_told_anew_a_copy_takes_nothing_from_before_the_floor():
     assert copy.version < copy.floor
     assert copy.take(part(stale, copy.summary)) == []
     copy.take(part(replica, copy.summary))
-    assert keys(copy) == {"x": "1", "y": "2", "w": "4"}
+    assert keys(copy) == {"x": b"1", "y": b"2", "w": b"4"}
 
 
 def test_to_delete_what_a_copy_never_had_is_no_news():
     replica = owner("x=1", "-x", "y=2")
-    assert Replica().take(part(replica)) == [Change("y", 3, "2")]
+    assert Replica().take(part(replica)) == [Change("y", 3, b"2")]
 
 
 # Lies.
@@ -207,17 +208,17 @@ def test_to_delete_what_a_copy_never_had_is_no_news():
 def test_an_owner_outgrows_what_is_claimed_of_it(claimed):
     replica = owner("x=1", "y=2")
     liar = Replica(1)
-    liar.take(Part("a", 1, 0, 50, claimed.floor, [Change("evil", 50, "!")]))
+    liar.take(Part("a", 1, 0, 50, claimed.floor, [Change("evil", 50, b"!")]))
     replica.outgrow(claimed)
     news = liar.take(part(replica, liar.summary))
     assert Change("evil", replica.version, DELETED) in news
-    assert keys(liar) == keys(replica) == {"x": "1", "y": "2"}
+    assert keys(liar) == keys(replica) == {"x": b"1", "y": b"2"}
 
 
 def test_an_owner_outgrows_another_life_that_is_claimed():
     replica = owner("x=1")
     replica.outgrow(Summary(7, 3, 0))
-    assert replica.summary == Summary(8, 1, 0)
+    assert replica.summary.extent == (8, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -244,4 +245,35 @@ def test_what_an_owner_says_above_a_lie_is_no_news_to_who_did_not_hear_the_lie()
     copy = copy_of(replica)
     replica.outgrow(Summary(1, 50, 0))
     assert copy.take(part(replica, copy.summary)) == []
+    assert copy.summary == replica.summary
+
+
+def test_the_check_tells_what_was_written_from_what_was_not():
+    replica = owner("x=1", "y=2", "-x")
+    assert copy_of(replica).check == replica.check != 0
+    for writes in (["x=1", "y=3", "-x"], ["x=1", "z=2", "-x"], ["x=1", "y=2", "x="]):
+        assert owner(*writes).check != replica.check
+    replica.raise_floor(3)
+    alive = Replica(1)
+    alive.take(Part("a", 1, 0, 3, 3, [Change("y", 2, b"2")]))
+    assert alive.summary == replica.summary
+
+
+def test_an_owner_outgrows_a_lie_that_has_come_as_far():
+    replica, lie = owner("x=1"), copy_of(owner("x=2"))
+    assert replica.is_below(lie.summary)
+    replica.outgrow(lie.summary)
+    lie.take(part(replica, lie.summary))
+    assert lie.summary == replica.summary
+    assert not replica.is_below(lie.summary)
+
+
+def test_a_part_tells_no_more_changes_than_one_may():
+    """A copy may have more keys than its owner ever had, if somebody lied."""
+    replica = owner(*(f"k{n}=1" for n in range(2 * MOST_CHANGES + 10)))
+    copy = Replica()
+    for _ in range(3):
+        told = part(replica, copy.summary)
+        assert len(told.changes) <= MOST_CHANGES
+        copy.take(told)
     assert copy.summary == replica.summary

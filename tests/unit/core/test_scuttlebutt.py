@@ -14,7 +14,7 @@ def node(name, *writes, incarnation=1):
     state = Scuttlebutt(name, incarnation, lambda _: 1)
     for word in writes:
         key, _, value = word.partition("=")
-        state.write(key, value)
+        state.write(key, value.encode())
     return state
 
 
@@ -43,12 +43,12 @@ def test_of_an_unknown_node_everything_is_wanted():
 def test_a_reader_without_them_is_told_all_writes_in_order():
     me = node("me", "hi=hello", "meh=goodbye")
     (part,) = me.delta({"me": NOTHING, "new": Summary(1, 12, 0)}, ALL, ANY)
-    assert part.changes == [Change("hi", 1, "hello"), Change("meh", 2, "goodbye")]
+    assert part.changes == [Change("hi", 1, b"hello"), Change("meh", 2, b"goodbye")]
 
 
 def test_news_are_told_once_each():
     me, you = node("me"), node("you", "a=1", "b=2")
-    assert tell(me, you) == [News("you", "a", "1"), News("you", "b", "2")]
+    assert tell(me, you) == [News("you", "a", b"1"), News("you", "b", b"2")]
     assert tell(me, you) == []
     you.write("a", DELETED)
     assert tell(me, you) == [News("you", "a", DELETED)]
@@ -87,7 +87,7 @@ def test_what_is_equal_has_equal_hashes_and_what_is_not_has_not():
     tell(me, you)
     tell(you, me)
     assert (me.hashes.hash, me.hashes.each) == (you.hashes.hash, you.hashes.each)
-    you.write("b", "3")
+    you.write("b", b"3")
     assert me.hashes.hash != you.hashes.hash
     assert me.hashes.differing(you.hashes.each) == [bucket_of("you")]
 
@@ -127,10 +127,10 @@ def test_who_is_forgotten_is_unknown_again():
 
 def test_of_itself_a_node_believes_nobody():
     me, liar = node("me", "a=1"), node("liar")
-    liar.take([Part("me", 1, 0, 9, 0, [Change("a", 9, "evil")])])
+    liar.take([Part("me", 1, 0, 9, 0, [Change("a", 9, b"evil")])])
     assert tell(me, liar) == []
-    assert [(c.key, c.value) for c in me.own] == [("a", "1")]
-    assert tell(liar, me) == [News("me", "a", "1")]
+    assert [(c.key, c.value) for c in me.own] == [("a", b"1")]
+    assert tell(liar, me) == [News("me", "a", b"1")]
     assert me.hashes.hash != 0
     tell(me, liar)
     assert me.hashes.hash == liar.hashes.hash
@@ -141,10 +141,26 @@ def test_a_restarted_node_is_not_brought_back_to_its_past():
     tell(friend, old)
     me = node("me", "a=new", incarnation=2)
     assert tell(me, friend) == []
-    assert set(tell(friend, me)) == {News("me", "a", "new"), News("me", "b", DELETED)}
+    assert set(tell(friend, me)) == {News("me", "a", b"new"), News("me", "b", DELETED)}
 
 
 def test_a_part_of_an_unknown_node_needs_its_beginning():
     me = node("me")
-    assert me.take([Part("you", 1, 3, 4, 0, [Change("x", 4, "1")])]) == []
+    assert me.take([Part("you", 1, 3, 4, 0, [Change("x", 4, b"1")])]) == []
     assert list(me.names()) == ["me"]
+
+
+def test_what_two_know_differently_is_contested_and_asked_of_its_owner():
+    me, you, third = node("me", "a=1"), node("you"), node("third")
+    tell(you, me)
+    third.take([Part("me", 1, 0, 1, 0, [Change("a", 1, b"2")])])
+    assert you.hashes.hash != third.hashes.hash
+    tell(you, third)
+    assert third.contested(you.digest()) == {"me": third.digest()["me"]}
+    assert set(you.contested(third.digest())) == {"me"}
+    assert me.contested(third.digest()) == {}
+    assert not me.defend(you.digest()["me"])
+    assert me.defend(third.digest()["me"])
+    assert tell(third, me) == [News("me", "a", b"1")]
+    assert tell(you, me) == []
+    assert you.contested(third.digest()) == {}

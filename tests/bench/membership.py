@@ -1,0 +1,311 @@
+"""Measure membership in virtual time: one table, beside the goals, by one command.
+
+    python tests/bench/membership.py [--sizes 10,100,200,1000] [--only NAMES]
+        [--seed N] [--json FILE] [--svg FILE]
+
+Real nodes on a simulated network, so the figures are of the code that runs, and the
+same for everybody who gives the same seed. Loss of 10 % means that each segment is
+held up for 200 ms, doubling, with that chance for each try: it is TCP that loses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import contextmanager
+from math import ceil, log2
+from pathlib import Path
+from time import perf_counter
+
+import trio
+from membership_plot import draw
+from membership_table import print_table
+
+from clusterkit import Config
+from clusterkit.core.liveness import Claim
+from clusterkit.core.observation import Observation
+from clusterkit.core.replica import Part
+from clusterkit.events import MemberDown
+from clusterkit.testing import simulate
+
+LOSS = 0.1
+QUICK = Config(idle_close=5.0)
+"""Links that only the making of a ring needed are closed at once; else as usual."""
+
+
+# Forming a cluster.
+
+
+async def formed(sim, count, **options):
+    """Return nodes of one ring that know each other, and are quiet.
+
+    What each says of itself is given to all by hand: that everybody hears it from
+    everybody is a square of work which is no part of what is measured.
+    """
+    names = [f"n{i:04}" for i in range(count)]
+    options = {"rfactor": 1, "config": QUICK} | options
+    nodes = [await sim.start(name, **options) for name in names]
+    claims = {n.name: Claim(n.incarnation, 0, 0) for n in nodes}
+    parts = [Part(n.name, n.incarnation, 0, 0, 0, []) for n in nodes]
+    for node in nodes:
+        others = [name for name in names if name != node.name]
+        node.members._liveness.keep_to(others, sim.now)
+        node.members._liveness.hear(claims, sim.now)
+        node.state._book.known.take([p for p in parts if p.name != node.name])
+    await nodes[0].gossip.minsert([node.address for node in nodes[1:]])
+    await sim.converged(timeout=600)
+    await trio.sleep(3 * QUICK.idle_close)
+    return nodes
+
+
+def share(values, part):
+    """Return the value below which a part of them are."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+
+
+async def when(sim, nodes, holds, every=0.01):
+    """Return after how many seconds it came to hold at each node."""
+    began, seen = sim.now, {}
+    while len(seen) < len(nodes):
+        for node in nodes:
+            if node.name not in seen and holds(node):
+                seen[node.name] = sim.now - began
+        await trio.sleep(every)
+    return list(seen.values())
+
+
+# What is measured. Each returns figures by name.
+
+
+async def quiet(sim, count):
+    """An idle cluster: bytes, links, and how fast the simulator is."""
+    nodes = await formed(sim, count)
+    seconds = 20.0 if count <= 100 else 5.0
+    before, began = sim.network.statistics(), perf_counter()
+    await trio.sleep(seconds)
+    after = sim.network.statistics()
+    return {
+        "idle_bytes": (after.bytes - before.bytes) / seconds / len(nodes),
+        "links": after.streams / 2 / len(nodes),
+        "sim_speed": seconds / (perf_counter() - began),
+    }
+
+
+async def spread(sim, count):
+    """A key that one sets, until the last has it, at 10 % loss."""
+    nodes = await formed(sim, count)
+    sim.network.everywhere(delay=0.0005, spread=0.0005, loss=LOSS)
+    await trio.sleep(2)
+    taken = []
+    for number in range(10 if count <= 100 else 4):
+        writer = sim.rng.choice(nodes)
+        writer.state.set("key", number)
+        taken += await when(
+            sim,
+            nodes,
+            lambda n: n.state.value(writer.name, "key") == number,  # noqa: B023
+        )
+        await trio.sleep(1)
+    rounds = QUICK.gossip_interval
+    return {
+        "spread_p50": share(taken, 0.5),
+        "spread_p99": share(taken, 0.99),
+        "spread_rounds": share(taken, 0.99) / rounds,
+        "spread_allowed": ceil(log2(count)) + 1,
+    }
+
+
+async def detection(sim, count):
+    """A node that crashes, until all know it, at 10 % loss."""
+    nodes = {node.name: node for node in await formed(sim, count)}
+    sim.network.everywhere(delay=0.0005, spread=0.0005, loss=LOSS)
+    first, last, each = [], [], []
+    for number in range(6 if count <= 100 else 2):
+        await trio.sleep(3 * sim.rng.random())
+        name = sim.rng.choice(sorted(nodes))
+        del nodes[name]
+        await sim.crash(name, silent=number % 2 == 0)
+        times = await when(
+            sim,
+            list(nodes.values()),
+            lambda n: n.members.state(name) == "dead",  # noqa: B023
+            0.05,
+        )
+        first.append(min(times))
+        last.append(max(times))
+        each += times
+    return {
+        "crash_first": share(first, 0.5),
+        "crash_p50": share(each, 0.5),
+        "crash_all": max(last),
+        "crash_each": [round(t, 2) for t in each],
+    }
+
+
+@contextmanager
+def counted(nodes, count):
+    """Count deaths that any node is told of."""
+    deaths = []
+
+    def watch(node):
+        told = node._broadcast.publish
+
+        def both(event):
+            if isinstance(event, MemberDown):
+                deaths.append((node.name, event.peer))
+            told(event)
+
+        node._runtime.notify = both
+
+    for node in nodes:
+        watch(node)
+    yield deaths
+
+
+async def false_deaths(sim, count):
+    """Members that are said to be dead, and are not, at 10 % loss."""
+    nodes = await formed(sim, count)
+    sim.network.everywhere(delay=0.0005, spread=0.0005, loss=LOSS)
+    seconds = 36_000 / count if count <= 100 else 30.0
+    seconds = min(seconds, 600.0)
+    with counted(nodes, count) as deaths:
+        await trio.sleep(seconds)
+    hours = seconds * count / 3600
+    return {"false_deaths": len({peer for _, peer in deaths}) / hours, "hours": hours}
+
+
+async def paused(sim, count, *, health=True):
+    """Members said to be dead while one hears and says nothing half of the time."""
+    judge = Observation.judge_itself
+    if not health:
+        Observation.judge_itself = lambda *_: None
+    try:
+        nodes = await formed(sim, count)
+        others = {node.name for node in nodes[1:]}
+        with counted(nodes, count) as deaths:
+            for _ in range(20):
+                sim.partition({nodes[0].name}, others)
+                await trio.sleep(5)
+                sim.heal()
+                await trio.sleep(5)
+    finally:
+        Observation.judge_itself = judge
+    return len([peer for _, peer in deaths if peer != nodes[0].name])
+
+
+async def paused_with_and_without(sim, count):
+    """The same beside what it is without local health."""
+    return {"paused": await paused(sim, count)}
+
+
+async def isolated(sim, count):
+    """One cut off for five minutes, then healed: until all see all alive again."""
+    nodes = await formed(sim, count)
+    sim.partition({nodes[0].name}, {node.name for node in nodes[1:]})
+    await trio.sleep(300)
+    sim.heal()
+    return {"isolated": max(await when(sim, nodes, sees(nodes), 0.05))}
+
+
+async def restarted(sim, count):
+    """All crash and are started again at once: until all see all alive."""
+    nodes = await formed(sim, count, disk=True)
+    names = [node.name for node in nodes]
+    for name in names:
+        await sim.crash(name)
+    await trio.sleep(1)
+    nodes = [await sim.restart(name) for name in names]
+    return {"restarted": max(await when(sim, nodes, sees(nodes), 0.25))}
+
+
+async def two_masters(sim, count):
+    """A split with a master on each side, healed: until there is one."""
+    nodes = await formed(sim, count)
+    for node in nodes:
+        node.masters.stand()
+    await trio.sleep(5)
+    half = len(nodes) // 2
+    sim.partition({n.name for n in nodes[:half]}, {n.name for n in nodes[half:]})
+    await trio.sleep(30)
+    two = {n.masters.all() for n in nodes}
+    sim.heal()
+    latest = max(epochs[0] for epochs in two)
+    times = await when(sim, nodes, lambda n: n.masters.all() == (latest,))
+    return {"masters": len(two), "one_master": max(times)}
+
+
+def sees(nodes):
+    """Return what says whether a node sees all of these alive, in this life of each."""
+    wanted = {(node.name, node.incarnation, "alive") for node in nodes}
+
+    def holds(node):
+        seen = node.members.all()
+        return {(m.id, m.incarnation, m.state) for m in seen} == wanted
+
+    return holds
+
+
+SCENARIOS = {
+    "quiet": quiet,
+    "spread": spread,
+    "detection": detection,
+    "false": false_deaths,
+    "paused": paused_with_and_without,
+    "isolated": isolated,
+    "restarted": restarted,
+    "masters": two_masters,
+}
+
+MOST = {"paused": 100, "isolated": 100, "restarted": 200, "masters": 100}
+"""Nodes up to which a scenario is run: what it shows does not need more."""
+
+ALONE = {200: {"restarted"}}
+"""At which size only some are run."""
+
+
+def measure(only, sizes, seed):
+    """Return the figures of every scenario at every size."""
+    figures = {}
+    for count in sizes:
+        for name in only:
+            if count > MOST.get(name, count) or name not in ALONE.get(count, {name}):
+                continue
+            began = perf_counter()
+            found = {}
+
+            async def main(sim, name=name, count=count, found=found):
+                found.update(await SCENARIOS[name](sim, count))
+
+            simulate(main, seed=seed, limit=float("inf"))
+            if name == "paused":
+
+                async def without(sim, count=count, found=found):
+                    found["paused_without"] = await paused(sim, count, health=False)
+
+                simulate(without, seed=seed, limit=float("inf"))
+            figures.setdefault(count, {}).update(found)
+            took = perf_counter() - began
+            print(f"{name} at {count}: {took:.0f} s", file=sys.stderr, flush=True)
+    return figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", default="10,100,200,1000")
+    parser.add_argument("--only", default=",".join(SCENARIOS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json")
+    parser.add_argument("--svg")
+    args = parser.parse_args()
+    sizes = [int(size) for size in args.sizes.split(",")]
+    figures = measure(args.only.split(","), sizes, args.seed)
+    print_table(figures)
+    if args.json:
+        Path(args.json).write_text(json.dumps(figures))
+    if args.svg:
+        Path(args.svg).write_text(draw(figures))
+
+
+if __name__ == "__main__":
+    main()
