@@ -55,7 +55,7 @@ class Telling(Generic[V]):
         self._tell = tell
         self._untold: dict[str, dict[str, V]] = {}
         self._under_way: set[str] = set()
-        self._waiting = trio.lowlevel.ParkingLot()
+        self._waiting: dict[str, list[trio.Event]] = {}
 
     def __repr__(self) -> str:
         return f"<Telling {len(self._under_way)} neighbours>"
@@ -70,23 +70,30 @@ class Telling(Generic[V]):
             self._runtime.spawn(self._run, peer)
 
     async def told(self) -> None:
-        """Return when there is nothing more to tell anybody.
+        """Return when all have heard what is to be told now, or cannot be told.
 
         Cancellation:
             Ends the wait only.
         """
-        while self._under_way:
-            await self._waiting.park()
+        heard = {peer: trio.Event() for peer in self._under_way}
+        for peer, event in heard.items():
+            self._waiting.setdefault(peer, []).append(event)
+        for event in heard.values():
+            await event.wait()
 
     async def _run(self, peer: str) -> None:
         pause = FIRST_PAUSE
+        waiting: list[trio.Event] = []
         try:
             while True:
                 await trio.sleep(pause * self._rng.uniform(0.5, 1.0))
                 untold = self._untold.pop(peer, None)
                 if not untold:
                     return
+                waiting = self._waiting.pop(peer, [])
                 again = await self._tell(peer, untold)
+                _set(waiting)
+                waiting = []
                 for name, value in again.items():
                     self._untold.setdefault(peer, {})[name] = value
                 pause = min(2 * pause, LAST_PAUSE)
@@ -95,4 +102,9 @@ class Telling(Generic[V]):
         finally:
             self._untold.pop(peer, None)
             self._under_way.discard(peer)
-            self._waiting.unpark_all()
+            _set([*waiting, *self._waiting.pop(peer, [])])
+
+
+def _set(events: list[trio.Event]) -> None:
+    for event in events:
+        event.set()

@@ -39,8 +39,11 @@ async def test_a_question_to_a_node_that_stops_says_so(foo, destination):
         async with trio.open_nursery() as nursery:
 
             async def ask():
+                wait = {"timeout": 60.0}
+                (told,) = await client.call("watch", wait, 60.0)
+                assert (told["key"], told["value"]) == ("_status", "ending")
                 with pytest.raises(NodeDown, match="foo is stopping"):
-                    await client.call("watch", {"timeout": 60.0}, 60.0)
+                    await client.call("watch", wait, 60.0)
 
             nursery.start_soon(ask)
             await client.call("ping", {}, 5.0)

@@ -73,7 +73,7 @@ def test_all_members_hear_that_a_node_ends_before_it_has_gone(sim_seed, on_exit)
 
 def test_what_a_node_says_of_its_end_is_seen_while_its_actors_end(sim_seed):
     async def main(sim):
-        a, b = await form(sim, "ab", actors={"slow": Slow})
+        a, b = await form(sim, "ab", actors={"slow": Slow}, on_exit="stay")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sim.stop, "b")
             await until(lambda: a.state.value("b", "_status") == "ending", 1.0)

@@ -80,3 +80,52 @@ async def test_what_cannot_be_told_is_dropped_and_counted(tasks, autojump_clock,
     telling.add("a", {"y": 2})
     await trio.sleep(1)
     assert told == [{"y": 2}]
+
+
+async def test_who_waits_goes_on_when_all_have_heard(tasks, autojump_clock):
+    heard = []
+
+    async def tell(peer, names):
+        await trio.sleep({"a": 1, "b": 3}[peer])
+        heard.append(peer)
+        return {}
+
+    telling = Telling(tasks, Random(1), tell)
+    await telling.told()
+    telling.add("a", {"x": 1})
+    telling.add("b", {"x": 1})
+    await telling.told()
+    assert heard == ["a", "b"]
+
+
+async def test_news_without_end_holds_nobody_who_waits(tasks, autojump_clock):
+    told = []
+
+    async def tell(peer, names):
+        await trio.sleep(1)
+        told.append(names)
+        return {"other": len(told)}
+
+    telling = Telling(tasks, Random(1), tell)
+    telling.add("a", {"other": 0})
+    await trio.sleep(0.5)  # what is under way now is without what comes
+    telling.add("a", {"x": 1})
+    with trio.fail_after(5):
+        await telling.told()
+    assert told == [{"other": 0}, {"x": 1, "other": 1}]
+
+
+async def test_a_neighbour_that_cannot_be_told_holds_nobody_who_waits(
+    tasks, autojump_clock
+):
+    async def tell(peer, names):
+        await trio.sleep(1)
+        raise NodeDown("gone")
+
+    telling = Telling(tasks, Random(1), tell)
+    telling.add("a", {"x": 1})
+    await trio.sleep(0.5)
+    telling.add("a", {"y": 1})  # dropped with the other
+    with trio.fail_after(5):
+        await telling.told()
+    assert telling.failed == 1
