@@ -26,10 +26,9 @@ async def hears(events, wanted):
     """Wait until an event comes, and return those before it."""
     before = []
     with trio.fail_after(30):
-        async for event in events:
-            if event == wanted:
-                return before
+        while (event := await anext(events)) != wanted:
             before.append(event)
+    return before
 
 
 async def test_a_killed_member_is_dead_and_comes_back_with_what_it_says_now():
