@@ -259,7 +259,7 @@ class Replica:
 
     def _begin_anew(self, part: Part) -> list[Change]:
         """Know of a node what a part says, and nothing else."""
-        before, same_life = self._entries, part.incarnation == self.incarnation
+        before = self._entries
         self._clear()
         for change in part.changes:
             self._put(change)
@@ -271,9 +271,7 @@ class Replica:
             if change.value is not DELETED and self.get(change.key) is None
         ]
         return gone + [
-            change
-            for change in self
-            if not same_life or not _has(before.get(change.key), change.value)
+            change for change in self if not _has(before.get(change.key), change.value)
         ]
 
     def _tells(self, change: Change) -> bool:

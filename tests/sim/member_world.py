@@ -1,7 +1,8 @@
 """Random schedules of all that happens to members, and what must hold after them.
 
 Nodes crash, end in good order, restart, lose the way to others in one direction or in
-both, leave the ring, are removed and come back, and write of themselves meanwhile.
+both, leave the ring, are removed and come back, lose their disks, move, have their
+clocks set, and write of themselves meanwhile.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from clusterkit.events import (
     StateUpdated,
 )
 
-from .rings import at, form, until
+from .rings import PORT, at, form, until
 
 KINDS = {
     MemberUp: ("alive", {None, "left"}),
@@ -33,7 +34,7 @@ KINDS = {
 """What an event makes of a member, and of what. Who was removed has left, and may be
 anything when it is a member again."""
 
-STEPS = 40
+STEPS = 30
 
 
 class Reader:
@@ -68,7 +69,7 @@ class Reader:
         """What was told adds up to what is to be seen."""
         assert self.values == self.seen_values()
         told = {name: state for name, state in self.members.items() if state != "left"}
-        assert told == self.seen_members()
+        assert told == self.seen_members(), (self.node.name, told)
 
     def seen_members(self):
         rows = self.node.members.all()
@@ -84,13 +85,12 @@ class Reader:
 class MemberWorld:
     """A handful of nodes and what becomes of them."""
 
-    def __init__(self, sim, names="abcdefg"):
+    def __init__(self, sim, names="abcdef"):
         self.sim = sim
         self.names = names
         self.rng = sim.generator("schedule")
         self.readers = {}
-        self.count = 0
-        self.ended = set()
+        self.count = self.wipes = 0
 
     async def run(self):
         small = self.rng.random() < 0.5
@@ -104,6 +104,7 @@ class MemberWorld:
                 await trio.sleep(self.rng.choice((0.05, 0.5, 4.0)))
             self._calm_down()
             await until(self._settled, 60)
+            await trio.sleep(0.001)  # until readers have read what was just told
             for name in self.sim.nodes:
                 self.readers[name].judge()
             self.nursery.cancel_scope.cancel()
@@ -112,9 +113,9 @@ class MemberWorld:
         name, other = self.rng.sample(self.names, 2)
         steps = ["write"] * 6 + ["crash", "stop", "restart", "restart", "partition"]
         steps += ["heal", "heal", "wall", "leave", "remove", "insert", "meet", "meet"]
-        steps += ["cut", "loss"]
+        steps += ["cut", "loss", "wipe", "move"]
         step = getattr(self, f"_{self.rng.choice(steps)}")
-        if name in self.sim.nodes or step == self._restart:
+        if name in self.sim.nodes or step in (self._restart, self._wipe, self._move):
             await step(name, other)
 
     async def _write(self, name, _):
@@ -126,16 +127,34 @@ class MemberWorld:
             state.set(key, self.count, ttl=self.rng.choice((None, None, 2.0)))
 
     async def _crash(self, name, _):
-        self.ended.discard(name)
         await self.sim.crash(name, silent=self.rng.random() < 0.5)
 
     async def _stop(self, name, _):
-        self.ended.add(name)
         await self.sim.stop(name)
 
-    async def _restart(self, name, _):
-        await self.sim.restart(name)
+    async def _restart(self, name, _=None, *, port=None, hours=None):
+        """Start again, on a clock that may have been set."""
+        clock = type(self.sim).wall
+        hours = self.rng.choice((0, 0, -3, 3)) if hours is None else hours
+        self.sim.wall = lambda: clock(self.sim) + 3600 * hours
+        await self.sim.restart(name, port=port)
         await self._read(name)
+
+    async def _wipe(self, name, _):
+        """Come back with an empty disk; not on an earlier clock as well.
+
+        Those that list it would not believe that it is a later life, and it knows
+        nobody whom it could ask.
+        """
+        self.wipes += 1
+        if name in self.sim.nodes:
+            await self.sim.crash(name)
+        self.sim.disk(name).files.clear()
+        await self._restart(name, hours=3 + self.wipes)
+
+    async def _move(self, *_):
+        """Come back at another address; always the same node does."""
+        await self._restart(self.names[-1], port=PORT + self.rng.randrange(4))
 
     async def _partition(self, *_):
         cut = self.rng.randrange(1, len(self.names))
@@ -194,11 +213,13 @@ class MemberWorld:
         """Whether a node knows of every member that it shares a ring with."""
         for member in node.members.all():
             peer = nodes.get(member.id)
-            if peer is None:
+            knows = peer is not None and node.name in peer.ring.weights()
+            if peer is None or (peer.port != member.port and not knows):
+                # One that was inserted, and has moved, cannot be found.
                 if member.state not in ("dead", "left"):
                     return False
             elif (
-                node.name not in peer.ring.weights()
+                not knows
                 or member.state != "alive"
                 or self._keys(node, peer.name) != self._keys(peer, peer.name)
             ):

@@ -149,12 +149,12 @@ def test_a_part_with_a_gap_before_it_is_left_alone():
 
 def test_a_new_life_replaces_the_old():
     copy = copy_of(owner("x=1", "y=2", "z=3"))
-    news = copy.take(part(owner("x=1", "w=4", incarnation=2)))
-    assert keys(copy) == {"x": b"1", "w": b"4"}
+    news = copy.take(part(owner("x=1", "w=4", "u=5", incarnation=2)))
+    assert keys(copy) == {"x": b"1", "w": b"4", "u": b"5"}
     assert {(c.key, c.value) for c in news} == {
         ("y", DELETED),
         ("z", DELETED),
-        ("x", b"1"),
+        ("u", b"5"),
         ("w", b"4"),
     }
 
