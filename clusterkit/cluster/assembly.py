@@ -15,6 +15,7 @@ from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.claims_exchange import ClaimsExchange
 from clusterkit.cluster.command_server import CommandServer
 from clusterkit.cluster.comparing import Comparable, Comparing
+from clusterkit.cluster.discovering import Discovering
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.fork_guard import guard
 from clusterkit.cluster.gossip import GossipRing
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.cookies import Found
     from clusterkit.cluster.platform import Platform
     from clusterkit.config import Config
+    from clusterkit.discovery.source import Source
 
 
 @frozen(kw_only=True)
@@ -71,6 +73,7 @@ class Plan:
     leaves: bool
     config: Config
     platform: Platform
+    sources: tuple[Source, ...] = ()
 
 
 class Assembly:
@@ -218,6 +221,14 @@ class Assembly:
             self._ending,
             Keyring(kernel, plan.platform.run_blocking, plan.secrets.file),
             leaves=plan.leaves,
+        )
+        self.node.discovery = Discovering(
+            plan.sources,
+            self._gossip,
+            self._watcher,
+            kernel,
+            plan.platform,
+            self._broadcast.publish,
         )
 
     def _membership(self, kernel: Kernel, saved: dict[str, Any] | None) -> Membership:

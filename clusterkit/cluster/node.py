@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.runtime import Runtime
     from clusterkit.actors.statistics import ActorStatistics
     from clusterkit.cluster.broadcast import Broadcast, Events
+    from clusterkit.cluster.discovering import Discovering
     from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.keyring import Keyring
@@ -114,7 +115,10 @@ class ClusterNode(Reach):
         state: What all members say of themselves.
         members: Which members are alive, and why.
         cookies: Its cookies, and how to change them while it runs.
+        discovery: How it finds others, and whom it has found.
     """
+
+    discovery: Discovering
 
     def __init__(
         self,
@@ -135,8 +139,7 @@ class ClusterNode(Reach):
         self.cookies = cookies
         self.state = state
         self.members = members
-        self.host = ""
-        self.port = 0
+        self.host, self.port = "", 0
         self._leaves = leaves
         self._broadcast = broadcast
         self._watchdog = watchdog
@@ -374,6 +377,7 @@ class ClusterNode(Reach):
         """End one part after the other, each within its share of the time."""
         began = trio.current_time()
         self.kernel.stop_accepting()
+        await self.discovery.end(timeout * LEFT_BY / 2)
         if self._leaves and self.gossip.name:
             with trio.move_on_at(began + timeout * LEFT_BY) as scope:
                 await self._leave()
