@@ -12,6 +12,7 @@ from clusterkit.actors.runtime import Runtime
 from clusterkit.cluster.bench_target import BenchTarget
 from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.command_server import CommandServer
+from clusterkit.cluster.discovering import Discovering
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.features import Features
 from clusterkit.cluster.fork_guard import guard
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.cookies import Found
     from clusterkit.cluster.platform import Platform
     from clusterkit.config import Config
+    from clusterkit.discovery.source import Source
 
 
 @frozen(kw_only=True)
@@ -60,6 +62,7 @@ class Plan:
     leaves: bool
     config: Config
     platform: Platform
+    sources: tuple[Source, ...] = ()
 
 
 class Assembly:
@@ -220,6 +223,14 @@ class Assembly:
             self._ending,
             Keyring(kernel, plan.platform.run_blocking, plan.secrets.file),
             leaves=plan.leaves,
+        )
+        self.node.discovery = Discovering(
+            plan.sources,
+            self._gossip,
+            self._features.members,
+            kernel,
+            plan.platform,
+            self._broadcast.publish,
         )
 
     def _membership(self, kernel: Kernel, saved: dict[str, Any] | None) -> Membership:

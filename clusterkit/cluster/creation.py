@@ -11,6 +11,12 @@ import trio
 from clusterkit.cluster import options
 from clusterkit.cluster.cookies import found_cookies
 from clusterkit.cluster.options import ActorFactory
+from clusterkit.cluster.places import (
+    checked_sources,
+    chosen_host,
+    outer_host,
+    placed,
+)
 from clusterkit.cluster.platform import Platform
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.names import Address, check_host, check_name, check_port
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 
     from clusterkit.cluster.node import ClusterNode
     from clusterkit.config import Config
+    from clusterkit.discovery.source import Source
     from clusterkit.net.certificates import Tls, TlsContexts
     from clusterkit.net.tls import Renewable
 
@@ -31,13 +38,14 @@ __all__ = ["ActorFactory", "create_cluster"]
 @asynccontextmanager
 async def create_cluster(
     name: str,
-    host: str = "127.0.0.1",
+    host: str | None = None,
     port: int = 7022,
     *,
     cookie: str | bytes | os.PathLike[str] | Sequence[str | bytes] | None = None,
     ring: str = "ring",
     actors: Mapping[str, ActorFactory] | None = None,
     seeds: Iterable[str] = (),
+    discover: bool | Source | Iterable[Source] = False,
     state: str | os.PathLike[str] | None = None,
     advertise: str | None = None,
     on_exit: Literal["stay", "leave"] | None = None,
@@ -59,7 +67,9 @@ async def create_cluster(
 
     Args:
         name: The node's name, unique in its ring.
-        host: Where to listen; reachable from this machine only by default.
+        host: Where to listen. None: 127.0.0.1, which only this machine reaches;
+            with `discover` all addresses, and the one of the interface that
+            leads to the network is advertised.
         port: The port; 0 takes any free one, which `node.port` tells.
         cookie: The cluster's shared secret; several while rotating, the
             first one dials. A `Path` is that of a file of them, which the
@@ -68,6 +78,8 @@ async def create_cluster(
         ring: The ring's name; nodes of different rings never mix.
         actors: Names and what builds each.
         seeds: Nodes to meet, as `name@host:port`; tried for ever.
+        discover: How to find other nodes. True: by beacons on the LAN; else one or
+            several of `clusterkit.discovery`.
         state: File to keep the ring in across restarts.
         advertise: What peers are told, as `host` or `host:port`, without a
             port the bound one; needed for a wildcard bind.
@@ -100,7 +112,12 @@ async def create_cluster(
     # module of actors.
     from clusterkit.cluster.assembly import Assembly, Plan  # noqa: PLC0415
 
-    bind = Address(check_host(host), check_port(port, lowest=0))
+    check_port(port, lowest=0)
+    platform = platform or Platform()
+    sources = checked_sources(discover)
+    if host is None and sources and advertise is None:
+        advertise = await outer_host(sources, platform.datagrams)
+    bind = Address(check_host(chosen_host(host, sources)), port)
     factors = options.checked_factors(rfactor, pfactor)
     told = options.checked_advertise(bind, advertise)
     credentials = options.checked_tls(tls, (told or bind).host)
@@ -115,7 +132,8 @@ async def create_cluster(
         state=options.checked_state(state),
         leaves=options.leaves(on_exit, state),
         config=options.checked_config(config),
-        platform=_encrypted(platform or Platform(), credentials),
+        platform=_encrypted(platform, credentials),
+        sources=placed(sources, host),
     )
     meetings = options.checked_seeds(seeds)
     factories = options.checked_actors(actors, ring)
@@ -128,6 +146,7 @@ async def create_cluster(
         node.kernel.accept()
         node.gossip.seek(meetings)
         assembly.begin()
+        node.kernel.spawn(node.discovery.run)
         yield node
 
 

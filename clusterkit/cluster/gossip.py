@@ -114,6 +114,7 @@ class GossipRing(Hearing):
         if self.name:
             raise AlreadyInRing(f"Node already belongs to ring '{self.name}'")
         check_name(ring, "ring name")
+        self._forgiven = self._membership.parted
         return await self._done(self._work.submit(self._belong(ring)))
 
     async def meet(self, address: NodeInfo | str, *, timeout: float = 5.0) -> bool:

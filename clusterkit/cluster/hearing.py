@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.ring_work import RingWork
     from clusterkit.config import Policy
     from clusterkit.core.membership import Membership
+    from clusterkit.names import NodeInfo
 
 logger = logging.getLogger("clusterkit.cluster")
 
@@ -48,6 +49,7 @@ class Hearing(GenServer):
         self._runtime = runtime
         self._meetings = Meetings(membership, work, runtime)
         self._parts = Parts()
+        self._forgiven = membership.parted
 
     @property
     def name(self) -> str:
@@ -56,6 +58,29 @@ class Hearing(GenServer):
         That of its ring, not of the actor, as all other actors' is.
         """
         return self._work.name
+
+    @property
+    def seeks_company(self) -> bool:
+        """Whether this node may be brought together with others that are found.
+
+        Not in no ring, nor once it was removed from one: what an operator has
+        parted would be together again at once. Until it is met, or restarted.
+        """
+        if not self._membership.alone:
+            self._forgiven = self._membership.parted
+        return bool(self.name) and self._membership.parted <= self._forgiven
+
+    def knows(self, node: NodeInfo) -> bool:
+        """Say whether a node is a member, at that address."""
+        return self.lists(node.id) and self._membership.find(node.id) == node
+
+    def lists(self, name: str) -> bool:
+        """Say whether `name` is a member."""
+        return self._membership.lists(name)
+
+    def has_parted_with(self, name: str) -> bool:
+        """Say whether `name` is known to have left the ring, or to be removed."""
+        return not self.lists(name) and self._membership.find(name) is not None
 
     @cast
     async def gossip(self, ring: str, message: Any) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.ref import ActorRef
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.broadcast import Broadcast, Events
+    from clusterkit.cluster.discovering import Discovering
     from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.features import Features
     from clusterkit.cluster.gossip import GossipRing
@@ -66,7 +67,10 @@ class ClusterNode(Reach):
         masters: Which members are masters.
         channels: Messages to whoever has joined.
         cookies: Its cookies, and how to change them while it runs.
+        discovery: How it finds others, and whom it has found.
     """
+
+    discovery: Discovering
 
     def __init__(
         self,
@@ -90,8 +94,7 @@ class ClusterNode(Reach):
         self.masters = features.masters
         self.channels = features.channels
         self._readiness = features.readiness
-        self.host = ""
-        self.port = 0
+        self.host, self.port = "", 0
         self._leaves = leaves
         self._broadcast = broadcast
         self._watchdog = watchdog
@@ -340,6 +343,7 @@ class ClusterNode(Reach):
         began = trio.current_time()
         self.kernel.stop_accepting()
         await self._readiness.end(began + timeout * SAID_BY)
+        await self.discovery.end(timeout * LEFT_BY / 2)
         if self._leaves and self.gossip.name:
             with trio.move_on_at(began + timeout * LEFT_BY) as scope:
                 await self._leave()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from clusterkit.frozen import frozen
+from clusterkit.net.datagrams import UdpTransport
 from clusterkit.net.disk import FileDisk
 from clusterkit.net.tcp import TcpTransport
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from clusterkit.cluster.ending import Ending
+    from clusterkit.net.datagrams import DatagramTransport
     from clusterkit.net.transport import Disk, Transport
 
 
@@ -30,6 +32,7 @@ class Platform:
 
     Attributes:
         transport: Makes streams.
+        datagrams: Makes sockets for what is said to all.
         rng: Jitter, ids and the choice of gossip partners.
         disk: Keeps the state file.
         wall_clock: Seconds since 1970; only for incarnations and expiry.
@@ -43,6 +46,7 @@ class Platform:
     """
 
     transport: Transport = field(default_factory=TcpTransport)
+    datagrams: DatagramTransport = field(default_factory=UdpTransport)
     rng: random.Random = field(default_factory=random.SystemRandom)
     disk: Disk = field(default_factory=FileDisk)
     wall_clock: Callable[[], float] = time.time

@@ -190,6 +190,16 @@ class Membership:
         """Tickets of what no member of a ring left has taken over yet."""
         return tuple(self._standing.owed)
 
+    @property
+    def parted(self) -> frozenset[int]:
+        """The ids of rings that this node has left, or was removed from, of late."""
+        return frozenset(self._standing.left)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else is a member."""
+        return self._standing.alone
+
     def lists(self, name: str) -> bool:
         """Whether `name` is a member."""
         return self._standing.state.entries.lists(name)

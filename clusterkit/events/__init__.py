@@ -15,6 +15,7 @@ from clusterkit.events.base import (
     Event,
     EventsLost,
 )
+from clusterkit.events.discovery import AddressCheckFailed, Discovered
 from clusterkit.events.links import (
     Busy,
     BusyReason,
@@ -59,10 +60,12 @@ from clusterkit.events.services import (
 __all__ = [
     "ActorGaveUp",
     "ActorRestarted",
+    "AddressCheckFailed",
     "Busy",
     "BusyReason",
     "Cause",
     "Demotion",
+    "Discovered",
     "DropReason",
     "Dropped",
     "Event",

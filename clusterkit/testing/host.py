@@ -17,6 +17,7 @@ from clusterkit.net.transport import StreamBroken
 from clusterkit.testing.stream import MemoryListener, MemoryStream
 
 if TYPE_CHECKING:
+    from clusterkit.testing.datagrams import MemoryDatagrams
     from clusterkit.testing.network import MemoryNetwork
 
 _EPHEMERAL: Final = range(49_152, 65_536)  # RFC 6335, section 6
@@ -39,6 +40,7 @@ class MemoryTransport:
         self.alive = True
         self.listeners: dict[int, MemoryListener] = {}
         self.streams: dict[MemoryStream, None] = {}
+        self.sockets: dict[MemoryDatagrams, None] = {}
         self._ports_taken = 0
 
     def __repr__(self) -> str:
@@ -88,6 +90,8 @@ class MemoryTransport:
             stream.abort("ended with its host", tell=not silent)
         for listener in list(self.listeners.values()):
             listener.close()
+        for socket in list(self.sockets):
+            socket.close()
 
     async def _try_to_connect(self, peer: str, address: Address) -> MemoryStream | None:
         """Return the stream, or None if no answer comes this time."""

@@ -249,6 +249,10 @@ class MemoryNetwork:
         """Return the transport that host `name` has or had last."""
         return self._hosts.get(name)
 
+    def hosts(self) -> list[MemoryTransport]:
+        """Return the hosts that are alive, in the order they came."""
+        return [host for host in self._hosts.values() if host.alive]
+
     def walled(self, a: str, b: str) -> bool:
         """Whether a wall keeps `a` from connecting to `b`."""
         return (a, b) in self._walls

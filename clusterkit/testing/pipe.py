@@ -13,7 +13,7 @@ from collections import deque
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
@@ -163,8 +163,16 @@ class Pipe:
             receiver.wake_reader()
 
 
+class Due(Protocol):
+    """What the courier carries: a pipe, or a datagram."""
+
+    def deliver(self, now: float) -> None:
+        """Let arrive what is due by `now`."""
+        ...
+
+
 class Courier:
-    """Delivers what is due, for all pipes of a network; counts what is sent.
+    """Delivers what is due, for all of a network; counts what is sent.
 
     `short` is the probability that a write takes, or a read returns, only a
     part of what it could. `driven` says that somebody calls `deliver` at
@@ -178,7 +186,7 @@ class Courier:
         self.segments = 0
         self.bytes = 0
         self.checksum = 0
-        self._heap: list[tuple[float, int, Pipe]] = []
+        self._heap: list[tuple[float, int, Due]] = []
         self._order = count()
         self._alarm: trio.CancelScope | None = None
 
@@ -188,14 +196,20 @@ class Courier:
         self.bytes += len(segment)
         self.checksum = zlib.crc32(segment, self.checksum ^ pipe.number)
 
+    def checkin(self, datagram: bytes, sender: str) -> None:
+        """Enter one datagram into the running totals and the checksum."""
+        self.segments += 1
+        self.bytes += len(datagram)
+        self.checksum = zlib.crc32(sender.encode() + datagram, self.checksum)
+
     @property
     def next_due(self) -> float:
         """When the next segment is due, in trio's time; infinite without one."""
         return self._heap[0][0] if self._heap else inf
 
-    def expect(self, due: float, pipe: Pipe) -> None:
-        """Call `pipe.deliver` at `due`, a time of trio's clock."""
-        heappush(self._heap, (due, next(self._order), pipe))
+    def expect(self, due: float, what: Due) -> None:
+        """Call `what.deliver` at `due`, a time of trio's clock."""
+        heappush(self._heap, (due, next(self._order), what))
         if self.driven:
             return
         if self._alarm is None:

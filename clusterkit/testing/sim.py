@@ -28,6 +28,7 @@ from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.platform import Platform
 from clusterkit.errors import ConfigError
+from clusterkit.testing.datagrams import MemoryUdp
 from clusterkit.testing.runner import LIMIT, Simulation, Trace, run
 
 if TYPE_CHECKING:
@@ -206,8 +207,10 @@ class ClusterSimulation(Simulation):
     def platform(self, host: str) -> Platform:
         """Return what a node on `host` stands on; for `create_cluster` by hand."""
         number = self._lives[host].number if host in self._lives else 0
+        transport = self.network.host(host)
         return Platform(
-            transport=self.network.host(host),
+            transport=transport,
+            datagrams=MemoryUdp(transport),
             rng=self.generator(f"node/{host}/{number}"),
             disk=self.disk(host),
             wall_clock=self.wall,
