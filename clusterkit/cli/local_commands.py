@@ -74,9 +74,8 @@ RUN_OPTIONS: Final = (
     Option(
         flags=("-H", "--host", "--hostname"),
         name="host",
-        help="Where to listen.",
+        help="Where to listen; by default 127.0.0.1, with `--discover` all addresses.",
         kind=Kind.HOST,
-        default=DEFAULT_HOST,
     ),
     Option(
         flags=("-p", "--port"),
@@ -105,6 +104,11 @@ RUN_OPTIONS: Final = (
         help="The file that keeps its membership; by default "
         "`$XDG_STATE_HOME/clusterkit/<ring>/<id>.state`.",
         kind=Kind.PATH,
+    ),
+    Option(
+        flags=("--discover",),
+        name="discover",
+        help="Find other nodes of the ring, and be found, by beacons on the LAN.",
     ),
     Option(
         flags=("--on-exit",),

@@ -146,8 +146,7 @@ _OWN: Final = (
     Row(
         name="host",
         kind=TEXT,
-        help="Where to listen.",
-        default="127.0.0.1",
+        help="Where to listen. Without it 127.0.0.1, or all addresses with `discover`.",
         flag="--host",
         check=check_host,
     ),
@@ -246,6 +245,14 @@ _OWN: Final = (
         help="Whether the certificate of a node that is dialled must name its host.",
         default=False,
         flag="--tls-hostnames",
+    ),
+    Row(
+        name="discover",
+        kind=SWITCH,
+        help="Whether to find other nodes of the ring, and be found, by beacons on the "
+        "LAN.",
+        default=False,
+        flag="--discover",
     ),
     Row(
         name="actors",

@@ -99,8 +99,9 @@ class Settings:
         Raises:
             ConfigError: TLS is not configured whole.
         """
-        names = ("name", "host", "port", "advertise", "ring", "state", "on_exit")
-        found = {n: self[n] for n in (*names, "rfactor", "pfactor") if self._is_said(n)}
+        where = ("name", "host", "port", "advertise", "ring", "state", "on_exit")
+        names = (*where, "rfactor", "pfactor", "discover")
+        found = {name: self[name] for name in names if self._is_said(name)}
         more = {
             "seeds": self["meet"] or None,
             "cookie": self.cookie,
