@@ -156,3 +156,17 @@ def test_a_ring_actor_that_begins_anew_hands_over_what_it_owes_once(sim_seed):
         assert a.gossip.ignored.get("failed", 0) == 0
 
     simulate(main, seed=sim_seed)
+
+
+@pytest.mark.parametrize("after", [n / 50 for n in range(6, 24, 2)])
+def test_a_node_that_ends_while_it_meets_leaves_the_ring_that_took_it_in(after):
+    async def main(sim):
+        a = await sim.start("a")
+        sim.delay("a", "b", 0.04)
+        await sim.start("b", seeds=[a.address], on_exit="leave")
+        await trio.sleep(after)
+        await sim.stop("b")
+        await trio.sleep(5)
+        assert members(a) == "a"
+
+    simulate(main)
