@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.background import Background
     from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.core.liveness import Liveness
     from clusterkit.events import Event
@@ -53,6 +54,7 @@ class ClaimsExchange:
     Args:
         liveness: What is known here.
         runtime: Calls the others' actors.
+        background: Runs what tells them.
         neighbourhood: Whom to tell, and who is a member.
         rng: Keeps the messages of many nodes apart.
         noted: Called with each turn, and who told it.
@@ -62,11 +64,12 @@ class ClaimsExchange:
         self,
         liveness: Liveness,
         runtime: Runtime,
+        background: Background,
         neighbourhood: Neighbourhood,
         rng: Random,
         noted: Callable[[Turn, str], None],
     ) -> None:
-        self.telling: Telling[None] = Telling(runtime, rng, self._tell)
+        self.telling: Telling[None] = Telling(background, rng, self._tell)
         self._liveness = liveness
         self._runtime = runtime
         self._neighbourhood = neighbourhood

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.background import Background
     from clusterkit.cluster.broadcast import Broadcast
     from clusterkit.cluster.neighbourhood import Neighbourhood
 
@@ -52,7 +53,8 @@ class Comparing:
 
     Args:
         books: All that this node compares.
-        runtime: Runs a task for each comparison.
+        runtime: Says how often.
+        background: Runs a task for each comparison.
         neighbourhood: Whom to ask.
         broadcast: Says when links come up.
         rng: Keeps the polls of many nodes apart.
@@ -65,6 +67,7 @@ class Comparing:
         self,
         books: Sequence[Comparable],
         runtime: Runtime,
+        background: Background,
         neighbourhood: Neighbourhood,
         broadcast: Broadcast,
         rng: Random,
@@ -72,6 +75,7 @@ class Comparing:
         self.failed = 0
         self._books = books
         self._runtime = runtime
+        self._background = background
         self._neighbourhood = neighbourhood
         self._broadcast = broadcast
         self._rng = rng
@@ -109,7 +113,7 @@ class Comparing:
         for number in range(len(self._books)):
             if (peer, number) not in self._under_way:
                 self._under_way.add((peer, number))
-                self._runtime.spawn(self._compare, peer, number)
+                self._background.spawn(self._compare, peer, number)
 
     async def _compare(self, peer: str, number: int) -> None:
         """Compare one book with a member's until they agree, or nothing comes of it."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from clusterkit.cluster.announcing import Announcements
+from clusterkit.cluster.background import Background
 from clusterkit.cluster.channels import Channels
 from clusterkit.cluster.claims_exchange import ClaimsExchange
 from clusterkit.cluster.comparing import Comparing
@@ -102,9 +103,10 @@ class Features:
             partial(_phi, config),
             config.detector,
         )
-        told = StateExchange(book, runtime, neighbourhood, rng)
+        back = self._background = Background()
+        told = StateExchange(book, runtime, back, neighbourhood, rng)
         claims = ClaimsExchange(
-            self._liveness, runtime, neighbourhood, rng, self._turned
+            self._liveness, runtime, back, neighbourhood, rng, self._turned
         )
         neighbourhood.on_change(
             lambda: self._reasons.keep_to((name, *neighbourhood.others()))
@@ -115,11 +117,12 @@ class Features:
             claims,
             self._reasons,
             runtime,
+            back,
             neighbourhood,
             rng,
         )
         self._comparing = Comparing(
-            [told, claims], runtime, neighbourhood, broadcast, rng
+            [told, claims], runtime, back, neighbourhood, broadcast, rng
         )
         self.readiness = Readiness(book, told)
         self._forgetting = Forgetting(
@@ -151,9 +154,14 @@ class Features:
             (CHANNELS, self.channels),
         ):
             await self._runtime.start(name, partial(_same, actor), reserved=True)
-        nursery.start_soon(self._comparing.run)
-        nursery.start_soon(self._watching.run)
-        nursery.start_soon(self._forgetting.run)
+        await nursery.start(self._background.run)
+        for run in (self._comparing.run, self._watching.run, self._forgetting.run):
+            self._background.spawn(run)
+
+    def end(self) -> None:
+        """Say that this node ends, and keep in touch with nobody any more."""
+        self.members.depart()
+        self._background.stop()
 
     def _turned(self, turn: Turn, by: str) -> None:
         """A member is something else now."""

@@ -158,8 +158,15 @@ class Neighbourhood:
         return tuple(name for name in near if name in self._members)
 
     def audience(self) -> tuple[str, ...]:
-        """Return those of them that news may reach: that are not down."""
-        return tuple(name for name in self.near() if not self._is_down(name))
+        """Return those of them that news may reach: neither down nor ended.
+
+        Who said Bye compares what it knows when it is back.
+        """
+        return tuple(
+            name
+            for name in self.near()
+            if not self._is_down(name) and not self._has_parted(name)
+        )
 
     def partner(self, *, strays: bool = True) -> str | None:
         """Return whom to ask for news, None if this node is alone.

@@ -88,6 +88,7 @@ class ClusterNode(Reach):
     ) -> None:
         super().__init__(name, kernel, runtime, gossip)
         self.cookies = cookies
+        self._features = features
         self.state = features.state
         self.members = features.members
         self.services = features.services
@@ -349,7 +350,7 @@ class ClusterNode(Reach):
                 await self._leave()
             if scope.cancelled_caught:
                 log(logger, logging.ERROR, "not_left", error="no time is left for it")
-        self.members.depart()
+        self._features.end()
         await self._runtime.stop_all(began + timeout * ACTORS_ENDED_BY)
         await self.kernel.drain(max(0.0, began + timeout - trio.current_time()))
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.background import Background
     from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.cluster.state_book import StateBook
     from clusterkit.core.replica import Part, Summary
@@ -44,6 +45,7 @@ class StateExchange:
     Args:
         book: What is known here.
         runtime: Calls the others' actors.
+        background: Runs what tells them.
         neighbourhood: Whom to tell.
         rng: Keeps the messages of many nodes apart.
     """
@@ -52,10 +54,11 @@ class StateExchange:
         self,
         book: StateBook,
         runtime: Runtime,
+        background: Background,
         neighbourhood: Neighbourhood,
         rng: Random,
     ) -> None:
-        self.telling: Telling[Summary] = Telling(runtime, rng, self._tell)
+        self.telling: Telling[Summary] = Telling(background, rng, self._tell)
         self._book = book
         self._runtime = runtime
         self._neighbourhood = neighbourhood

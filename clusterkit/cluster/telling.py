@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from random import Random
 
-    from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.background import Background
 
 V = TypeVar("V")
 
@@ -33,7 +33,7 @@ class Telling(Generic[V]):
     """What neighbours are still to be told.
 
     Args:
-        runtime: Runs a task for each neighbour that there is something for.
+        background: Runs a task for each neighbour that there is something for.
         rng: Keeps the messages of many nodes apart.
         tell: Tells a neighbour of some names; returns of which it has to be told
             again. May raise a `ClusterError`, or a `ValueError` if the neighbour
@@ -45,12 +45,12 @@ class Telling(Generic[V]):
 
     def __init__(
         self,
-        runtime: Runtime,
+        background: Background,
         rng: Random,
         tell: Callable[[str, dict[str, V]], Awaitable[Mapping[str, V]]],
     ) -> None:
         self.failed = 0
-        self._runtime = runtime
+        self._background = background
         self._rng = rng
         self._tell = tell
         self._untold: dict[str, dict[str, V]] = {}
@@ -67,7 +67,7 @@ class Telling(Generic[V]):
             untold.setdefault(name, value)
         if peer not in self._under_way:
             self._under_way.add(peer)
-            self._runtime.spawn(self._run, peer)
+            self._background.spawn(self._run, peer)
 
     async def told(self) -> None:
         """Return when all have heard what is to be told now, or cannot be told.

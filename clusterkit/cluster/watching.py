@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from clusterkit.actors.runtime import Runtime
+    from clusterkit.cluster.background import Background
     from clusterkit.cluster.claims_exchange import ClaimsExchange
     from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.cluster.reasons import Reasons
@@ -54,6 +55,7 @@ class Watching:
         exchange: Has others know.
         reasons: Keeps what was seen.
         runtime: Calls the others' actors; has the links.
+        background: Runs a task for each member that is silent.
         neighbourhood: Who is near.
         rng: Chooses whom to ask.
     """
@@ -65,6 +67,7 @@ class Watching:
         exchange: ClaimsExchange,
         reasons: Reasons,
         runtime: Runtime,
+        background: Background,
         neighbourhood: Neighbourhood,
         rng: Random,
     ) -> None:
@@ -73,6 +76,7 @@ class Watching:
         self._exchange = exchange
         self._reasons = reasons
         self._runtime = runtime
+        self._background = background
         self._neighbourhood = neighbourhood
         self._rng = rng
         self._probing: set[str] = set()
@@ -110,7 +114,7 @@ class Watching:
         for name in self._observation.silent(now):
             if self._may_accuse(name) and name not in self._probing:
                 self._probing.add(name)
-                self._runtime.spawn(self._probe, name)
+                self._background.spawn(self._probe, name)
 
     def _may_accuse(self, name: str) -> bool:
         """Say whether this node's word would change what is known of a member."""

@@ -320,8 +320,8 @@ class Link(Peer):
 
         Gossip is not: it says its news again; a peer that is away learns it
         when it is back, from whoever is there. Nor are calls and streams that
-        have ended, nor answers to a peer that is down, where this node is down,
-        too: its calls have failed.
+        have ended, nor answers to a peer that has said Bye, or is down, where this
+        node is down, too: its calls have failed.
         """
         entries = (*self.outbox, *self.talk.outgoing.unfinished())
         return sum(map(self._is_owed, entries))
@@ -330,7 +330,7 @@ class Link(Peer):
         if entry.kind == m.CAST:
             return not str(entry.about).startswith("_")
         if entry.kind in m.OF_ANSWERERS:
-            return not self.down
+            return not self.down and not self.parted
         return entry.kind not in m.OF_ASKERS or self.interest > 0
 
     def statistics(self) -> LinkStatistics:

@@ -170,3 +170,22 @@ def test_a_node_that_ends_while_it_meets_leaves_the_ring_that_took_it_in(after):
         assert members(a) == "a"
 
     simulate(main)
+
+
+def test_nodes_that_end_within_a_second_hardly_wait_for_each_other(sim_seed):
+    async def main(sim):
+        await form(sim, "abc", on_exit="stay", disk=True)
+        await trio.sleep(5)
+
+        async def stop(name):
+            await trio.sleep(sim.rng.random())
+            began = sim.now
+            await sim.stop(name)
+            assert sim.now - began < 1.5  # of ten, by which what is owed must go
+
+        async with trio.open_nursery() as nursery:
+            for name in "abc":
+                nursery.start_soon(stop, name)
+
+    for seed in range(sim_seed, sim_seed + 10):
+        simulate(main, seed=seed)
