@@ -90,6 +90,7 @@ async def test_a_timer_of_an_actor_that_ended_leaves_no_task():
             self.send_after(1e6, "much later")
 
     async with alone() as node:
+        await trio.testing.wait_all_tasks_blocked()
         before = trio.lowlevel.current_statistics().tasks_living
         for _ in range(5):
             await node.start("timed", Timed)

@@ -15,7 +15,7 @@ from clusterkit.net.tcp import TcpTransport, is_unspecified
 
 WRONG = {
     "name": [("a b", "node name"), (None, "node name")],
-    "host": [("", "host ''"), (None, "host None"), ("*", "wildcard|host")],
+    "host": [("", "host ''"), (5, "host 5"), ("*", "wildcard|host")],
     "port": [(-1, "port"), ("7022", "port"), (70_000, "port")],
     "cookie": [
         ("", "empty"),
