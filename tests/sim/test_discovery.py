@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-
-import trio
-
-from clusterkit.cluster.discovering import MOST_DIALS
-from clusterkit.config import Config
-from clusterkit.discovery import Beacons
-from clusterkit.events import Discovered, MemberDown
-from clusterkit.names import Address, NodeInfo
 from clusterkit.testing.sim import simulate
-from tests.sim.rings import at, listening, members, until
+from tests.sim.rings import members, until
 
 GOAL = 2.5
 """Seconds within which two nodes are one ring, in 99 of 100 runs."""
