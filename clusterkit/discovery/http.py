@@ -133,9 +133,20 @@ async def _read(response: Any) -> bytes:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise RequestFailed("the answer is compressed, which was not asked for")
     parts, size = [], 0
-    async for part in response.aiter_raw():
-        size += len(part)
+    too_long = RequestFailed(f"the answer is longer than {MAX_BODY} bytes")
+    try:
+        async for part in response.aiter_raw():
+            size += len(part)
+            if size > MAX_BODY:
+                # Closed, its iterators come to their end with an error. One that
+                # is left before its end trio finds, and warns of.
+                await response.aclose()
+            else:
+                parts.append(part)
+    except Exception as error:  # of what was closed, each layer has its own
         if size > MAX_BODY:
-            raise RequestFailed(f"the answer is longer than {MAX_BODY} bytes")
-        parts.append(part)
+            raise too_long from error
+        raise
+    if size > MAX_BODY:
+        raise too_long
     return b"".join(parts)

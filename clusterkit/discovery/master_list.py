@@ -206,13 +206,14 @@ def merged(
     alive = {member.id: member for member in node.members()}
     if without is not None:
         alive.pop(without.id, None)
+    gone = None if without is None else without.id
     kept, changed = [], False
     for entry in entries:
         member = alive.get(_id(entry))
         if member is not None and _is_current(entry, member, now):
             kept.append(entry)
             del alive[member.id]
-        elif member is None and _id(entry) != (without and without.id):
+        elif member is None and (gone is None or _id(entry) != gone):
             age = now - _seen(entry, now)
             kept += [entry] if age < KEPT else []
             changed |= age >= KEPT
