@@ -25,6 +25,7 @@ The names below are all that most programs need; `errors`, `events`, `core` and
 #   cli       testing      people: the command line; the simulator
 #   settings               what a node is told: file, environment, arguments
 #   cluster                GenServers that make nodes a cluster
+#   discovery              where addresses of others come from
 #   actors                 processes: GenServer, mailboxes, calls
 #   net                    the trio shell: the only floor that awaits sockets
 #   wire                   the protocol, sans IO: bytes <-> records

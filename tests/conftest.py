@@ -46,8 +46,18 @@ def _only_loopback(event, args):
     if event not in {"socket.connect", "socket.sendto"}:
         return
     sock, address = args
-    if sock.family in {socket.AF_INET, socket.AF_INET6} and not _is_here(address[0]):
+    if sock.family in {socket.AF_INET, socket.AF_INET6} and not (
+        _is_here(address[0]) or _stays_here(sock, address[0])
+    ):
         raise RuntimeError(f"a test tried to reach {address}: use 127.0.0.1")
+
+
+def _stays_here(sock, host):
+    """Whether it goes to a multicast group by way of the loopback interface."""
+    if sock.type != socket.SOCK_DGRAM or not host.startswith("239."):
+        return False
+    way = sock.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, 4)
+    return socket.inet_ntoa(way) == "127.0.0.1"
 
 
 def _is_here(host):

@@ -11,12 +11,6 @@ import trio
 from clusterkit.cluster import options
 from clusterkit.cluster.cookies import found_cookies
 from clusterkit.cluster.options import ActorFactory
-from clusterkit.cluster.places import (
-    checked_sources,
-    chosen_host,
-    outer_host,
-    placed,
-)
 from clusterkit.cluster.platform import Platform
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.names import Address, check_host, check_name, check_port
@@ -111,6 +105,12 @@ async def create_cluster(
     # Half of clusterkit, which programs that run no node do not load: a tool, or a
     # module of actors.
     from clusterkit.cluster.assembly import Assembly, Plan  # noqa: PLC0415
+    from clusterkit.cluster.places import (  # noqa: PLC0415
+        checked_sources,
+        chosen_host,
+        outer_host,
+        placed,
+    )
 
     check_port(port, lowest=0)
     platform = platform or Platform()

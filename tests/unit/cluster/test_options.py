@@ -9,6 +9,7 @@ import pytest
 from clusterkit import GenServer, create_cluster
 from clusterkit.cluster.platform import Platform
 from clusterkit.config import Config
+from clusterkit.discovery import SeedFile
 from clusterkit.errors import ConfigError, NameTaken
 from clusterkit.names import Address
 from clusterkit.net.tcp import TcpTransport, is_unspecified
@@ -16,6 +17,7 @@ from clusterkit.net.tcp import TcpTransport, is_unspecified
 WRONG = {
     "name": [("a b", "node name"), (None, "node name")],
     "host": [("", "host ''"), (5, "host 5"), ("*", "wildcard|host")],
+    "discover": [("lan", "discover"), ([5], "discover"), (SeedFile, "discover")],
     "port": [(-1, "port"), ("7022", "port"), (70_000, "port")],
     "cookie": [
         ("", "empty"),

@@ -1,0 +1,50 @@
+"""Addresses as people and programs write them down, checked one by one.
+
+The invariant is that a bad entry costs itself and no other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from clusterkit.names import Address, NodeInfo
+
+if TYPE_CHECKING:
+    from clusterkit.discovery.allowed import Allowed
+    from clusterkit.discovery.source import Found, Surroundings
+
+MOST_ENTRIES: Final = 10_000
+"""Entries that are read of one list, as many as a ring has names."""
+
+
+def read_entry(entry: object) -> NodeInfo | Address:
+    """Return what an entry says.
+
+    Args:
+        entry: `name@host:port`, `host:port`, or an object with id, host and port.
+
+    Raises:
+        ConfigError: It says none of these.
+    """
+    if isinstance(entry, str):
+        return NodeInfo.parse(entry) if "@" in entry else Address.parse(entry)
+    return NodeInfo.from_json(entry)
+
+
+def tell_all(
+    addresses: list[NodeInfo | Address],
+    allowed: Allowed,
+    found: Found,
+    node: Surroundings,
+) -> None:
+    """Tell of those that are allowed, in an order of this node's own.
+
+    Were it the list's, all nodes of a cluster would begin with the same dead host.
+    """
+    node.rng.shuffle(addresses)
+    for address in addresses:
+        if allowed.admits(address.host):
+            found(address)
+        else:
+            node.count("not_allowed")
+            node.say("not_allowed", address=address, remedy="add it to allow=")

@@ -1,0 +1,152 @@
+"""The few requests that a master list takes, over httpx.
+
+httpx, because it runs on trio itself: a request ends when it is cancelled, however
+slowly the server drips. urllib3 would need a thread for each, which cannot be
+ended. Nothing else knows of it, so another client is one file. The invariants: an
+answer is read up to a bound and no further; and no redirect is followed, since it
+would carry the secret to whoever the server names.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from clusterkit.errors import ConfigError
+from clusterkit.frozen import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+WITHIN: Final = 10.0
+"""Seconds for one request, all of it."""
+
+MAX_BODY: Final = 1024 * 1024
+"""Bytes of the longest answer that is read: ten thousand nodes and more."""
+
+
+class RequestFailed(Exception):
+    """There is no answer to use; the text says why."""
+
+
+@frozen
+class Answer:
+    """What a server answered."""
+
+    status: int
+    """The status code."""
+
+    etag: str | None
+    """Which version of the list it is, if the server says so."""
+
+    body: bytes
+    """The content."""
+
+
+class Http:
+    """Sends requests to one URL.
+
+    Args:
+        client: An `httpx.AsyncClient`.
+        url: Where to.
+    """
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    async def get(self) -> Answer:
+        """Return what is there.
+
+        Raises:
+            RequestFailed: No answer in time, or one that is too long.
+        """
+        return await self._request("GET", {})
+
+    async def put(self, body: bytes, condition: Mapping[str, str]) -> Answer:
+        """Replace what is there, if a condition holds.
+
+        Args:
+            body: JSON.
+            condition: The header with the condition.
+
+        Raises:
+            RequestFailed: As for `get`; it may have been replaced all the same.
+        """
+        headers = {"Content-Type": "application/json", **condition}
+        return await self._request("PUT", headers, body)
+
+    async def _request(
+        self, method: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        import httpx  # noqa: PLC0415 - an extra
+
+        try:
+            with trio.fail_after(WITHIN):
+                async with self._client.stream(
+                    method, self._url, headers=headers, content=body
+                ) as response:
+                    content = await _read(response)
+        except trio.TooSlowError as error:
+            raise RequestFailed(f"no answer within {WITHIN:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            raise RequestFailed(str(error) or type(error).__name__) from error
+        return Answer(response.status_code, response.headers.get("etag"), content)
+
+
+@asynccontextmanager
+async def open_http(url: str, auth: str | None) -> AsyncIterator[Http]:
+    """Yield what sends requests to a URL, for the length of the block.
+
+    Args:
+        url: Where to.
+        auth: What the header `Authorization` says, None for no such header.
+    """
+    # A compressed answer could be a thousand times as long as what is read of it.
+    headers = {"Accept-Encoding": "identity"}
+    if auth is not None:
+        headers["Authorization"] = auth
+    async with require_httpx().AsyncClient(
+        headers=headers, timeout=WITHIN, follow_redirects=False
+    ) as client:
+        yield Http(client, url)
+
+
+def require_httpx() -> Any:
+    """Return the module.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        import httpx  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError(
+            'MasterList needs another package: pip install "clusterkit[http]"'
+        ) from error
+    return httpx
+
+
+async def _read(response: Any) -> bytes:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise RequestFailed("the answer is compressed, which was not asked for")
+    parts, size = [], 0
+    too_long = RequestFailed(f"the answer is longer than {MAX_BODY} bytes")
+    try:
+        async for part in response.aiter_raw():
+            size += len(part)
+            if size > MAX_BODY:
+                # Closed, its iterators come to their end with an error. One that
+                # is left before its end trio finds, and warns of.
+                await response.aclose()
+            else:
+                parts.append(part)
+    except Exception as error:  # of what was closed, each layer has its own
+        if size > MAX_BODY:
+            raise too_long from error
+        raise
+    if size > MAX_BODY:
+        raise too_long
+    return b"".join(parts)

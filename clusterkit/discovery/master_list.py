@@ -1,0 +1,271 @@
+"""A list of nodes on a web server, which the nodes may keep themselves.
+
+What is on the server is untrusted: each entry is checked, and dialled under the
+cookie. The invariant is that no upload overwrites what this node has not read: an
+upload says which version it follows, and another one in between has it read again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import trio
+
+from clusterkit.discovery.allowed import Allowed
+from clusterkit.discovery.entries import MOST_ENTRIES, read_entry, tell_all
+from clusterkit.discovery.http import RequestFailed, open_http, require_httpx
+from clusterkit.errors import ConfigError
+from clusterkit.frozen import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clusterkit.discovery.http import Http
+    from clusterkit.discovery.source import Found, Surroundings
+    from clusterkit.names import Address, NodeInfo
+
+UPLOADS: Final = 5
+"""How often an upload is tried that others are ahead of, before the next round."""
+
+UPLOAD_PAUSE: Final = 0.5
+"""Seconds before the second try, at most; they double."""
+
+KEPT: Final = 86_400
+"""Seconds for which a node stays on the list that nobody has seen since."""
+
+SEEN_AGAIN: Final = 3_600
+"""Seconds after which it is noted anew that a node was seen."""
+
+END_WITHIN: Final = 5.0
+"""Seconds for the upload at the end; the node's shutdown may leave less."""
+
+_CONFLICTS = {409, 412}
+
+
+class MasterList:
+    """Find the nodes of a JSON list at a URL, and keep it up to date if asked to.
+
+        {"nodes": [{"id": "foo", "host": "10.0.0.1", "port": 7022}, "10.0.0.2:7022"]}
+
+    It is read at the start and then every `interval`. A server that does not
+    answer, or answers with something else, is counted and said, and asked again
+    next time. Needs `clusterkit[http]`.
+
+    Args:
+        url: Of the list, `https://…` or `http://…`.
+        auth: What the header `Authorization` says, as `Bearer …`; never logged.
+        interval: Seconds between two rounds, a tenth more or less.
+        upload: Whether to put this node and the members that it knows on the list,
+            with PUT and `If-Match`; the server has to give ETags.
+        upload_on_end: Whether to take this node off the list when it ends.
+        allow: Networks and host names that may be dialled; all, if none is given.
+
+    Raises:
+        ConfigError: A value is impossible, or httpx is not installed.
+    """
+
+    name: Final = "master_list"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: str | None = None,
+        interval: float = 600.0,
+        upload: bool = False,
+        upload_on_end: bool = False,
+        allow: Iterable[str] = (),
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"{url!r:.200} is no http or https URL")
+        if parts.username or parts.password:
+            raise ConfigError("a URL is logged: give its secret with auth=")
+        if not interval > 0:
+            raise ConfigError("interval is seconds above 0")
+        require_httpx()
+        self._url = url
+        self._auth = auth
+        self._interval = interval
+        self._upload = upload
+        self._upload_on_end = upload_on_end
+        self._allowed = Allowed(allow)
+
+    def __repr__(self) -> str:
+        return f"<MasterList {self._url} upload={self._upload}>"
+
+    async def run(self, found: Found, node: Surroundings) -> None:
+        """Read the list now and then, for as long as the node lives."""
+        async with open_http(self._url, self._auth) as http:
+            try:
+                while True:
+                    await self._round(http, found, node)
+                    await node.refresh(self._interval)
+            finally:
+                if self._upload_on_end:
+                    with trio.move_on_after(END_WITHIN, shield=True):
+                        await self._end(http, node)
+
+    async def _round(self, http: Http, found: Found, node: Surroundings) -> None:
+        try:
+            listing = await _download(http)
+            self._tell(listing, found, node)
+            if self._upload and node.ring():
+                await self._put(http, node, listing)
+        except RequestFailed as error:
+            self._failed(error, node)
+
+    async def _end(self, http: Http, node: Surroundings) -> None:
+        try:
+            await self._put(http, node, await _download(http), without=node.info())
+        except RequestFailed as error:
+            self._failed(error, node)
+
+    def _failed(self, error: RequestFailed, node: Surroundings) -> None:
+        node.count("list_failed")
+        node.say("master_list_failed", url=self._url, error=error)
+
+    def _tell(self, listing: _Listing, found: Found, node: Surroundings) -> None:
+        addresses: list[NodeInfo | Address] = []
+        for entry in listing.entries:
+            try:
+                addresses.append(read_entry(entry))
+            except ConfigError as error:
+                node.count("invalid_entry")
+                node.say("master_list_entry", url=self._url, error=error)
+        tell_all(addresses, self._allowed, found, node)
+
+    async def _put(
+        self,
+        http: Http,
+        node: Surroundings,
+        listing: _Listing,
+        without: NodeInfo | None = None,
+    ) -> None:
+        """Upload what is known, until nobody was faster, or it is there already.
+
+        Raises:
+            RequestFailed: It was not possible.
+        """
+        for number in range(UPLOADS):
+            wanted = merged(listing.entries, node, without)
+            if wanted is None:
+                return
+            answer = await http.put(_written(wanted), listing.condition)
+            if 200 <= answer.status < 300:
+                return
+            if answer.status not in _CONFLICTS:
+                raise RequestFailed(f"PUT was answered with status {answer.status}")
+            node.count("list_conflict")
+            await trio.sleep(node.rng.uniform(0, UPLOAD_PAUSE * 2**number))
+            listing = await _download(http)
+        raise RequestFailed(f"others were faster {UPLOADS} times")
+
+
+@frozen
+class _Listing:
+    """A version of the list."""
+
+    entries: list[Any]
+    etag: str | None
+    exists: bool
+
+    @property
+    def condition(self) -> Mapping[str, str]:
+        """The header by which an upload follows this version only.
+
+        Raises:
+            RequestFailed: The server names no versions.
+        """
+        if not self.exists:
+            return {"If-None-Match": "*"}
+        if self.etag is None or self.etag.startswith("W/"):
+            raise RequestFailed(
+                "the server gives no strong ETag, so an upload could undo another's; "
+                "let it give one, or do without upload="
+            )
+        return {"If-Match": self.etag}
+
+
+def merged(
+    entries: list[Any], node: Surroundings, without: NodeInfo | None
+) -> list[Any] | None:
+    """Return the list as it should be, None if it is so already.
+
+    What others have put there stays until it has not been seen for a day: it may be
+    of another part of the network.
+
+    Args:
+        entries: As they are.
+        node: Whose members are on the list.
+        without: A node to take off it.
+    """
+    now = int(node.wall_clock())
+    alive = {member.id: member for member in node.members()}
+    if without is not None:
+        alive.pop(without.id, None)
+    gone = None if without is None else without.id
+    kept, changed = [], False
+    for entry in entries:
+        member = alive.get(_id(entry))
+        if member is not None and _is_current(entry, member, now):
+            kept.append(entry)
+            del alive[member.id]
+        elif member is None and (gone is None or _id(entry) != gone):
+            age = now - _seen(entry, now)
+            kept += [entry] if age < KEPT else []
+            changed |= age >= KEPT
+        else:
+            changed = True  # said anew below, or taken off
+    fresh = [{**member.to_json(), "seen": now} for member in alive.values()]
+    if not fresh and not changed:
+        return None
+    return (fresh + kept)[:MOST_ENTRIES]
+
+
+def _is_current(entry: Any, member: NodeInfo, now: int) -> bool:
+    same = all(entry.get(key) == value for key, value in member.to_json().items())
+    return same and 0 <= now - _seen(entry, 0) < SEEN_AGAIN
+
+
+def _id(entry: Any) -> Any:
+    name = entry.get("id") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _seen(entry: Any, default: int) -> int:
+    seen = entry.get("seen") if isinstance(entry, dict) else None
+    return seen if type(seen) is int else default
+
+
+def _written(entries: list[Any]) -> bytes:
+    return json.dumps({"nodes": entries}, indent=1).encode()
+
+
+async def _download(http: Http) -> _Listing:
+    """Return the list as it is; an empty one where there is none.
+
+    Raises:
+        RequestFailed: There is something else.
+    """
+    answer = await http.get()
+    if answer.status == 404:
+        return _Listing([], None, exists=False)
+    if answer.status != 200:
+        raise RequestFailed(f"GET was answered with status {answer.status}")
+    return _Listing(_entries(answer.body), answer.etag, exists=True)
+
+
+def _entries(body: bytes) -> list[Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestFailed(f"it is not JSON: {error}") from error
+    entries = content.get("nodes") if isinstance(content, dict) else content
+    if not isinstance(entries, list):
+        raise RequestFailed('it is JSON, but neither a list nor {"nodes": […]}')
+    if len(entries) > MOST_ENTRIES:
+        raise RequestFailed(f"it has {len(entries)} entries, more than {MOST_ENTRIES}")
+    return entries

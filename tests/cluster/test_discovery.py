@@ -1,0 +1,106 @@
+"""Beacons on real sockets, which do not leave the loopback interface."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+import trio
+
+from clusterkit import create_cluster
+from clusterkit.cluster.places import LOOPBACK, chosen_host, outer_host, placed
+from clusterkit.discovery import Beacons
+from clusterkit.errors import ConfigError
+from clusterkit.net.datagrams import Reach, UdpTransport
+from tests.waiting import until
+
+
+@pytest.fixture
+def port():
+    """A UDP port that was free a moment ago."""
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.bind(("", 0))
+        return sock.getsockname()[1]
+
+
+def node(name, beacons, **options):
+    options = {"cookie": "monster", "discover": beacons} | options
+    return create_cluster(name, "127.0.0.1", 0, **options)
+
+
+WAYS = {
+    "multicast": {"broadcast": None},
+    "broadcast": {"group": None},
+    "both": {},
+    "encrypted": {"encrypt": True},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_two_nodes_find_each_other(way, port):
+    beacons = Beacons(port=port, **WAYS[way])
+    async with node("a", beacons) as a, node("b", beacons) as b:
+        await until(lambda: len(a.ring.nodes()) == len(b.ring.nodes()) == 2)
+
+
+@pytest.mark.parametrize("way", ["multicast", "broadcast"])
+async def test_all_sockets_of_a_port_hear_what_is_said_to_all(way, port):
+    local = Beacons(port=port, **WAYS[way]).at("127.0.0.1").reach
+    udp = UdpTransport()
+    ears = [await udp.open(local) for _ in range(3)]
+    (to,) = local.destinations
+    await ears[0].send(b"hello", to)
+    with trio.fail_after(10):
+        heard = [await ear.receive() for ear in ears]
+    for ear in ears:
+        ear.close()
+    assert heard == [(b"hello", "127.0.0.1")] * 3
+
+
+async def test_a_loopback_node_stays_on_loopback():
+    (local,) = placed((Beacons(),), "127.0.0.1")
+    assert local.reach.interface == "127.0.0.1"
+    assert local.reach.broadcast == "127.255.255.255"
+    (wide,) = placed((Beacons(),), None)
+    assert (wide.reach.interface, wide.reach.broadcast) == (None, "255.255.255.255")
+    assert chosen_host(None, ()) == LOOPBACK
+    assert chosen_host(None, (wide,)) == "0.0.0.0"
+
+
+async def test_without_a_network_it_says_what_to_give():
+    class NoNetwork:
+        async def leaves_by(self, host):
+            raise OSError("no way")
+
+    with pytest.raises(ConfigError, match="give host="):
+        await outer_host((Beacons(),), NoNetwork())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"group": None, "broadcast": None},
+        {"group": "10.0.0.1"},
+        {"group": "::1"},
+        {"interface": "eth0"},
+        {"port": 0},
+        {"interval": 0},
+        {"window": float("nan")},
+    ],
+    ids=["nobody", "unicast", "ipv6", "interface", "port", "interval", "window"],
+)
+def test_impossible_beacons_are_a_config_error(wrong):
+    with pytest.raises(ConfigError):
+        Beacons(**wrong)
+
+
+async def test_what_is_too_long_is_read_in_part_and_said_to_be(port):
+    reach = Reach(port=port, interface="127.0.0.1")
+    udp = UdpTransport()
+    ear = await udp.open(reach)
+    with trio.socket.socket(type=socket.SOCK_DGRAM) as sock:
+        await sock.sendto(b"x" * 5000, ("127.0.0.1", port))
+    with trio.fail_after(10):
+        data, _ = await ear.receive()
+    ear.close()
+    assert len(data) == 2048

@@ -1,0 +1,250 @@
+"""A list on a web server, a real one on loopback, which may be of any kind."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from clusterkit.discovery import MasterList, http
+from clusterkit.errors import ConfigError
+from clusterkit.names import Address, NodeInfo
+
+from .surroundings import ME, WALL, Node
+
+FOO = NodeInfo("foo", "10.0.0.2", 7022)
+LISTED = {"nodes": [{"id": "foo", "host": "10.0.0.2", "port": 7022}, "10.0.0.3:7022"]}
+
+
+class Server:
+    """Keeps one document, by version; notes what it was asked."""
+
+    def __init__(self):
+        self.body, self.version, self.status = b"", 0, 200
+        self.gives_etag = True
+        self.requests, self.auth = [], []
+        self.before_put = lambda: None
+        self.headers = {}
+        self.let_go = threading.Event()
+        self.let_go.set()
+
+    def put_there(self, content):
+        self.body = (
+            content if isinstance(content, bytes) else json.dumps(content).encode()
+        )
+        self.version += 1
+
+    @property
+    def nodes(self):
+        return json.loads(self.body)["nodes"]
+
+
+def handler_of(server):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            server.requests.append("GET")
+            server.auth.append(self.headers["Authorization"])
+            server.let_go.wait(5)
+            missing = not server.version and server.status == 200
+            self.send_response(404 if missing else server.status)
+            if server.gives_etag:
+                self.send_header("ETag", f'"{server.version}"')
+            for name, value in server.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(server.body)))
+            self.end_headers()
+            self.wfile.write(server.body)
+
+        def do_PUT(self):
+            server.requests.append("PUT")
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.before_put()
+            match, none = self.headers["If-Match"], self.headers["If-None-Match"]
+            good = none == "*" if not server.version else match == f'"{server.version}"'
+            if good:
+                server.put_there(body)
+            self.send_response(200 if good else 412)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    return Handler
+
+
+@pytest.fixture
+def server():
+    with serving() as running:
+        yield running
+
+
+@contextmanager
+def serving():
+    server = Server()
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(server))
+    listener.daemon_threads = True
+    listener.handle_error = lambda *_: None  # who reads no further
+    thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
+    thread.start()
+    server.url = f"http://127.0.0.1:{listener.server_port}/nodes.json"
+    try:
+        yield server
+    finally:
+        server.let_go.set()
+        listener.shutdown()
+        listener.server_close()
+        thread.join()
+
+
+async def test_the_list_is_read_with_the_secret(server):
+    server.put_there(LISTED)
+    node = Node()
+    await node.run(
+        MasterList(server.url, auth="Bearer x"), lambda: len(node.found) == 2
+    )
+    assert set(node.found) == {FOO, Address("10.0.0.3", 7022)}
+    assert server.auth == ["Bearer x"]
+    assert server.requests == ["GET"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<html>", b"[" * 100_000, b'{"nodes": 5}', b"5", b"\xff", b"",
+        b'"' + b"x" * 2_000_000 + b'"', json.dumps(["h:1"] * 10_001).encode(),
+    ],
+    ids=["html", "deep", "number", "scalar", "binary", "empty", "huge", "many"],
+)  # fmt: skip
+async def test_what_is_no_list_is_counted_and_said(server, content):
+    server.put_there(content)
+    node = Node()
+    await node.run(MasterList(server.url), lambda: node.counted["list_failed"])
+    assert not node.found
+    assert node.said[0][0] == "master_list_failed"
+
+
+async def test_a_bad_entry_costs_itself_only(server):
+    server.put_there(["foo@10.0.0.2:7022", 5, "nonsense", {"id": 3}, None])
+    node = Node()
+    await node.run(MasterList(server.url), lambda: node.counted["invalid_entry"] == 4)
+    assert list(node.found) == [FOO]
+
+
+@pytest.mark.parametrize("status", [302, 401, 500])
+async def test_another_status_is_no_list_and_no_redirect_is_followed(server, status):
+    server.put_there(LISTED)
+    server.status, server.headers = status, {"Location": "/elsewhere"}
+    node = Node()
+    await node.run(MasterList(server.url), lambda: node.counted["list_failed"])
+    assert not node.found
+    assert server.requests == ["GET"]
+
+
+async def test_a_compressed_answer_is_not_unpacked(server):
+    server.put_there(LISTED)
+    server.headers = {"Content-Encoding": "gzip"}
+    node = Node()
+    await node.run(MasterList(server.url), lambda: node.counted["list_failed"])
+    assert not node.found
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for(server, monkeypatch):
+    monkeypatch.setattr(http, "WITHIN", 0.05)
+    server.put_there(LISTED)
+    server.let_go.clear()
+    node = Node()
+    await node.run(MasterList(server.url), lambda: node.counted["list_failed"])
+    assert "no answer within" in str(node.said[0][1]["error"])
+
+
+async def test_a_server_that_is_not_there_is_asked_again():
+    with serving() as gone:
+        url = gone.url
+    node = Node()
+    source = MasterList(url, interval=0.01)
+    await node.run(source, lambda: node.counted["list_failed"] > 1)
+
+
+async def test_an_upload_begins_the_list_and_keeps_what_others_put_there(server):
+    node = Node(members=(ME, FOO))
+    await node.run(MasterList(server.url, upload=True), lambda: server.version == 1)
+    assert [entry["id"] for entry in server.nodes] == ["me", "foo"]
+    server.put_there({"nodes": ["10.0.0.3:7022", {"id": "old", "seen": 5}]})
+    await node.run(MasterList(server.url, upload=True), lambda: server.version == 3)
+    assert [e["id"] if isinstance(e, dict) else e for e in server.nodes] == [
+        *("me", "foo"),
+        "10.0.0.3:7022",
+    ]
+
+
+async def test_what_is_there_already_is_not_put_again(server):
+    server.put_there([{**ME.to_json(), "seen": int(WALL) - 60}])
+    node = Node()
+    source = MasterList(server.url, upload=True, interval=0.01)
+    await node.run(source, lambda: server.requests.count("GET") > 3)
+    assert "PUT" not in server.requests
+
+
+async def test_an_upload_that_was_overtaken_follows_what_was_put_before(server):
+    server.put_there([])
+
+    def overtake():
+        if server.version == 1:
+            server.put_there([{**FOO.to_json(), "seen": int(WALL)}])
+
+    server.before_put = overtake
+    node = Node()
+    await node.run(MasterList(server.url, upload=True), lambda: server.version == 3)
+    assert {entry["id"] for entry in server.nodes} == {"me", "foo"}
+    assert node.counted == {"list_conflict": 1}
+
+
+async def test_no_upload_without_versions(server):
+    server.put_there([])
+    server.gives_etag = False
+    node = Node()
+    source = MasterList(server.url, upload=True)
+    await node.run(source, lambda: node.counted["list_failed"])
+    assert "ETag" in str(node.said[0][1]["error"])
+    assert server.version == 1
+
+
+async def test_a_node_that_wants_not_to_be_found_is_not_put_there(server):
+    server.put_there([])
+    node = Node(ring="")
+    source = MasterList(server.url, upload=True, interval=0.01)
+    await node.run(source, lambda: server.requests.count("GET") > 2)
+    assert server.version == 1
+
+
+async def test_at_its_end_a_node_takes_itself_off(server):
+    server.put_there([{**n.to_json(), "seen": int(WALL)} for n in (ME, FOO)])
+    node = Node()
+    source = MasterList(server.url, upload_on_end=True)
+    await node.run(source, lambda: FOO in node.found)
+    assert [entry["id"] for entry in server.nodes] == ["foo"]
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://h/x", "nonsense", "http://", "https://u:p@h/x"], ids=str
+)
+def test_a_url_is_checked(url):
+    with pytest.raises(ConfigError):
+        MasterList(url)
+
+
+def test_the_secret_is_not_shown():
+    assert "tell" not in repr(MasterList("http://h/x", auth="tell nobody"))
+
+
+def test_without_its_package_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(ConfigError, match=r'pip install "clusterkit\[http\]"'):
+        MasterList("http://h/x")
