@@ -16,20 +16,25 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """How far the end of one node has come.
-
-    Attributes:
-        over: Whether there is nothing left to do.
-    """
+    """How far the end of one node has come."""
 
     def __init__(self) -> None:
-        self.over = False
+        self._over = trio.Event()
         self._done: trio.Event | None = None
         self._scope = trio.CancelScope()
 
     def __repr__(self) -> str:
         state = "over" if self.over else "under way" if self._done else "not begun"
         return f"<Ending {state}>"
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self._over.is_set()
+
+    async def wait(self) -> None:
+        """Return when it is over, whoever asked for it."""
+        await self._over.wait()
 
     async def reach(self, end: Callable[[], Awaitable[object]]) -> None:
         """Return when the node has ended.
@@ -48,7 +53,7 @@ class Ending:
             try:
                 with self._scope:
                     await end()
-                self.over = True
+                self._over.set()
             finally:
                 self._done = None
                 self._scope = trio.CancelScope()
@@ -56,5 +61,5 @@ class Ending:
 
     def cut(self) -> None:
         """Have it over now, as if the process had died: what is left is not done."""
-        self.over = True
+        self._over.set()
         self._scope.cancel()

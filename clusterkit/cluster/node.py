@@ -302,7 +302,10 @@ class ClusterNode(Reach):
         hangups = Hangups()
         with trio.open_signal_receiver(*HEARD) as signals:
             task_status.started()
-            await told_to_end(signals, hangups, self.cookies.reload_or_log)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._cancel_when_over, nursery.cancel_scope)
+                await told_to_end(signals, hangups, self.cookies.reload_or_log)
+                nursery.cancel_scope.cancel()
             seconds = self._runtime.config.drain_timeout
             say_what_waits(self.kernel, seconds)
             async with trio.open_nursery() as nursery:
@@ -320,14 +323,15 @@ class ClusterNode(Reach):
 
         First of all the node is not ready any more, and says so: its key `_status` of
         `node.state` has `"ending"` then. It leaves the ring, if `on_exit` says so,
-        and tells the members that it ends. Leaving the `create_cluster` block does the same. A second call waits
-        for the first, as long as that may take.
+        and tells the members that it ends. Leaving the `create_cluster` block does
+        the same. A second call waits for the first, as long as that may take.
 
         Args:
             timeout: Seconds for all of it; what is not done by then is cut. A tenth
-                is for members to hear of it; the ring may take a quarter, ring and actors three quarters, so that
-                a member that does not answer leaves the actors time to
-                `terminate`, and an actor that hangs leaves time to send.
+                is for members to hear of it; the ring may take a quarter, ring and
+                actors three quarters, so that a member that does not answer leaves
+                the actors time to `terminate`, and an actor that hangs leaves time
+                to send.
 
         Raises:
             ConfigError: The timeout is no number of seconds.
@@ -338,6 +342,28 @@ class ClusterNode(Reach):
         """
         check_timeout(timeout)
         await self._ending.reach(partial(self._shut_down, timeout))
+
+    def set_online(self, online: bool) -> None:  # noqa: FBT001 - as it reads best
+        """Have this node given work, or no more until this is called again.
+
+        Offline it is not ready, and says so to all (`_status` of `node.state`); it
+        stays a member, its actors go on, and whoever calls them is answered.
+        """
+        self._runtime.thread.require()
+        self._readiness.set_online(online=online)
+
+    def drain(self) -> None:
+        """Begin to `shutdown`, within `drain_timeout`, and do not wait for it.
+
+        `serve_forever` returns when it is done, and so does `shutdown`.
+        """
+        self._runtime.thread.require()
+        seconds = self._runtime.config.drain_timeout
+        self._runtime.spawn(partial(self.shutdown, timeout=seconds))
+
+    async def _cancel_when_over(self, scope: trio.CancelScope) -> None:
+        await self._ending.wait()
+        scope.cancel()
 
     async def _shut_down(self, timeout: float) -> None:
         """End one part after the other, each within its share of the time."""

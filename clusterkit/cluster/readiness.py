@@ -20,6 +20,9 @@ STATUS: Final = "_status"
 ENDING: Final = "ending"
 """What it has then."""
 
+OFFLINE: Final = "offline"
+"""What it has while an operator wants the node to get no work."""
+
 SAID_BY: Final = 0.1
 """Part of a shutdown's time for which it waits until who is near has heard of it."""
 
@@ -31,22 +34,36 @@ class Readiness:
         book: What it says of itself.
         exchange: Has others know it.
 
-    Attributes:
-        is_ready: Whether it has started, and is not ending.
     """
 
     def __init__(self, book: StateBook, exchange: StateExchange) -> None:
-        self.is_ready = False
+        self._begun = False
         self._ending = False
+        self._online = True
         self._book = book
         self._exchange = exchange
 
     def __repr__(self) -> str:
         return f"<Readiness {'ready' if self.is_ready else 'not ready'}>"
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has started, is not ending, and is not kept offline."""
+        return self._begun and self._online and not self._ending
+
     def begin(self) -> None:
         """Be ready: the node accepts connections, its ring and its actors are there."""
-        self.is_ready = not self._ending  # an actor may have had it end in its `init`
+        self._begun = True
+
+    def set_online(self, *, online: bool) -> None:
+        """Be given work, or none until this is called again."""
+        self._online = online
+        if self._ending:
+            return
+        if online:
+            self._book.delete(STATUS)
+        else:
+            self._book.set(STATUS, OFFLINE, None, spare=True)
 
     async def end(self, deadline: float) -> None:
         """Be ready no more, and return when those who are near have heard it.
@@ -57,7 +74,7 @@ class Readiness:
         Cancellation:
             Ends the wait only.
         """
-        self._ending, self.is_ready = True, False
+        self._ending = True
         self._book.set(STATUS, ENDING, None, spare=True)
         with trio.move_on_at(deadline):
             await self._exchange.telling.told()

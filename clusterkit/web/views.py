@@ -1,0 +1,39 @@
+"""What a node says of itself and its cluster over HTTP: plain values, no HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clusterkit.cluster.readiness import STATUS
+
+if TYPE_CHECKING:
+    from clusterkit.cluster.members import Member
+    from clusterkit.cluster.node import ClusterNode
+
+LIVING = frozenset({"alive", "suspect"})
+"""States of members that may be given work."""
+
+
+def why_not_ready(node: ClusterNode) -> list[str]:
+    """Return why a node is not to be given work; nothing if it is."""
+    reasons = []
+    if not node.is_ready:
+        reasons.append(f"the node is {node.state.value(node.name, STATUS, 'ending')}")
+    reasons += [f"no provider of {name}" for name in node.services.missing]
+    return reasons
+
+
+def cluster(node: ClusterNode) -> dict[str, list[dict[str, Any]]]:
+    """Return the members by whether they may be given work, as this node sees it."""
+    parts: dict[str, list[dict[str, Any]]] = {"online": [], "offline": []}
+    for member in node.members.all():
+        said = node.state.value(member.id, STATUS)
+        online = member.state in LIVING and said is None
+        parts["online" if online else "offline"].append(_row(member, said))
+    return parts
+
+
+def _row(member: Member, said: Any) -> dict[str, Any]:
+    row = {"name": member.id, "host": member.host, "port": member.port}
+    row |= {"state": member.state, "since": round(member.since, 3)}
+    return row | ({"status": said} if isinstance(said, str) else {})
