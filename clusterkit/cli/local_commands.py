@@ -36,6 +36,41 @@ COOKIE_OPTIONS: Final = (
         kind=Kind.PATH,
     ),
 )
+DISCOVERY_OPTIONS: Final = (
+    Option(
+        flags=("--discover",),
+        name="discover",
+        help="Find nodes of the same ring and cookie on the LAN, and be found. With "
+        "this or the next four, and no --host, it listens at all addresses.",
+    ),
+    Option(
+        flags=("--dns",),
+        name="dns",
+        help="Find the nodes at all addresses of a host name.",
+        kind=Kind.ADVERTISED,
+        repeats=True,
+    ),
+    Option(
+        flags=("--srv",),
+        name="srv",
+        help="Find the nodes that the SRV records of a name point at.",
+        kind=Kind.HOST,
+        repeats=True,
+    ),
+    Option(
+        flags=("--seed-file",),
+        name="seed_file",
+        help="Find the nodes that a file names, one `id@host:port` a line.",
+        kind=Kind.PATH,
+    ),
+    Option(
+        flags=("--master-list",),
+        name="master_list",
+        help="Find the nodes of a JSON list; CLUSTERKIT_MASTER_LIST_AUTH is the "
+        "header `Authorization`, if there is one.",
+        kind=Kind.URL,
+    ),
+)
 TLS_OPTIONS: Final = (
     Option(
         flags=("--tls-cert",),
@@ -157,13 +192,14 @@ LOCAL: Final = (
                 kind=Kind.ADDRESS,
                 repeats=True,
             ),
+            *DISCOVERY_OPTIONS,
             *COOKIE_OPTIONS,
             *TLS_OPTIONS,
         ),
         details="It prints `ready` with its address and its ring once it accepts "
         "connections, and `stopped` at the end. The first signal drains and stays a "
         "member, the second one ends it at once with status 1.",
-        changes="nothing of a running cluster but by --meet",
+        changes="nothing of a running cluster but by --meet and discovery",
         view=View.WORD,
         where=Where.SHELL,
     ),

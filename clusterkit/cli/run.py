@@ -15,10 +15,12 @@ from clusterkit.cli.log_lines import log_to_stderr
 from clusterkit.cli.output import OK
 from clusterkit.cli.reading import UsageError
 from clusterkit.cli.run_actors import actor_error, load_actors, places
+from clusterkit.cli.run_sources import chosen_sources
 from clusterkit.cluster.creation import create_cluster, not_started
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.options import checked_factors
 from clusterkit.cluster.own_names import COMMAND
+from clusterkit.cluster.places import chosen_host
 from clusterkit.config import DEFAULT_PFACTOR, DEFAULT_WEIGHT
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.names import Address
@@ -50,7 +52,9 @@ async def run_node(values: Mapping[str, Any], output: Output) -> int:
             async with create_cluster(name, **options) as node:
                 await _serve(node, options["ring"], output)
     except Exception as error:
-        bind = Address(options["host"], options["port"])
+        bind = Address(
+            chosen_host(options["host"], options["discover"]), options["port"]
+        )
         told = _in_our_words(error, bind, named)
         if told is None:
             raise
@@ -79,13 +83,16 @@ def create_options(
     rfactor = values.get("rfactor", DEFAULT_WEIGHT)
     found = chosen_cookies(values, output.note)
     factors = checked_factors(rfactor, values.get("pfactor", DEFAULT_PFACTOR))
+    sources = chosen_sources(values)
     return {
-        "host": values.get("host", DEFAULT_HOST),
+        # What it listens at by default depends on whether it is to be found.
+        "host": values.get("host", None if sources else DEFAULT_HOST),
         "port": values.get("port", DEFAULT_PORT),
         "cookie": found.file or found.cookies,
         "ring": ring,
         "actors": load_actors(named),
         "seeds": values.get("seeds", ()),
+        "discover": sources,
         "state": values.get("state") or default_state(ring, values["id"]),
         "advertise": values.get("advertise"),
         "rfactor": factors[0],
