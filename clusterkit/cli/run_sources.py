@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from clusterkit.cli.local_commands import DEFAULT_PORT
 from clusterkit.names import Address
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 AUTH: Final = "CLUSTERKIT_MASTER_LIST_AUTH"
 """What the header `Authorization` says to a master list; no option, since others see
 those in process lists."""
-
-DEFAULT_PORT: Final = 7022
 
 
 def chosen_sources(values: Mapping[str, Any]) -> tuple[Source, ...]:
