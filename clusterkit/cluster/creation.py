@@ -145,7 +145,8 @@ async def create_cluster(
         await assembly.start_ring()
         node.kernel.accept()
         node.gossip.seek(meetings)
-        node.kernel.spawn(node.discovery.run)
+        if sources:
+            node.kernel.spawn(node.discovery.run)
         yield node
 
 

@@ -136,7 +136,7 @@ class Discovering:
 
     async def run(self) -> None:
         """Find and meet, until `end` or a cancellation."""
-        if not self._sources or self._scope.cancel_called:
+        if self._scope.cancel_called:
             return
         self._began = True
         try:
