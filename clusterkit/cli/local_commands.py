@@ -37,6 +37,41 @@ COOKIE_OPTIONS: Final = (
         kind=Kind.PATH,
     ),
 )
+DISCOVERY_OPTIONS: Final = (
+    Option(
+        flags=("--discover",),
+        name="discover",
+        help="Find nodes of the same ring and cookie on the LAN, and be found. With "
+        "this or the next four, and no --host, it listens at all addresses.",
+    ),
+    Option(
+        flags=("--dns",),
+        name="dns",
+        help="Find the nodes at all addresses of a host name.",
+        kind=Kind.ADVERTISED,
+        repeats=True,
+    ),
+    Option(
+        flags=("--srv",),
+        name="srv",
+        help="Find the nodes that the SRV records of a name point at.",
+        kind=Kind.HOST,
+        repeats=True,
+    ),
+    Option(
+        flags=("--seed-file",),
+        name="seed_file",
+        help="Find the nodes that a file names, one `id@host:port` a line.",
+        kind=Kind.PATH,
+    ),
+    Option(
+        flags=("--master-list",),
+        name="master_list",
+        help="Find the nodes of a JSON list; CLUSTERKIT_MASTER_LIST_AUTH is the "
+        "header `Authorization`, if there is one.",
+        kind=Kind.URL,
+    ),
+)
 TLS_OPTIONS: Final = (
     Option(
         flags=("--tls-cert",),
@@ -106,11 +141,6 @@ RUN_OPTIONS: Final = (
         kind=Kind.PATH,
     ),
     Option(
-        flags=("--discover",),
-        name="discover",
-        help="Find other nodes of the ring, and be found, by beacons on the LAN.",
-    ),
-    Option(
         flags=("--on-exit",),
         name="on_exit",
         help="`stay` a member of the ring when it ends, which it does by default, or "
@@ -146,6 +176,7 @@ RUN_OPTIONS: Final = (
         kind=Kind.ADDRESS,
         repeats=True,
     ),
+    *DISCOVERY_OPTIONS,
     *COOKIE_OPTIONS,
     *TLS_OPTIONS,
 )
@@ -193,7 +224,7 @@ LOCAL: Final = (
         "connections, and `stopped` at the end. The first signal drains and stays a "
         "member, the second one ends it at once with status 1. What no option says, a "
         "variable CLUSTERKIT_… may say, and what none of them says, the file.",
-        changes="nothing of a running cluster but by --meet",
+        changes="nothing of a running cluster but by --meet and discovery",
         view=View.WORD,
         where=Where.SHELL,
     ),

@@ -17,7 +17,7 @@ from clusterkit.cli.run_settings import default_state, made_folder, run_settings
 from clusterkit.cluster.creation import create_cluster, not_started
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.own_names import COMMAND
-from clusterkit.cluster.places import EVERYWHERE, LOOPBACK
+from clusterkit.cluster.places import chosen_host
 from clusterkit.errors import ClusterError
 from clusterkit.names import Address
 from clusterkit.settings.reading import require_name
@@ -51,8 +51,8 @@ async def run_node(values: Mapping[str, Any], output: Output) -> int:
             async with create_cluster(**options) as node:
                 await _serve(node, options["ring"], output)
     except Exception as error:
-        everywhere = EVERYWHERE if settings["discover"] else LOOPBACK
-        bind = Address(options["host"] or everywhere, options["port"])
+        host = chosen_host(options["host"], options.get("discover", ()))
+        bind = Address(host, options["port"])
         told = _in_our_words(error, bind, settings["actors"])
         if told is None:
             raise

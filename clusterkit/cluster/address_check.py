@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("clusterkit.cluster")
 
 TRIES: Final = 3
+"""How often a node dials itself in vain before it warns."""
+
 PAUSE: Final = 1.0
-"""How often a node dials itself in vain, and the seconds in between."""
+"""Seconds in between."""
 
 REMEDY: Final = (
     "is it of the interface that the others reach? With a VPN, NAT or several "

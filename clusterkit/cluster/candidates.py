@@ -27,8 +27,10 @@ FORGOTTEN_AFTER: Final = 3_600.0
 """Seconds after which an address is forgotten that no source has told of again."""
 
 BACKOFF_FIRST: Final = 0.02
+"""Seconds between two tries of one address, at first: they double, with full jitter."""
+
 BACKOFF_CAP: Final = 60.0
-"""Seconds between two tries of one address: they double, with full jitter."""
+"""The same, at most."""
 
 HEARD_AGAIN: Final = 1.0
 """Seconds after which one that speaks is tried again, however long it was away."""

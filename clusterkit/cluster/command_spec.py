@@ -40,6 +40,7 @@ class Kind(StrEnum):
     ADDRESS = "id@host:port"
     CLASS = "name=module:Class"
     TRIPLE = "id host port"
+    URL = "url"
 
 
 _NUMBERS = (int, float)

@@ -146,7 +146,8 @@ async def create_cluster(
         node.kernel.accept()
         node.gossip.seek(meetings)
         assembly.begin()
-        node.kernel.spawn(node.discovery.run)
+        if sources:
+            node.kernel.spawn(node.discovery.run)
         yield node
 
 

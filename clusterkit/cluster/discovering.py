@@ -47,9 +47,11 @@ MEET_TIMEOUT: Final = 5.0
 """Seconds for one meeting."""
 
 SPREAD: Final = 0.02
+"""Seconds for each member of a ring within which its members dial a newcomer that
+they have heard: it dials one of them at once, and one is enough."""
+
 LONGEST_SPREAD: Final = 5.0
-"""Seconds for each member of a ring, and at most, within which its members dial a
-newcomer that they have heard: it dials one of them at once, and one is enough."""
+"""The same, at most."""
 
 SOURCE_AGAIN: Final = 10.0
 """Seconds after which a source that has failed is run again."""
@@ -134,7 +136,7 @@ class Discovering:
 
     async def run(self) -> None:
         """Find and meet, until `end` or a cancellation."""
-        if not self._sources or self._scope.cancel_called:
+        if self._scope.cancel_called:
             return
         self._began = True
         try:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from clusterkit.names import NodeInfo
 
 SHORTEST_TTL: Final = 5.0
+"""Least seconds between two questions, whatever the answer's TTL."""
+
 LONGEST_TTL: Final = 300.0
-"""Seconds between two questions: the answer's TTL, within these."""
+"""Most seconds, likewise."""
 
 _FAILED_PAUSE: Final = 5.0  # seconds until a question without an answer is repeated
 

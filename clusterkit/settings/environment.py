@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 COOKIE_VARIABLE: Final = f"{PREFIX}COOKIE"
 """The variable that holds the cookie itself; it is no row, so that nothing shows it."""
 
-NO_SETTINGS: Final = frozenset({COOKIE_VARIABLE, FILE_VARIABLE})
+AUTH_VARIABLE: Final = f"{PREFIX}MASTER_LIST_AUTH"
+"""The variable with what a master list is told as `Authorization`, likewise."""
+
+NO_SETTINGS: Final = frozenset({COOKIE_VARIABLE, AUTH_VARIABLE, FILE_VARIABLE})
 """What a node takes beside its settings: secrets, and where those are."""
 
 TEST_VARIABLES: Final = frozenset(

@@ -105,6 +105,12 @@ def _addresses(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(NodeInfo.parse(text)) for text in texts)
 
 
+def _hosts(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        Address.parse(text, default_port=1)
+    return texts
+
+
 def _advertised(text: str) -> str:
     Address.parse(text, default_port=1)
     return text
@@ -253,6 +259,36 @@ _OWN: Final = (
         "LAN.",
         default=False,
         flag="--discover",
+    ),
+    Row(
+        name="dns",
+        kind=TEXTS,
+        help="Host names, each `host` or `host:port`, at all addresses of which nodes "
+        "are to be found; without a port at the node's own.",
+        default=(),
+        flag="--dns",
+        check=_hosts,
+    ),
+    Row(
+        name="srv",
+        kind=TEXTS,
+        help="Names whose SRV records point at nodes.",
+        default=(),
+        flag="--srv",
+    ),
+    Row(
+        name="seed_file",
+        kind=PATH,
+        help="A file that names nodes, one `id@host:port` a line.",
+        flag="--seed-file",
+    ),
+    Row(
+        name="master_list",
+        kind=TEXT,
+        help="The URL of a JSON list of nodes. The variable "
+        "`CLUSTERKIT_MASTER_LIST_AUTH`, which is not shown, is the header "
+        "`Authorization`.",
+        flag="--master-list",
     ),
     Row(
         name="actors",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from clusterkit.config import Config
 from clusterkit.errors import ConfigError
@@ -19,6 +19,8 @@ from clusterkit.settings.table import CONFIG, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from clusterkit.discovery.source import Source as AddressSource
 
 Source: TypeAlias = Literal["default", "file", "variable", "argument"]
 """Who says a setting; each is stronger than those before it."""
@@ -42,6 +44,10 @@ class Setting:
     origin: str = "default"
 
 
+SOURCES: Final = ("discover", "dns", "srv", "seed_file", "master_list")
+"""Settings that name sources of addresses."""
+
+
 @frozen
 class Settings:
     """All settings of a node; made by `load_settings`.
@@ -54,6 +60,7 @@ class Settings:
 
     _all: Mapping[str, Setting] = field(repr=False)
     _cookie: str | None = field(repr=False)
+    _auth: str | None = field(repr=False)
     file: str | None
 
     def __iter__(self) -> Iterator[Setting]:
@@ -100,15 +107,29 @@ class Settings:
             ConfigError: TLS is not configured whole.
         """
         where = ("name", "host", "port", "advertise", "ring", "state", "on_exit")
-        names = (*where, "rfactor", "pfactor", "discover")
+        names = (*where, "rfactor", "pfactor")
         found = {name: self[name] for name in names if self._is_said(name)}
         more = {
             "seeds": self["meet"] or None,
             "cookie": self.cookie,
             "config": self.config,
             "tls": self.tls,
+            "discover": self.sources or None,
         }
         return found | {n: value for n, value in more.items() if value is not None}
+
+    @property
+    def sources(self) -> tuple[AddressSource, ...]:
+        """Where addresses of nodes come from; nothing is loaded if nothing is said.
+
+        Raises:
+            ConfigError: One is impossible, or its package is not installed.
+        """
+        if not any(self[name] for name in SOURCES):
+            return ()
+        from clusterkit.settings.sources import chosen_sources  # noqa: PLC0415
+
+        return chosen_sources(self, self._auth)
 
     @property
     def cookie(self) -> bytes | Path | None:

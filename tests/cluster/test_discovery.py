@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 import trio
@@ -104,3 +106,51 @@ async def test_what_is_too_long_is_read_in_part_and_said_to_be(port):
         data, _ = await ear.receive()
     ear.close()
     assert len(data) == 2048
+
+
+PROGRAM = """
+import sys, trio
+from clusterkit import create_cluster
+from clusterkit.discovery import Beacons
+
+async def main():
+    beacons = Beacons(port=int(sys.argv[2]))
+    async with create_cluster(
+        sys.argv[1], "127.0.0.1", 0, cookie="monster", discover=beacons
+    ) as node:
+        with trio.fail_after(30):
+            while len(node.ring.nodes()) < 2:
+                await trio.sleep(0.02)
+        print(*sorted(n.id for n in node.ring.nodes()), flush=True)
+        await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
+
+trio.run(main)
+"""
+
+
+async def line_of(stream):
+    """Read a line, which may come in parts."""
+    line = b""
+    while not line.endswith(b"\n") and (part := await stream.receive_some()):
+        line += part
+    return line
+
+
+async def test_two_processes_find_each_other(port):
+    words = [sys.executable, "-c", PROGRAM]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    a = await trio.lowlevel.open_process([*words, "a", str(port)], **pipes)
+    b = await trio.lowlevel.open_process([*words, "b", str(port)], **pipes)
+    try:
+        with trio.fail_after(60):
+            for process in (a, b):
+                assert await line_of(process.stdout) == b"a b\n"
+            for process in (a, b):
+                await process.stdin.aclose()
+                assert await process.wait() == 0
+    finally:
+        for process in (a, b):
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            await process.stdout.aclose()

@@ -19,7 +19,7 @@ KNOWN = pages.defaults()
 
 # Row letters of differences.md, and how many behaviours each has.
 ROWS = {"N": 7, "K": 26, "L": 9, "S": 13, "C": 12, "V": 12, "G": 22, "R": 10, "A": 6}
-ROWS |= {"P": 11, "Y": 15, "H": 1}
+ROWS |= {"P": 11, "Y": 15, "H": 9}
 
 
 def claims(page):

@@ -184,7 +184,7 @@ def test_ten_thousand_dead_hosts_are_dialled_a_few_at_a_time(sim_seed):
         b = await sim.start(
             "b", discover=[Listed(*dead), Listed(NodeInfo.parse(at("a")))]
         )
-        for _ in range(40):
+        for _ in range(10):
             await trio.sleep(0.5)
             most = max(most, b.discovery._dials)
         assert most == MOST_DIALS
@@ -229,7 +229,7 @@ def test_loss_of_one_datagram_in_ten_removes_nobody(sim_seed):
         sim.network.everywhere(delay=0.0002, spread=0.0003, loss=0.1)
         (a, b, c), _ = await together(sim, "a", "b", "c")
         async with listening(a, MemberDown) as heard:
-            await trio.sleep(600)
+            await trio.sleep(120)
         assert heard == []
         assert members(a) == members(b) == members(c) == "abc"
 

@@ -86,3 +86,20 @@ def test_an_actor_in_another_form_is_refused(surroundings, spec):
 def test_two_actors_of_one_name_are_refused(surroundings):
     with pytest.raises(UsageError, match="two actors"):
         load("a=functools:partial", "a=functools:partial")
+
+
+def test_a_node_that_is_to_be_found_listens_where_it_is_reached(surroundings):
+    found = options("run foo --discover --dns nodes:7030 --srv _c._tcp.x --seed-file s")
+    names = [source.name for source in found["discover"]]
+    assert names == ["beacons", "dns", "dns_srv", "seed_file"]
+    assert found["host"] is None
+    assert options("run foo --discover --host 10.0.0.1")["host"] == "10.0.0.1"
+    assert options("run foo")["discover"] == ()
+
+
+def test_a_master_list_has_its_secret_from_the_environment(surroundings, monkeypatch):
+    monkeypatch.setenv("CLUSTERKIT_MASTER_LIST_AUTH", "Bearer x")
+    (source,) = options("run foo --master-list https://h/nodes.json")["discover"]
+    assert source._auth == "Bearer x"
+    with pytest.raises(ConfigError, match="URL"):
+        options("run foo --master-list nonsense")
