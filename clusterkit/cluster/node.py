@@ -348,6 +348,9 @@ class ClusterNode(Reach):
 
         Offline it is not ready, and says so to all (`_status` of `node.state`); it
         stays a member, its actors go on, and whoever calls them is answered.
+
+        Args:
+            online: Whether it is given work.
         """
         self._runtime.thread.require()
         self._readiness.set_online(online=online)
