@@ -34,6 +34,10 @@ PRINTED = {
         connecting to the database of db2
         ready again, with db2
     """,
+    "found.py": r"""
+        members: bar baz foo
+        found by: beacons
+    """,
     "master.py": r"""
         ccc is the master now
         taken: job of ccc
