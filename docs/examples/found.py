@@ -6,12 +6,15 @@ on any machine of one LAN. Here they stay on this machine, for `host` is 127.0.0
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 import trio
 
 from clusterkit import ClusterNode, create_cluster
 from clusterkit.events import MemberUp
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
 
 
 def node(name: str) -> AbstractAsyncContextManager[ClusterNode]:
