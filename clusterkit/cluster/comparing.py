@@ -29,6 +29,10 @@ logger = logging.getLogger("clusterkit.cluster")
 STEPS: Final = 64
 """Most steps of one comparison. What is missing then is left to the next."""
 
+GREET: Final = 0.05
+"""Seconds from a new member to the first comparison with it, which has to know by then
+that this node is one."""
+
 
 class Comparable(Protocol):
     """What can be compared with another node's."""
@@ -80,6 +84,8 @@ class Comparing:
         self._broadcast = broadcast
         self._rng = rng
         self._under_way: set[tuple[str, int]] = set()
+        self._members: frozenset[str] = frozenset()
+        neighbourhood.on_change(self._follow_ring)
 
     def __repr__(self) -> str:
         return f"<Comparing {len(self._books)} books>"
@@ -94,6 +100,18 @@ class Comparing:
             async for event in events:
                 if isinstance(event, LinkUp):  # of those that were lost a poll makes up
                     self._compare_soon(event.peer)
+
+    def _follow_ring(self) -> None:
+        """Compare with new members that are near: most have met on a link before."""
+        members = frozenset(self._neighbourhood.others())
+        new, self._members = members - self._members, members
+        for peer in self._neighbourhood.near():
+            if peer in new:
+                self._background.spawn(self._greet, peer)
+
+    async def _greet(self, peer: str) -> None:
+        await trio.sleep(GREET)
+        self._compare_soon(peer)
 
     async def _poll(self) -> None:
         interval = self._runtime.config.gossip_interval

@@ -240,6 +240,7 @@ MORE_BOUNDS = (
     ("cluster.claims_exchange", "MOST_NODES", ""),
     ("cluster.claims_exchange", "GO_ON", ""),
     ("cluster.comparing", "STEPS", ""),
+    ("cluster.comparing", "GREET", "s"),
     ("cluster.neighbourhood", "HEARD", ""),
     ("cluster.node_state", "FEW", ""),
     ("cluster.reasons", "MOST", ""),

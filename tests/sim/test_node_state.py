@@ -349,3 +349,16 @@ def test_writers_have_bounds(sim_seed):
         a.state.set("k0", "instead")
 
     simulate(main, seed=sim_seed)
+
+
+def test_who_has_met_knows_what_the_other_says_at_once(sim_seed):
+    async def main(sim):
+        a, b = [await sim.start(name) for name in "ab"]
+        a.state.set("k", 1)
+        b.state.set("k", 2)
+        await b.meet(a.address)
+        await until(lambda: b.state.value("a", "k") == 1, 0.2)
+        await until(lambda: a.state.value("b", "k") == 2, 0.2)
+        await until(lambda: all(m.incarnation for m in a.members.all()), 0.1)
+
+    simulate(main, seed=sim_seed)
