@@ -121,7 +121,7 @@ async def detection(sim, count):
     nodes = {node.name: node for node in await formed(sim, count)}
     sim.network.everywhere(delay=0.0005, spread=0.0005, loss=LOSS)
     first, last, each = [], [], []
-    for number in range(6 if count <= 100 else 2):
+    for number in range(min(6 if count <= 100 else 2, count // 2)):
         await trio.sleep(3 * sim.rng.random())
         name = sim.rng.choice(sorted(nodes))
         del nodes[name]

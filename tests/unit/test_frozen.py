@@ -146,7 +146,8 @@ def outcome(function):
 def test_a_class_has_all_that_dataclass_gives_it(shape):
     ours, theirs = shape(frozen), shape(whole)
     assert is_dataclass(ours)
-    assert set(vars(ours)) == set(vars(theirs))
+    left_behind = {"__weakref__"}  # by `dataclass`, in the first releases of 3.11
+    assert set(vars(ours)) - left_behind == set(vars(theirs)) - left_behind
     assert ours.__slots__ == theirs.__slots__
     assert ours.__match_args__ == theirs.__match_args__
     assert ours.__qualname__ == theirs.__qualname__
