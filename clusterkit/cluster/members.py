@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 import trio
 
 from clusterkit.actors.handlers import call, cast
-from clusterkit.actors.server import GenServer
 from clusterkit.cluster.claims_exchange import MOST_NODES
+from clusterkit.cluster.member_actor import MemberActor, NotHeard
 from clusterkit.cluster.own_names import MEMBERS, NODE
 from clusterkit.cluster.reasons import read_rows
 from clusterkit.core.claim_input import plain_claims, read_claims
 from clusterkit.core.liveness import LEFT
 from clusterkit.core.state_input import read_numbers
-from clusterkit.errors import ClusterError, NotInRing, Rejected
+from clusterkit.errors import ClusterError, NotInRing
 from clusterkit.frozen import frozen
 from clusterkit.names import check_name, check_timeout
 
@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class NotHeard(Rejected):
-    """What was said of members is not taken."""
-
-    code = "not_heard"
 
 
 @frozen
@@ -65,7 +59,7 @@ class Member:
     since: float
 
 
-class Members(GenServer):
+class Members(MemberActor):
     """The members of the ring and their lives, as this node knows them.
 
     Guarantees:
@@ -100,9 +94,8 @@ class Members(GenServer):
         self._exchange = exchange
         self._reasons = reasons
         self._gossip = gossip
-        self._neighbourhood = neighbourhood
+        super().__init__(neighbourhood)
         self._runtime = runtime
-        self.ignored = {"foreign": 0, "invalid": 0}
 
     def __repr__(self) -> str:
         return f"<Members {self._liveness!r}>"
@@ -229,20 +222,6 @@ class Members(GenServer):
         self._member()
         return self._reasons.of(self._checked(check_name, name))
 
-    def _member(self) -> str:
-        """Return who has called.
-
-        Raises:
-            NotHeard: It is no member of the ring.
-        """
-        caller = self.caller
-        if caller.origin.role == "member" and self._neighbourhood.is_member(
-            caller.node
-        ):
-            return caller.node
-        self.ignored["foreign"] += 1
-        raise NotHeard("only members of the ring are heard")
-
     def _checked(self, check: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what `check` makes of what was sent.
 
@@ -253,7 +232,3 @@ class Members(GenServer):
             return check(*args, **kwargs)
         except ValueError as error:
             raise self._invalid(error) from error
-
-    def _invalid(self, error: ValueError) -> NotHeard:
-        self.ignored["invalid"] += 1
-        return NotHeard(str(error))

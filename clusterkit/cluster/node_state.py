@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from clusterkit.actors.handlers import call
-from clusterkit.actors.server import GenServer
 from clusterkit.cluster.announcing import MARK
+from clusterkit.cluster.member_actor import MemberActor
 from clusterkit.cluster.state_exchange import MOST_NODES, ROOM
 from clusterkit.core.state_input import (
     plain_parts,
@@ -19,7 +19,7 @@ from clusterkit.core.state_input import (
     read_numbers,
     read_parts,
 )
-from clusterkit.errors import ConfigError, Rejected
+from clusterkit.errors import ConfigError
 from clusterkit.names import check_timeout
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ FEW: Final = 64
 """Nodes of which a digest is sent at once; hashes of buckets are as long."""
 
 
-class NotHeard(Rejected):
-    """What was said of nodes' keys is not taken."""
-
-    code = "not_heard"
-
-
-class NodeState(GenServer):
+class NodeState(MemberActor):
     """The keys of all members of the ring, as this node knows them.
 
     The methods without a peer are of this node's own keys. A value is anything
@@ -66,9 +60,8 @@ class NodeState(GenServer):
         runtime: Runtime,
     ) -> None:
         self._book = book
-        self._neighbourhood = neighbourhood
+        super().__init__(neighbourhood)
         self._runtime = runtime
-        self.ignored = {"foreign": 0, "invalid": 0}
 
     def __repr__(self) -> str:
         return f"<NodeState {self._book!r}>"
@@ -176,24 +169,6 @@ class NodeState(GenServer):
             raise self._invalid(error) from error
         self._book.take(told, peer)
         return _plain(self._book.lacks(told, peer))
-
-    def _member(self) -> str:
-        """Return who has called.
-
-        Raises:
-            NotHeard: It is no member of the ring.
-        """
-        caller = self.caller
-        if caller.origin.role == "member" and self._neighbourhood.is_member(
-            caller.node
-        ):
-            return caller.node
-        self.ignored["foreign"] += 1
-        raise NotHeard("only members of the ring are heard")
-
-    def _invalid(self, error: ValueError) -> NotHeard:
-        self.ignored["invalid"] += 1
-        return NotHeard(str(error))
 
 
 def _refuse_own(key: object) -> None:
