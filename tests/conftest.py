@@ -24,7 +24,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 def pytest_addoption(parser):
     group = parser.getgroup("clusterkit")
-    seeds = int(os.environ.get("CLUSTERKIT_SEEDS", "2"))
+    seeds = int(os.environ.get("CLUSTERKIT_SEEDS", "1"))
     group.addoption("--seeds", type=int, default=seeds, help="per simulation test")
     group.addoption("--first-seed", type=int, default=0, help="the first of them")
 

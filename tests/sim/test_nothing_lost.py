@@ -17,7 +17,7 @@ from clusterkit.testing.sim import simulate
 from .ledger import Ledger
 from .schedules import FAULTS, Schedule
 
-PARTS, EACH = 10, 10
+PARTS, EACH = 10, 20
 
 
 @pytest.mark.parametrize("part", range(PARTS))
