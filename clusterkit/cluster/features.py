@@ -139,7 +139,7 @@ class Features:
             runtime,
         )
         life = lambda: kernel.me.incarnation  # noqa: E731 - it may be outgrown
-        self.services = Services(self._announcements, runtime)
+        self.services = Services(self._announcements, runtime, kernel.me.incarnation)
         self.masters = Masters(self._announcements, runtime, clock, self._is_settled)
         self.channels = Channels(self._announcements, runtime, self.masters, life)
 

@@ -73,9 +73,11 @@ class Provider:
         hooks: Returns those of a service.
         turned: Called when what counts has changed, or a hook has run, with what
             counted and what does now.
+        life: Of the node.
 
     Attributes:
         up: What counts; None before it was set up.
+        life: Of the node.
     """
 
     def __init__(
@@ -83,8 +85,10 @@ class Provider:
         runtime: Runtime,
         hooks: Callable[[str], list[SetUp]],
         turned: Callable[[Service | None, Service | None], None],
+        life: int,
     ) -> None:
         self.up: Service | None = None
+        self.life = life
         self._runtime = runtime
         self._hooks = hooks
         self._turned = turned

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.cluster.announcing import GONE
 from clusterkit.cluster.providers import Provider, Service
 from clusterkit.errors import ConfigError
 from clusterkit.events import (
@@ -39,6 +38,9 @@ PREFIX: Final = "_service."
 MOST_NAME: Final = 100
 """Longest name of a service, in characters."""
 
+FIELDS: Final = 2
+"""What is said of a service: the info, and the life of its node."""
+
 
 class Services:
     """The services of a cluster, as one node sees and needs them; `node.services`.
@@ -51,11 +53,15 @@ class Services:
     Args:
         announcements: What members advertise.
         runtime: Publishes events, and runs the hooks.
+        life: Of this node; another each time that it is started.
     """
 
-    def __init__(self, announcements: Announcements, runtime: Runtime) -> None:
+    def __init__(
+        self, announcements: Announcements, runtime: Runtime, life: int
+    ) -> None:
         self._announcements = announcements
         self._runtime = runtime
+        self._life = life
         self._providers: dict[str, dict[str, Provider]] = {}
         self._hooks: dict[str, list[SetUp]] = {}  # of what is needed
         self._was_ready = False
@@ -81,7 +87,7 @@ class Services:
             MessageTooLarge: It is too long, or this node says too much.
         """
         self._runtime.thread.require()
-        self._announcements.announce(PREFIX + checked(name), [info])
+        self._announcements.announce(PREFIX + checked(name), [info, self._life])
 
     def update(self, name: str, info: object) -> None:
         """Say something else of a service that this node offers.
@@ -134,8 +140,8 @@ class Services:
         Cancellation:
             A hook is cancelled when its provider is gone, or the node ends.
         """
-        self.need(name)
-        self._hooks[name].append(hook)
+        self._runtime.thread.require()
+        self._hooks.setdefault(checked(name), []).append(hook)
         for provider in self._providers.get(name, {}).values():
             provider.go_on()
         self._judge()
@@ -158,9 +164,9 @@ class Services:
         Cancellation:
             Changes nothing.
         """
+        await trio.lowlevel.checkpoint()
         while not self.is_ready:
             await self._waiting.park()
-        await trio.lowlevel.checkpoint()
         return {name: self.all(name) for name in self._hooks}
 
     # What there is.
@@ -185,22 +191,26 @@ class Services:
     # What changes.
 
     def _follow(self, node: str, name: str, value: Any) -> None:
-        """Follow what a node advertises."""
-        providers = self._providers.setdefault(name, {})
-        if value is GONE:
-            gone = providers.pop(node, None)
-            if not providers:
-                del self._providers[name]
-            if gone is not None:
-                gone.end()
-        else:
-            info = value[0] if isinstance(value, list) and value else None
-            provider = providers.get(node)
+        """Follow what a node advertises; one that was started again does so anew."""
+        if not _is_name(name):
+            return  # of a later version of clusterkit
+        said, provider = _read(value), self._providers.get(name, {}).get(node)
+        if provider is not None and (said is None or said[1] != provider.life):
+            self._lose(name, node)
+            provider = None
+        if said is not None:
+            info, life = said
             if provider is None:
-                provider = Provider(self._runtime, self._hooks_of, self._turned)
-                providers[node] = provider
+                provider = Provider(self._runtime, self._hooks_of, self._turned, life)
+                self._providers.setdefault(name, {})[node] = provider
             provider.take(Service(name, node, info))
         self._judge()
+
+    def _lose(self, name: str, node: str) -> None:
+        gone = self._providers[name].pop(node)
+        if not self._providers[name]:
+            del self._providers[name]
+        gone.end()
 
     def _hooks_of(self, name: str) -> list[SetUp]:
         return self._hooks.get(name, [])
@@ -248,3 +258,21 @@ def checked(name: object) -> str:
     if len(name) > MOST_NAME:
         raise ConfigError(f"service name {name!r:.40}… is over {MOST_NAME} characters")
     return name
+
+
+def _is_name(name: str) -> bool:
+    try:
+        checked(name)
+    except ConfigError:
+        return False
+    return True
+
+
+def _read(value: Any) -> tuple[Any, int] | None:
+    """Return what a node says of a service, and its life; None if it says nothing.
+
+    Fields of a later version, behind those that are known, are allowed.
+    """
+    if isinstance(value, list) and len(value) >= FIELDS and type(value[1]) is int:
+        return value[0], value[1]
+    return None

@@ -45,6 +45,7 @@ def test_a_needed_service_is_there_once_a_member_offers_it(sim_seed):
             assert there == {"db": (Service("db", "b", {"port": 5432}),)}
             assert a.services.is_ready
             assert a.services.names() == ("db", "other")
+            await until(lambda: ServicesReady() in heard)
         assert heard == [
             ServiceUp("other", "b", 1),
             ServiceUp("db", "b", {"port": 5432}),
@@ -103,7 +104,7 @@ def test_the_last_provider_lost_is_told_once_and_so_is_the_next(sim_seed, how):
             await until(lambda: set(a.services.missing) == {"db", "queue"}, 10)
             c.services.advertise("db")
             c.services.advertise("queue")
-            await a.services.ready()
+            await until(lambda: ServicesReady() in heard)
         assert heard == [
             ServiceDown("db", "b"),
             ServicesNotReady(("db",)),
@@ -171,7 +172,7 @@ def test_a_late_hook_runs_for_those_that_are_there(sim_seed):
         async with listening(a, *KINDS) as heard:
             a.services.setup("db", hook)
             assert not a.services.is_ready
-            await a.services.ready()
+            await until(lambda: len(heard) == 2)
         assert ran == [Service("db", "b", "x")]
         assert heard == [ServicesNotReady(("db",)), ServicesReady()]
 
@@ -309,5 +310,95 @@ def test_what_cannot_travel_is_not_advertised():
             a.services.advertise("db", "x" * 40_000)
         assert a.services.names() == ()
         assert repr(a.services) == "<Services needed=[] missing=[]>"
+
+    simulate(main)
+
+
+def test_a_hook_for_one_that_is_there_comes_before_it_is_ready(sim_seed):
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        b.services.advertise("db")
+        await until(lambda: a.services.all("db"))
+
+        async def hook(_):
+            await trio.sleep(1)
+
+        async with listening(a, *KINDS) as heard:
+            a.services.setup("db", hook)
+            await trio.sleep(0.5)
+            assert heard == []
+            await until(lambda: heard)
+        assert heard == [ServicesReady()]
+
+    simulate(main, seed=sim_seed)
+
+
+def test_what_ready_returns_is_there():
+    async def main(sim):
+        a = await sim.start("a")
+        a.services.need("db")
+
+        async def use():
+            assert (await a.services.ready())["db"]
+
+        for _ in range(20):
+            a.services.advertise("db")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(use)
+                await trio.lowlevel.checkpoint()
+                a.services.withdraw("db")
+                await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
+def test_a_provider_that_is_back_at_once_with_the_same_is_set_up_again(sim_seed):
+    async def main(sim):
+        a, b = await form(sim, "ab", disk=True)
+        ran = []
+
+        async def hook(service):
+            ran.append(service.info)
+
+        b.services.advertise("db", "url")
+        a.services.setup("db", hook)
+        await a.services.ready()
+        async with listening(a, *KINDS) as heard:
+            await sim.crash("b")
+            b = await sim.restart("b")
+            b.services.advertise("db", "url")
+            await until(lambda: len(ran) == 2)
+            await trio.sleep(1)
+        assert heard == [
+            ServiceDown("db", "b"),
+            ServicesNotReady(("db",)),
+            ServiceUp("db", "b", "url"),
+            ServicesReady(),
+        ]
+
+    simulate(main, seed=sim_seed)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("_service.", ["info", 1]),
+        ("_service.a b", ["info", 1]),
+        ("_service." + "x" * 101, ["info", 1]),
+        ("_service.db", []),
+        ("_service.db", ["info"]),
+        ("_service.db", ["info", "1"]),
+        ("_service.db", {}),
+    ],
+    ids=["empty", "blank", "long", "nothing", "no life", "text", "map"],
+)
+def test_what_is_no_service_is_none(key, value):
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        b.services.advertise("other")
+        b.services._announcements.announce(key, value)
+        await until(lambda: key in a.state.keys("b"))
+        assert a.services.names() == ("other",)
 
     simulate(main)
