@@ -255,6 +255,7 @@ MORE_BOUNDS = (
 # Numbers of modules that are no bounds, and why.
 NO_BOUNDS = {
     "cluster.channels PAIR": "follows from the format of a message",
+    "cluster.services FIELDS": "follows from the format of what is said",
     "wire.messages": "kinds of records and places in them: the protocol's page",
     "wire.stream_values": "follows from the format of a record",
     "wire.streams RAW": "a form of the protocol",
