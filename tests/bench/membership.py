@@ -225,13 +225,20 @@ async def two_masters(sim, count):
         node.masters.stand()
     await trio.sleep(5)
     half = len(nodes) // 2
-    sim.partition({n.name for n in nodes[:half]}, {n.name for n in nodes[half:]})
-    await trio.sleep(30)
+    sides = [{n.name for n in part} for part in (nodes[:half], nodes[half:])]
+
+    def is_settled(node):
+        (side,) = (side for side in sides if node.name in side)
+        return {epoch.name for epoch in node.masters.all()} & side
+
+    sim.partition(*sides)
+    chosen = max(await when(sim, nodes, is_settled, 0.1))
+    await trio.sleep(2)
     two = {n.masters.all() for n in nodes}
     sim.heal()
     latest = max(epochs[0] for epochs in two)
     times = await when(sim, nodes, lambda n: n.masters.all() == (latest,))
-    return {"masters": len(two), "one_master": max(times)}
+    return {"side": chosen, "masters": len(two), "one_master": max(times)}
 
 
 def sees(nodes):

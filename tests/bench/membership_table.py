@@ -43,6 +43,7 @@ ROWS = (
         "s",
         dict.fromkeys((10, 100, 200), (10, 3)),
     ),
+    ("side", "each half of a split has its master", "s", {}),
     ("masters", "masters of a split cluster", "", {}),
     (
         "one_master",
