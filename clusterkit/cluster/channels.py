@@ -16,6 +16,7 @@ from clusterkit.actors.handlers import cast
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.own_names import CHANNELS
 from clusterkit.cluster.subscriptions import ChannelMessage, Handler, Subscription
+from clusterkit.core.election import read_epoch
 from clusterkit.core.topics import check_channel, check_pattern, matches
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.logs import Seldom, log
@@ -169,7 +170,7 @@ class Channels(GenServer):
             To how many it was sent.
 
         Raises:
-            ConfigError: There is no such channel, or a pattern is to be kept.
+            ConfigError: There is no such channel or epoch, or a pattern is to be kept.
             EncodeError: The value cannot travel.
             MessageTooLarge: It is too long, or too much is kept.
 
@@ -178,13 +179,15 @@ class Channels(GenServer):
         """
         await trio.lowlevel.checkpoint()
         nodes = self._audience(channel)
+        if epoch is not None and read_epoch(epoch) is None:
+            raise ConfigError(f"{epoch!r:.100} is no epoch of a master")
         data: bytes = encode_value(self._codec, value)
         stamp = None
         if keep:
             self._count += 1
             stamp = [self._incarnation(), self._count]
             self._announcements.announce(KEPT + check_channel(channel), [stamp, value])
-        args = (channel, data, stamp, None if epoch is None else list(epoch))
+        args = (channel, data, stamp, epoch and list(epoch))
         others = (n for n in nodes if to_self or n != self._runtime.name)
         return sum([self._sends(node, args) for node in others])
 
@@ -214,7 +217,7 @@ class Channels(GenServer):
             self.ignored["foreign"] += 1
         elif not _is_message(channel, data, stamp, epoch):
             self.ignored["invalid"] += 1
-        elif epoch is not None and not self._masters.accepts((epoch[0], epoch[1])):
+        elif epoch is not None and not self._masters.accepts(epoch):
             self.ignored["old_epoch"] += 1
         else:
             self._hand_out(channel, self.caller.node, data, stamp)
@@ -311,22 +314,21 @@ def _is_message(channel: object, data: object, stamp: object, epoch: object) -> 
     return (
         _is_pattern(channel)
         and isinstance(data, bytes)
-        and (stamp is None or _is_pair(stamp, int))
-        and (epoch is None or _is_pair(epoch, str))
+        and (stamp is None or _is_stamp(stamp))
+        and (epoch is None or read_epoch(epoch) is not None)
     )
 
 
 def _is_kept(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == PAIR and _is_pair(value[0], int)
+    return isinstance(value, list) and len(value) == PAIR and _is_stamp(value[0])
 
 
-def _is_pair(value: Any, second: type) -> bool:
-    """Say whether it is a list of a whole number and a value of some type."""
+def _is_stamp(value: Any) -> bool:
+    """Say whether it is a life of a node, and a count within that."""
     return (
         isinstance(value, list)
         and len(value) == PAIR
-        and type(value[0]) is int
-        and type(value[1]) is second
+        and all(type(number) is int for number in value)
     )
 
 

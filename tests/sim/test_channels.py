@@ -309,6 +309,9 @@ def test_mistakes_are_told_at_once():
             await a.channels.send("_x", 1)
         with pytest.raises(ConfigError, match="pattern"):
             await a.channels.send("x.*", 1, keep=True)
+        for wrong in (5, "ab", (), ("a", 1), (1, 2), (2**63, "a")):
+            with pytest.raises(ConfigError, match="no epoch"):
+                await a.channels.send("x", 1, epoch=wrong)
         with pytest.raises(EncodeError):
             await a.channels.send("y", object())
         with pytest.raises(MessageTooLarge):
