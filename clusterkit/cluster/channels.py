@@ -8,15 +8,15 @@ between; `*` in the place of a part is any one, and as the last part any that fo
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import trio
 
 from clusterkit.actors.handlers import cast
 from clusterkit.actors.server import GenServer
-from clusterkit.cluster.announcing import GONE
 from clusterkit.cluster.own_names import CHANNELS
 from clusterkit.cluster.subscriptions import ChannelMessage, Handler, Subscription
+from clusterkit.core.election import read_epoch
 from clusterkit.core.topics import check_channel, check_pattern, matches
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.logs import Seldom, log
@@ -42,7 +42,14 @@ KEPT: Final = "_kept."
 MOST_JOINED: Final = 1_000
 """Patterns that one node may have joined."""
 
+LATE: Final = 5.0
+"""Seconds after which a message that replaces a kept one does not come any more: its
+sender knew nothing of this node when it sent it."""
+
 PAIR: Final = 2
+
+Kept: TypeAlias = "tuple[list[int], bytes]"
+"""What is kept: its stamp, by which later ones are told, and the value, encoded."""
 
 
 class Channels(GenServer):
@@ -78,7 +85,7 @@ class Channels(GenServer):
         self._subscriptions: dict[str, Subscription] = {}
         self._joined: dict[str, tuple[str, ...]] = {}  # patterns by node
         self._audiences: dict[str, tuple[str, ...]] = {}  # nodes by channel
-        self._kept: dict[tuple[str, str], Any] = {}  # by node and channel
+        self._kept: dict[tuple[str, str], Kept] = {}  # by node and channel
         self._seldom = Seldom(runtime.now, silence=10.0)
         announcements.follow(JOINED, self._follow_joined)
         announcements.follow(KEPT, self._follow_kept)
@@ -163,7 +170,7 @@ class Channels(GenServer):
             To how many it was sent.
 
         Raises:
-            ConfigError: There is no such channel, or a pattern is to be kept.
+            ConfigError: There is no such channel or epoch, or a pattern is to be kept.
             EncodeError: The value cannot travel.
             MessageTooLarge: It is too long, or too much is kept.
 
@@ -172,13 +179,15 @@ class Channels(GenServer):
         """
         await trio.lowlevel.checkpoint()
         nodes = self._audience(channel)
+        if epoch is not None and read_epoch(epoch) is None:
+            raise ConfigError(f"{epoch!r:.100} is no epoch of a master")
         data: bytes = encode_value(self._codec, value)
         stamp = None
         if keep:
             self._count += 1
             stamp = [self._incarnation(), self._count]
             self._announcements.announce(KEPT + check_channel(channel), [stamp, value])
-        args = (channel, data, stamp, None if epoch is None else list(epoch))
+        args = (channel, data, stamp, epoch and list(epoch))
         others = (n for n in nodes if to_self or n != self._runtime.name)
         return sum([self._sends(node, args) for node in others])
 
@@ -208,7 +217,7 @@ class Channels(GenServer):
             self.ignored["foreign"] += 1
         elif not _is_message(channel, data, stamp, epoch):
             self.ignored["invalid"] += 1
-        elif epoch is not None and not self._masters.accepts((epoch[0], epoch[1])):
+        elif epoch is not None and not self._masters.accepts(epoch):
             self.ignored["old_epoch"] += 1
         else:
             self._hand_out(channel, self.caller.node, data, stamp)
@@ -267,22 +276,34 @@ class Channels(GenServer):
     def _follow_kept(self, node: str, channel: str, value: Any) -> None:
         """Know what is kept; give it to those that want it, when it is first seen.
 
-        What replaces it comes as a message, too, and often before.
+        What replaces it comes as a message, too, unless its sender was cut off.
         """
-        if value is GONE or not _is_kept(value):
+        if not _is_kept(value) or not _is_channel(channel):
             self._kept.pop((node, channel), None)
-            for subscription in self._subscriptions.values():
-                subscription.forget(node, channel)
             return
         is_first = (node, channel) not in self._kept
-        self._kept[node, channel] = value
+        stamp, kept = value
+        self._kept[node, channel] = stamp, encode_value(self._codec, kept)
         if is_first:
-            for subscription in self._subscriptions.values():
-                self._give_kept(subscription, node, channel)
+            self._give_all(node, channel)
+        elif any(s.awaits(node, channel, stamp) for s in self._subscriptions.values()):
+            self._runtime.spawn(self._give_late, node, channel, stamp)
+
+    async def _give_late(self, node: str, channel: str, stamp: list[int]) -> None:
+        """Give what is kept, if it is still that; who got the message is not given it."""
+        await trio.sleep(LATE)
+        kept = self._kept.get((node, channel))
+        if kept is not None and kept[0] == stamp:
+            self._give_all(node, channel)
+
+    def _give_all(self, node: str, channel: str) -> None:
+        for subscription in self._subscriptions.values():
+            self._give_kept(subscription, node, channel)
 
     def _give_kept(self, subscription: Subscription, node: str, channel: str) -> None:
-        if subscription.wants_kept and matches(subscription.pattern, channel):
-            stamp, value = self._kept[node, channel]
+        stamp, data = self._kept[node, channel]
+        if subscription.awaits(node, channel, stamp):
+            value = decode_value(self._codec, data)  # each gets a copy
             message = ChannelMessage(channel, node, value, is_kept=True)
             if not subscription.put(message, stamp):
                 self._say_dropped(channel, subscription.dropped)
@@ -293,28 +314,35 @@ def _is_message(channel: object, data: object, stamp: object, epoch: object) -> 
     return (
         _is_pattern(channel)
         and isinstance(data, bytes)
-        and (stamp is None or _is_pair(stamp, int))
-        and (epoch is None or _is_pair(epoch, str))
+        and (stamp is None or _is_stamp(stamp))
+        and (epoch is None or read_epoch(epoch) is not None)
     )
 
 
 def _is_kept(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == PAIR and _is_pair(value[0], int)
+    return isinstance(value, list) and len(value) == PAIR and _is_stamp(value[0])
 
 
-def _is_pair(value: Any, second: type) -> bool:
-    """Say whether it is a list of a whole number and a value of some type."""
+def _is_stamp(value: Any) -> bool:
+    """Say whether it is a life of a node, and a count within that."""
     return (
         isinstance(value, list)
         and len(value) == PAIR
-        and type(value[0]) is int
-        and type(value[1]) is second
+        and all(type(number) is int for number in value)
     )
 
 
 def _is_pattern(pattern: object) -> bool:
+    return _passes(check_pattern, pattern)
+
+
+def _is_channel(channel: object) -> bool:
+    return _passes(check_channel, channel)
+
+
+def _passes(check: Callable[[object], object], value: object) -> bool:
     try:
-        check_pattern(pattern)
+        check(value)
     except ConfigError:
         return False
     return True

@@ -22,8 +22,9 @@ from clusterkit.core.election import (
     is_due,
     is_superseded,
     read_candidate,
+    read_epoch,
 )
-from clusterkit.errors import ConfigError
+from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Demotion, MasterDown, MasterUp, Promotion
 from clusterkit.logs import Seldom, log
 from clusterkit.names import check_timeout
@@ -120,7 +121,7 @@ class Masters:
         """Return the epochs of all masters, the latest first; each has its name."""
         return self._masters
 
-    def accepts(self, epoch: tuple[int, str]) -> bool:
+    def accepts(self, epoch: object) -> bool:
         """Say whether a message that was sent with an epoch is to be heeded.
 
         It is if that is a master's, or later than all that are known here, which
@@ -128,9 +129,12 @@ class Masters:
         that comes after a message of the one by which it was.
 
         Args:
-            epoch: What came with it, as `(counter, name)`.
+            epoch: What came with it, as `(counter, name)` or a list of the two. What
+                is no epoch is not heeded.
         """
-        epoch = Epoch(*epoch)
+        epoch = read_epoch(epoch)
+        if epoch is None:
+            return False
         met = {known for known in self._met if known.counter > self._highest}
         if epoch.counter > self._highest:
             met.add(epoch)
@@ -168,7 +172,9 @@ class Masters:
                 f"required is 0 to {MOST_REQUIRED}, not {required!r:.100}"
             )
         check_timeout(patience)
-        self._patience = patience
+        if patience != self._patience:
+            self._patience = patience
+            self._stop_waiting()
         counter = 0 if self._own is None else self._own.counter
         self._rest(None)
         own = Candidate(_weight(weight), bool(eligible), counter, required, 0)
@@ -183,7 +189,9 @@ class Masters:
         self._announcements.withdraw(KEY)
 
     def promote(self) -> Epoch:
-        """Be a master from now on; if there are too many, the earliest is demoted.
+        """Be a master from now on, eligible or not, and be eligible from now on.
+
+        If there are too many, the earliest is demoted.
 
         Returns:
             Since when it is one: still the same, if it is the latest.
@@ -246,8 +254,12 @@ class Masters:
     def _say(self, own: Candidate) -> None:
         # Others may hear of the last of several promotions only, or of no one's.
         own = own._replace(highest=max(self._highest, own.counter))
-        self._announcements.announce(KEY, list(own), spare=True)
-        self._own = own
+        before, self._own = self._own, own
+        try:
+            self._announcements.announce(KEY, list(own), spare=True)
+        except ClusterError:
+            self._own = before
+            raise
         self._judge()
 
     def _rest(self, scope: trio.CancelScope | None) -> None:
@@ -301,7 +313,11 @@ class Masters:
         if due and self._waiting is None:
             self._waiting = trio.CancelScope()
             self._runtime.spawn(self._wait, self._waiting)
-        elif not due and self._waiting is not None:
+        elif not due:
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import trio
 
+from clusterkit.core.topics import matches
 from clusterkit.frozen import frozen
 from clusterkit.logs import log
 
@@ -18,6 +19,9 @@ logger = logging.getLogger("clusterkit.cluster")
 
 MOST_WAITING: Final = 1_000
 """Messages that wait for one handler; of more, the newest are dropped."""
+
+MOST_STAMPS: Final = 10_000
+"""Places of kept messages that one subscription remembers; of more, the latest."""
 
 Handler: TypeAlias = "Callable[[ChannelMessage], Awaitable[object]]"
 """What handles messages: an async function of a `ChannelMessage`."""
@@ -54,11 +58,11 @@ class Subscription:
 
     def __init__(self, pattern: str, handler: Handler, *, wants_kept: bool) -> None:
         self.pattern = pattern
-        self.wants_kept = wants_kept
         self.dropped = 0
+        self._wants_kept = wants_kept
         self._handler = handler
         self._waiting: deque[ChannelMessage] = deque()
-        self._stamps: dict[tuple[str, str], Any] = {}
+        self._stamps: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._lot = trio.lowlevel.ParkingLot()
         self._scope = trio.CancelScope()
         self._ended = False
@@ -77,9 +81,9 @@ class Subscription:
         """
         if stamp is not None:
             place = message.node, message.channel
-            if place in self._stamps and stamp <= self._stamps[place]:
+            if not self._is_later(place, stamp):
                 return True
-            self._stamps[place] = stamp
+            self._remember(place, stamp)
         if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
             return False
@@ -87,9 +91,23 @@ class Subscription:
         self._lot.unpark_all()
         return True
 
-    def forget(self, node: str, channel: str) -> None:
-        """A node keeps nothing any more; what it keeps from now on is new."""
-        self._stamps.pop((node, channel), None)
+    def awaits(self, node: str, channel: str, stamp: Any) -> bool:
+        """Say whether it wants what is kept, and has had nothing as late."""
+        return (
+            self._wants_kept
+            and matches(self.pattern, channel)
+            and self._is_later((node, channel), stamp)
+        )
+
+    def _is_later(self, place: tuple[str, str], stamp: Any) -> bool:
+        return place not in self._stamps or stamp > self._stamps[place]
+
+    def _remember(self, place: tuple[str, str], stamp: Any) -> None:
+        # Also of who keeps nothing any more: it may be cut off only, and be back.
+        self._stamps[place] = stamp
+        self._stamps.move_to_end(place)
+        if len(self._stamps) > MOST_STAMPS:
+            self._stamps.popitem(last=False)
 
     def end(self) -> None:
         """Handle nothing more; cancel a handler, unless it is what asks."""

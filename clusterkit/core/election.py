@@ -99,5 +99,15 @@ def read_candidate(value: Any) -> Candidate | None:
     return None
 
 
+def read_epoch(value: Any) -> Epoch | None:
+    """Return the epoch that came with a message, None if that is none."""
+    if not isinstance(value, (list, tuple)) or len(value) != len(Epoch._fields):
+        return None
+    counter, name = value
+    if _is_count(counter, MOST_COUNTER) and counter and isinstance(name, str):
+        return Epoch(counter, name)
+    return None
+
+
 def _is_count(value: object, most: int) -> bool:
     return type(value) is int and 0 <= value <= most

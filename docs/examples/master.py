@@ -17,10 +17,10 @@ async def work(node: ClusterNode) -> None:
     """Send a job each time this node becomes the master."""
     async with node.events(Promotion) as events:
         node.masters.stand(weight=len(node.name))  # the longest name comes first
-        async for _ in events:
+        async for promotion in events:
             print(f"{node.name} is the master now")
             job = f"job of {node.name}"
-            await node.channels.send("jobs", job, epoch=node.masters.epoch)
+            await node.channels.send("jobs", job, epoch=promotion.epoch)
 
 
 async def main() -> None:

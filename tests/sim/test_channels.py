@@ -309,6 +309,9 @@ def test_mistakes_are_told_at_once():
             await a.channels.send("_x", 1)
         with pytest.raises(ConfigError, match="pattern"):
             await a.channels.send("x.*", 1, keep=True)
+        for wrong in (5, "ab", (), ("a", 1), (1, 2), (2**63, "a")):
+            with pytest.raises(ConfigError, match="no epoch"):
+                await a.channels.send("x", 1, epoch=wrong)
         with pytest.raises(EncodeError):
             await a.channels.send("y", object())
         with pytest.raises(MessageTooLarge):
@@ -341,3 +344,79 @@ def test_what_is_no_message_is_counted(sim_seed):
         assert b.channels.ignored["invalid"] == 6
 
     simulate(main, seed=sim_seed)
+
+
+def test_what_is_kept_is_a_copy_for_each_that_gets_it(sim_seed):
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        seen = []
+
+        async def spoil(message):
+            seen.append(list(message.value))
+            message.value.append("spoilt")
+
+        await b.channels.send("x", [1], keep=True)
+        await until(lambda: "_kept.x" in a.state.keys("b"))
+        for pattern in ("x", "*", "x"):
+            a.channels.leave(pattern)
+            a.channels.join(pattern, spoil, kept=True)
+            await trio.sleep(1)
+        assert seen == [[1]] * 3
+
+    simulate(main, seed=sim_seed)
+
+
+def test_what_is_kept_is_not_given_again_after_a_partition(sim_seed):
+    async def main(sim):
+        nodes = a, b, _ = await form(sim, "abc")
+        log = Log()
+        b.channels.join("*", log, kept=True)
+        await joined(nodes, "x", "b")
+        await a.channels.send("x", 1, keep=True)
+        await a.channels.send("y", 1, keep=True)
+        await until(lambda: len(log) == 2)
+        await until(lambda: {"_kept.x", "_kept.y"} <= set(b.state.keys("a")))
+        sim.partition({"a"}, {"b", "c"})
+        await until(lambda: a.channels.members("x") == ())
+        await a.channels.send("x", 2, keep=True)
+        await trio.sleep(20)
+        sim.heal()
+        await until(lambda: len(log) == 3, 20)
+        await trio.sleep(10)
+        assert [(m.channel, m.value) for m in log] == [("x", 1), ("y", 1), ("x", 2)]
+
+    simulate(main, seed=sim_seed)
+
+
+def test_what_is_kept_no_more_is_not_given_twice():
+    async def main(sim):
+        nodes = a, b, _ = await form(sim, "abc")
+        log = Log()
+        b.channels.join("x", log, kept=True)
+        await joined(nodes, "x", "b")
+        sim.partition({"a", "c"}, {"b", "c"})  # b hears of a by way of c only
+        await a.channels.send("x", 1, keep=True)
+        await until(lambda: log)
+        a.channels.forget_kept("x")
+        await until(lambda: "_kept.x" not in b.state.keys("a"))
+        sim.heal()
+        await trio.sleep(10)
+        assert values(log) == [1]
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("channel", ["", "x y", "_x", "x.*", "master", "x" * 101])
+@pytest.mark.parametrize("seen_first", [True, False])
+def test_nothing_is_kept_of_what_is_no_channel(channel, seen_first):
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        log = Log()
+        b.services._announcements.announce(f"_kept.{channel}", [[1, 1], "value"])
+        if seen_first:
+            await trio.sleep(1)
+        a.channels.join("*", log, kept=True)
+        await trio.sleep(2)
+        assert log == []
+
+    simulate(main)

@@ -7,6 +7,7 @@ from math import inf, nan
 import pytest
 import trio
 
+from clusterkit.core.election import MOST_COUNTER, Epoch
 from clusterkit.errors import ConfigError, MessageTooLarge
 from clusterkit.events import Demotion, MasterDown, MasterUp, Promotion
 from clusterkit.testing import simulate
@@ -315,5 +316,64 @@ def test_a_node_that_says_a_lot_can_still_become_master():
         with pytest.raises(MessageTooLarge):
             fill(a, b"x" * 10)
         await until(lambda: a.masters.is_master)
+
+    simulate(main)
+
+
+def test_patience_is_what_was_said_last():
+    async def main(sim):
+        a = await sim.start("a")
+        a.masters.stand(patience=inf)
+        await trio.sleep(10)
+        assert not a.masters.is_master
+        a.masters.stand(patience=2)
+        await trio.sleep(1)
+        a.masters.stand(patience=2, weight=3)  # the same, and no reason to begin anew
+        assert not a.masters.is_master
+        await until(lambda: a.masters.is_master, 1.1)
+
+    simulate(main)
+
+
+def test_who_cannot_have_a_later_epoch_knows_that_it_is_no_master(sim_seed):
+    async def main(sim):
+        nodes = a, z = await form(sim, "az")
+        a.masters.stand()
+        highest = [1.0, True, MOST_COUNTER, 1, MOST_COUNTER]
+        z.masters._announcements.announce("_master", highest)
+        await until(lambda: names(a) == ["z"])
+        async with listening(a, *KINDS) as heard:
+            epoch = a.masters.promote()
+            await trio.sleep(5)
+        assert not a.masters.is_master
+        assert heard == [Promotion(epoch), Demotion(epoch, "superseded")]
+        assert {node.masters.all() for node in nodes} == {(Epoch(MOST_COUNTER, "z"),)}
+
+    simulate(main, seed=sim_seed)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        5,
+        (),
+        [1],
+        ["a", 1],
+        [1, 2],
+        [1, "a", 2],
+        (True, "a"),
+        (2**63, "b"),
+        (0, "a"),
+    ],
+    ids=str,
+)
+def test_what_is_no_epoch_is_not_accepted(wrong):
+    async def main(sim):
+        a = await sim.start("a")
+        a.masters.stand()
+        await until(lambda: a.masters.is_master)
+        assert not a.masters.accepts(wrong)
+        assert a.masters.accepts(list(a.masters.epoch))
 
     simulate(main)
