@@ -314,8 +314,8 @@ class ClusterNode(Reach):
         that has not come to its `terminate` is cut: its callers get
         `ActorDown`, its monitors fire, `terminate` is not called.
 
-        First of all the node is not ready any more, and says so: its key `_status` of
-        `node.state` has `"ending"` then. It leaves the ring, if `on_exit` says so,
+        First of all the node is no master any more, nor ready, and says so: its key
+        `_status` of `node.state` has `"ending"` then. It leaves the ring, if `on_exit` says so,
         and tells the members that it ends. Leaving the `create_cluster` block does the same. A second call waits
         for the first, as long as that may take.
 
@@ -339,6 +339,7 @@ class ClusterNode(Reach):
         """End one part after the other, each within its share of the time."""
         began = trio.current_time()
         self.kernel.stop_accepting()
+        self.masters.end()
         await self._readiness.end(began + timeout * SAID_BY)
         if self._leaves and self.gossip.name:
             with trio.move_on_at(began + timeout * LEFT_BY) as scope:
