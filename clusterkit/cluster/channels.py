@@ -177,6 +177,7 @@ class Channels(GenServer):
         Cancellation:
             Before it is sent to anybody.
         """
+        self._runtime.thread.require()
         await trio.lowlevel.checkpoint()
         nodes = self._audience(channel)
         if epoch is not None and read_epoch(epoch) is None:

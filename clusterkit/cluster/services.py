@@ -169,6 +169,7 @@ class Services:
         Cancellation:
             Changes nothing.
         """
+        self._runtime.thread.require()
         await trio.lowlevel.checkpoint()
         while not self.is_ready:
             await self._waiting.park()
