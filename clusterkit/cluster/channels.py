@@ -15,7 +15,12 @@ import trio
 from clusterkit.actors.handlers import cast
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.own_names import CHANNELS
-from clusterkit.cluster.subscriptions import ChannelMessage, Handler, Subscription
+from clusterkit.cluster.subscriptions import (
+    ChannelMessage,
+    ChannelStatistics,
+    Handler,
+    Subscription,
+)
 from clusterkit.core.election import read_epoch
 from clusterkit.core.topics import check_channel, check_pattern, matches
 from clusterkit.errors import ClusterError, ConfigError
@@ -81,7 +86,7 @@ class Channels(GenServer):
         self._runtime = runtime
         self._masters = masters
         self._incarnation = incarnation
-        self._count = 0
+        self._count = self._dropped = self._not_sent = 0
         self._subscriptions: dict[str, Subscription] = {}
         self._joined: dict[str, tuple[str, ...]] = {}  # patterns by node
         self._audiences: dict[str, tuple[str, ...]] = {}  # nodes by channel
@@ -154,7 +159,7 @@ class Channels(GenServer):
         """Send to every member that has joined a channel.
 
         It waits for nobody: for whom there is no room, in the outbox to it or in its
-        mailbox, the message is dropped, which `statistics` and a line of the log tell.
+        mailbox, the message is dropped, which `statistics` of both and a line of the log tell.
 
         Args:
             channel: Its name; or a pattern, for all that have joined a channel which
@@ -177,6 +182,7 @@ class Channels(GenServer):
         Cancellation:
             Before it is sent to anybody.
         """
+        self._runtime.thread.require()
         await trio.lowlevel.checkpoint()
         nodes = self._audience(channel)
         if epoch is not None and read_epoch(epoch) is None:
@@ -208,6 +214,17 @@ class Channels(GenServer):
         """
         return self._audience(channel)
 
+    def statistics(self) -> ChannelStatistics:
+        """Return what this node has done in channels."""
+        subscriptions = self._subscriptions.values()
+        return ChannelStatistics(
+            joined=len(subscriptions),
+            waiting=sum(subscription.waiting for subscription in subscriptions),
+            dropped=self._dropped,
+            not_sent=self._not_sent,
+            ignored=dict(self.ignored),
+        )
+
     @cast
     async def message(
         self, channel: str, data: bytes, stamp: list[Any] | None, epoch: Any
@@ -235,6 +252,7 @@ class Channels(GenServer):
         try:
             self._runtime.cast_nowait(node, CHANNELS, "message", args, {})
         except ClusterError as error:
+            self._not_sent += 1
             due = self._seldom.due("not_sent", node)
             if due is not None:
                 told = {"peer": node, "channel": args[0], "error": error, **due}
@@ -243,6 +261,7 @@ class Channels(GenServer):
         return True
 
     def _say_dropped(self, channel: str, dropped: int) -> None:
+        self._dropped += 1
         due = self._seldom.due("dropped", channel)
         if due is not None:
             told = {"channel": channel, "dropped": dropped, **due}

@@ -135,12 +135,13 @@ class Masters:
         epoch = read_epoch(epoch)
         if epoch is None:
             return False
+        most = self.required or MOST_REQUIRED
         met = {known for known in self._met if known.counter > self._highest}
         if epoch.counter > self._highest:
             met.add(epoch)
         latest = sorted({*self._masters, *met}, reverse=True)
-        self._met = set(latest[: self.required or None]) & met
-        return epoch in latest[: self.required or None]
+        self._met = set(latest[:most]) & met
+        return epoch in latest[:most]
 
     # What this node does.
 
@@ -183,8 +184,15 @@ class Masters:
     def retire(self) -> None:
         """Be a candidate, and a master, no more."""
         self._runtime.thread.require()
+        self._retire("asked")
+
+    def end(self) -> None:
+        """Retire, as the node ends; `shutdown` does."""
+        self._retire("ending")
+
+    def _retire(self, reason: str) -> None:
         self._rest(None)
-        self._step_down("asked", eligible=False)
+        self._step_down(reason, eligible=False)
         self._own = None
         self._announcements.withdraw(KEY)
 

@@ -321,10 +321,11 @@ class ClusterNode(Reach):
         that has not come to its `terminate` is cut: its callers get
         `ActorDown`, its monitors fire, `terminate` is not called.
 
-        First of all the node is not ready any more, and says so: its key `_status` of
-        `node.state` has `"ending"` then. It leaves the ring, if `on_exit` says so,
-        and tells the members that it ends. Leaving the `create_cluster` block does
-        the same. A second call waits for the first, as long as that may take.
+        First of all the node is no master any more, nor ready, and says so: its key
+        `_status` of `node.state` has `"ending"` then. It leaves the ring, if
+        `on_exit` says so, and tells the members that it ends. Leaving the
+        `create_cluster` block does the same. A second call waits for the first, as
+        long as that may take.
 
         Args:
             timeout: Seconds for all of it; what is not done by then is cut. A tenth
@@ -372,6 +373,7 @@ class ClusterNode(Reach):
         """End one part after the other, each within its share of the time."""
         began = trio.current_time()
         self.kernel.stop_accepting()
+        self.masters.end()
         await self._readiness.end(began + timeout * SAID_BY)
         await self.discovery.end(timeout * LEFT_BY / 2)
         if self._leaves and self.gossip.name:

@@ -74,6 +74,7 @@ class Provider:
         turned: Called when what counts has changed, or a hook has run, with what
             counted and what does now.
         life: Of the node.
+        turns: Held while hooks run for the node, whichever life of it.
 
     Attributes:
         up: What counts; None before it was set up.
@@ -86,12 +87,14 @@ class Provider:
         hooks: Callable[[str], list[SetUp]],
         turned: Callable[[Service | None, Service | None], None],
         life: int,
+        turns: trio.Lock,
     ) -> None:
         self.up: Service | None = None
         self.life = life
         self._runtime = runtime
         self._hooks = hooks
         self._turned = turned
+        self._turns = turns
         self._run: Run | None = None
 
     def __repr__(self) -> str:
@@ -140,20 +143,25 @@ class Provider:
         self._turned(before, now)
 
     async def _set_up(self, run: Run, scope: trio.CancelScope) -> None:
-        """Run the hooks, unless it is stopped, which may be as one comes to its end."""
-        pause = FIRST_PAUSE
+        """Run the hooks, once one that was cancelled has come to its end."""
         with scope:
-            while self._run is run and not self._is_over(run):
-                if await self._succeeds(self._hooks(run.said.name)[run.done], run.said):
-                    run.done += 1
-                    pause = FIRST_PAUSE
-                elif self._run is run:
-                    self._turn(None)
-                    await trio.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE)
+            async with self._turns:
+                await self._run_hooks(run)
         if self._run is run:
             run.scope = None
             self._turn(run.said)
+
+    async def _run_hooks(self, run: Run) -> None:
+        """Run them, unless it is stopped, which may be as one comes to its end."""
+        pause = FIRST_PAUSE
+        while self._run is run and not self._is_over(run):
+            if await self._succeeds(self._hooks(run.said.name)[run.done], run.said):
+                run.done += 1
+                pause = FIRST_PAUSE
+            elif self._run is run:
+                self._turn(None)
+                await trio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _succeeds(self, hook: SetUp, said: Service) -> bool:
         """Run a hook; return whether it has not raised."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -64,6 +65,9 @@ class Services:
         self._life = life
         self._providers: dict[str, dict[str, Provider]] = {}
         self._hooks: dict[str, list[SetUp]] = {}  # of what is needed
+        self._turns: WeakValueDictionary[tuple[str, str], trio.Lock] = (
+            WeakValueDictionary()
+        )
         self._was_ready = False
         self._waiting = trio.lowlevel.ParkingLot()
         announcements.follow(PREFIX, self._follow)
@@ -138,7 +142,8 @@ class Services:
             ConfigError: The name is not valid.
 
         Cancellation:
-            A hook is cancelled when its provider is gone, or the node ends.
+            A hook is cancelled when its provider is gone or says something else, or
+            the node ends. None runs for that provider before it is over.
         """
         self._runtime.thread.require()
         self._hooks.setdefault(checked(name), []).append(hook)
@@ -164,6 +169,7 @@ class Services:
         Cancellation:
             Changes nothing.
         """
+        self._runtime.thread.require()
         await trio.lowlevel.checkpoint()
         while not self.is_ready:
             await self._waiting.park()
@@ -201,7 +207,10 @@ class Services:
         if said is not None:
             info, life = said
             if provider is None:
-                provider = Provider(self._runtime, self._hooks_of, self._turned, life)
+                turns = self._turns.setdefault((name, node), trio.Lock())
+                provider = Provider(
+                    self._runtime, self._hooks_of, self._turned, life, turns
+                )
                 self._providers.setdefault(name, {})[node] = provider
             provider.take(Service(name, node, info))
         self._judge()

@@ -44,6 +44,27 @@ class ChannelMessage:
     is_kept: bool = False
 
 
+@frozen
+class ChannelStatistics:
+    """What a node has done in channels, since it started.
+
+    Attributes:
+        joined: Patterns that it has joined now.
+        waiting: Messages that wait for their handlers now.
+        dropped: Messages for which there was no room before a handler.
+        not_sent: Messages for which there was no room on the way to a member, or
+            that were too long for it.
+        ignored: Messages that were not heeded: `foreign`, of who is no member;
+            `invalid`; and `old_epoch`, of a master that was overruled.
+    """
+
+    joined: int
+    waiting: int
+    dropped: int
+    not_sent: int
+    ignored: dict[str, int]
+
+
 class Subscription:
     """A pattern that is joined.
 
@@ -90,6 +111,11 @@ class Subscription:
         self._waiting.append(message)
         self._lot.unpark_all()
         return True
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the handler."""
+        return len(self._waiting)
 
     def awaits(self, node: str, channel: str, stamp: Any) -> bool:
         """Say whether it wants what is kept, and has had nothing as late."""

@@ -90,7 +90,8 @@ class Demotion(Event):
     """What it was one with; messages with it are old now."""
 
     reason: str
-    """`asked`, or `superseded`: there were too many, and the others are newer."""
+    """`asked`; `superseded`: there were too many, and the others are newer; or
+    `ending`: so does the node."""
 
 
 @frozen

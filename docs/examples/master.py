@@ -17,10 +17,11 @@ async def work(node: ClusterNode) -> None:
     """Send a job each time this node becomes the master."""
     async with node.events(Promotion) as events:
         node.masters.stand(weight=len(node.name))  # the longest name comes first
-        async for promotion in events:
-            print(f"{node.name} is the master now")
-            job = f"job of {node.name}"
-            await node.channels.send("jobs", job, epoch=promotion.epoch)
+        async for event in events:
+            if isinstance(event, Promotion):
+                print(f"{node.name} is the master now")
+                job = f"job of {node.name}"
+                await node.channels.send("jobs", job, epoch=event.epoch)
 
 
 async def main() -> None:

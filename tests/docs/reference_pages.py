@@ -32,6 +32,7 @@ from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.node_state import NodeState
 from clusterkit.cluster.node_statistics import NodeStatistics
 from clusterkit.cluster.services import Services
+from clusterkit.cluster.subscriptions import ChannelStatistics
 from clusterkit.config import Config
 from clusterkit.net.kernel import Kernel
 from clusterkit.net.peer import LinkStatistics
@@ -108,7 +109,9 @@ BOUNDS = (
     ("cluster.masters", "SITS_OUT", "s"),
     ("cluster.providers", "FIRST_PAUSE", "s"),
     ("cluster.providers", "LONGEST_PAUSE", "s"),
+    ("cluster.channels", "LATE", "s"),
     ("cluster.subscriptions", "MOST_WAITING", ""),
+    ("cluster.subscriptions", "MOST_STAMPS", ""),
     ("core.liveness", "CONFIRMATIONS", ""),
     ("core.liveness", "LONGEST", ""),
     ("core.observation", "WORST", ""),
@@ -255,7 +258,7 @@ MORE_BOUNDS = (
 # Numbers of modules that are no bounds, and why.
 NO_BOUNDS = {
     "cluster.channels PAIR": "follows from the format of a message",
-    "cluster.services FIELDS": "follows from the format of what is said",
+    "cluster.services FIELDS": "follows from the format of what is advertised",
     "wire.messages": "kinds of records and places in them: the protocol's page",
     "wire.stream_values": "follows from the format of a record",
     "wire.streams RAW": "a form of the protocol",
@@ -613,7 +616,7 @@ def signature(member: object, name: str, *, bound: bool = False) -> str:
 ACTOR = (*[name for name in vars(GenServer) if name != "name"], "gossip", "part")
 
 STATE = ("set", "get", "delete", "peers", "keys", "value")
-CHANNELS = ("join", "leave", "send", "members", "forget_kept")
+CHANNELS = ("join", "leave", "send", "members", "forget_kept", "statistics")
 MEMBERS = ("all", "alive", "state", "why", "health")
 
 CLASSES = (
@@ -639,7 +642,7 @@ CLASSES = (
     Shown(Member, "`node.members.all()`"),
     Shown(Services, "`node.services`"),
     Shown(clusterkit.Service, "clusterkit"),
-    Shown(Masters, "`node.masters`"),
+    Shown(Masters, "`node.masters`", hidden=("end",)),
     Shown(
         clusterkit.Epoch,
         "clusterkit",
@@ -647,6 +650,7 @@ CLASSES = (
     ),
     Shown(Channels, "`node.channels`", only=CHANNELS),
     Shown(clusterkit.ChannelMessage, "clusterkit"),
+    Shown(ChannelStatistics, "`node.channels.statistics()`"),
     Shown(Settings, "`load_settings()`"),
     Shown(Setting, "`load_settings()`, one by one"),
     Shown(Keyring, "`node.cookies`", hidden=("reload_or_log",)),

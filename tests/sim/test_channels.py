@@ -7,10 +7,11 @@ import trio
 
 from clusterkit.cluster.channels import ChannelMessage
 from clusterkit.cluster.subscriptions import MOST_WAITING
+from clusterkit.config import Config
 from clusterkit.errors import ConfigError, EncodeError, MessageTooLarge
 from clusterkit.testing import simulate
 
-from .rings import form, until
+from .rings import form, links, until
 
 
 class Log(list):
@@ -183,6 +184,11 @@ def test_a_slow_handler_loses_the_newest_and_holds_nobody_up(sim_seed):
         await until(lambda: len(slow) >= MOST_WAITING)
         await trio.sleep(1)
         assert slow == list(range(len(slow)))
+        statistics = b.channels.statistics()
+        assert (statistics.joined, statistics.waiting) == (2, 0)
+        assert statistics.dropped == total - len(slow)
+        assert b.channels.leave("x")
+        assert b.channels.statistics().dropped == statistics.dropped
         assert MOST_WAITING <= len(slow) <= MOST_WAITING + 1
 
     simulate(main, seed=sim_seed)
@@ -275,6 +281,24 @@ def test_members_that_die_are_sent_nothing(sim_seed):
         await sim.crash("b")
         await until(lambda: a.channels.members("x") == ("c",), 10)
         assert await a.channels.send("x", 1) == 1
+
+
+def test_for_whom_there_is_no_room_a_message_is_not_sent(sim_seed):
+    async def main(sim):
+        config = Config(outbox_messages=10)
+        nodes = a, b = await form(sim, "ab", config=config)
+        log = Log()
+        b.channels.join("x", log)
+        await joined(nodes, "x", "b")
+        sim.partition({"a"}, {"b"})
+        await until(lambda: links(a) == "")
+        sent = sum([await a.channels.send("x", i) for i in range(100)])
+        assert a.channels.statistics().not_sent == 100 - sent > 0
+        sim.heal()
+        await until(lambda: len(log) == sent)
+        assert values(log) == sorted(values(log))
+
+    simulate(main, seed=sim_seed)
 
     simulate(main, seed=sim_seed)
 

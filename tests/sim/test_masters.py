@@ -7,6 +7,7 @@ from math import inf, nan
 import pytest
 import trio
 
+from clusterkit import GenServer
 from clusterkit.core.election import MOST_COUNTER, Epoch
 from clusterkit.errors import ConfigError, MessageTooLarge
 from clusterkit.events import Demotion, MasterDown, MasterUp, Promotion
@@ -377,3 +378,26 @@ def test_what_is_no_epoch_is_not_accepted(wrong):
         assert a.masters.accepts(list(a.masters.epoch))
 
     simulate(main)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_master_that_ends_gives_way_before_another_is_chosen(sim_seed, busy):
+    class Slow(GenServer):
+        async def terminate(self, _):
+            await trio.sleep(5 * busy)
+
+    async def main(sim):
+        nodes = a, *others = await standing(sim, "abc", [3, 2, 1])
+        await until(lambda: agree(nodes, 1))
+        await a.start("slow", Slow)
+        epoch = a.masters.epoch
+        async with listening(a, *KINDS) as heard, trio.open_nursery() as nursery:
+            nursery.start_soon(sim.stop, "a")
+            await until(lambda: not a.masters.is_master)
+            assert not others[0].masters.is_master
+            await until(lambda: agree(others, 1), 2)
+            assert names(others[0]) == ["b"]
+        assert heard[:2] == [Demotion(epoch, "ending"), MasterDown("a", epoch)]
+        assert not a.masters.is_master
+
+    simulate(main, seed=sim_seed)

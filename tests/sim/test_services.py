@@ -402,3 +402,37 @@ def test_what_is_no_service_is_none(key, value):
         assert a.services.names() == ("other",)
 
     simulate(main)
+
+
+@pytest.mark.parametrize("how", ["update", "withdraw", "restart"])
+def test_a_hook_is_over_before_it_runs_again_for_the_same_node(sim_seed, how):
+    async def main(sim):
+        a, b = await form(sim, "ab", disk=True)
+        running, others, seen = [], [], []
+
+        async def hook(service):
+            others.extend(running)
+            running.append(service.info)
+            try:
+                await trio.sleep(1)
+                seen.append(service.info)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(0.5)
+                running.remove(service.info)
+
+        a.services.setup("db", hook)
+        b.services.advertise("db", 1)
+        await trio.sleep(0.5)
+        if how == "withdraw":
+            b.services.withdraw("db")
+            await trio.sleep(0.2)
+        elif how == "restart":
+            await sim.crash("b")
+            b = await sim.restart("b")
+        b.services.advertise("db", 2)
+        await a.services.ready()
+        assert seen == [2]
+        assert others == []
+
+    simulate(main, seed=sim_seed)

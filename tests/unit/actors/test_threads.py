@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import trio
 
@@ -90,6 +91,36 @@ async def test_an_actor_is_not_paused_resumed_or_told_from_another_thread():
         await trio.sleep(1)
         assert await node.call("box", "read") == []
         assert node.statistics().actors[0].state == "running"
+
+
+@virtual
+async def test_what_members_do_for_each_other_is_not_changed_from_another_thread():
+    async def handle(_):
+        raise AssertionError
+
+    async with alone() as node:
+        services, masters, channels = node.services, node.masters, node.channels
+        channels.join("x", handle)
+        masters.stand(required=0)
+        services.advertise("db")
+        for change in (
+            partial(services.advertise, "web"),
+            partial(services.update, "db", 1),
+            partial(services.withdraw, "db"),
+            partial(services.need, "db"),
+            partial(services.setup, "db", handle),
+            partial(trio.run, services.ready),
+            partial(masters.stand, weight=2),
+            masters.retire,
+            masters.promote,
+            masters.demote,
+            partial(channels.join, "y", handle),
+            partial(channels.leave, "x"),
+            partial(channels.forget_kept, "x"),
+            partial(trio.run, partial(channels.send, "x", 1, keep=True)),
+        ):
+            refused(change)
+        assert node.state.keys(node.name) == ("_channels", "_master", "_service.db")
 
 
 @virtual
