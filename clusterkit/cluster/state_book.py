@@ -38,13 +38,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("clusterkit.cluster")
 
-MOST_TOMBSTONES: Final = MOST_KEYS // 2 - 1
-"""Deletions that are remembered; of more, the oldest are dropped before their time."""
-
 SPARE: Final = 1024
 """Bytes of a node's keys that are left for what cannot be refused: what a master says
-of itself, which takes a few more when it becomes one, and that a node ends. So is one
-key."""
+of itself, which takes a few more when it becomes one, and that a node is offline or
+ends."""
+
+SPARE_KEYS: Final = 2
+"""Keys that are left for the same: one for a master, one for the status of a node."""
+
+MOST_TOMBSTONES: Final = MOST_KEYS // 2 - SPARE_KEYS
+"""Deletions that are remembered; of more, the oldest are dropped before their time."""
 
 
 class StateBook:
@@ -107,7 +110,7 @@ class StateBook:
             key: The key.
             value: What it gets.
             ttl: Seconds after which it is deleted.
-            spare: Whether it may take the room that is spared (`SPARE`).
+            spare: Whether it may take the room that is spared (`SPARE`, `SPARE_KEYS`).
         """
         data = self._encoded(_checked(key), value)
         old = self.known.own.get(key)
@@ -167,7 +170,7 @@ class StateBook:
 
     def _check_room(self, key: str, data: bytes, spared: int) -> None:
         old = self.known.own.get(key)
-        most = MOST_KEYS - MOST_TOMBSTONES - bool(spared)
+        most = MOST_KEYS - MOST_TOMBSTONES - SPARE_KEYS * bool(spared)
         if old is None and self._keys >= most:
             raise MessageTooLarge(f"a node has up to {most} keys; delete some")
         size = self._bytes - _room_of(old) + _room_of(Change(key, 0, data))

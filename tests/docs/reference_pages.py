@@ -225,6 +225,7 @@ MORE_BOUNDS = (
     ("core.state_input", "KEY_COST", "bytes"),
     ("cluster.state_book", "MOST_TOMBSTONES", ""),
     ("cluster.state_book", "SPARE", "bytes"),
+    ("cluster.state_book", "SPARE_KEYS", ""),
     ("cluster.features", "SEEKS", "s"),
     ("web.application", "MOST_BODY", "bytes"),
     ("web.application", "BODY_WITHIN", "s"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 import trio
 
 from clusterkit import GenServer
-from clusterkit.errors import ConfigError
+from clusterkit.errors import ConfigError, MessageTooLarge
 from clusterkit.events import LinkDown, MemberDown, MemberLeft, StateUpdated
 from clusterkit.testing.sim import simulate
 
@@ -129,5 +131,31 @@ def test_keys_of_the_node_itself_are_not_the_application_s(key):
         with pytest.raises(ConfigError, match="begin with _"):
             node.state.delete(key)
         assert node.state.value("a", key) is None
+
+    simulate(main)
+
+
+def fill_up(node, size):
+    """Give a node keys of so many bytes until it refuses one."""
+    for number in count():
+        node.state.set(f"key {number}", bytes(size))
+
+
+@pytest.mark.parametrize("size", [0, 600], ids=["many keys", "many bytes"])
+def test_a_master_whose_keys_take_all_their_room_can_be_put_offline(size):
+    async def main(sim):
+        a, b = await form(sim, "ab", on_exit="stay")
+        with pytest.raises(MessageTooLarge):
+            fill_up(b, size)
+        b.masters.stand()
+        b.masters.promote()
+        b.set_online(False)
+        await until(lambda: a.state.value("b", "_status") == "offline")
+        assert a.masters.all() == b.masters.all() == (b.masters.epoch,)
+        b.set_online(True)
+        await until(lambda: a.state.value("b", "_status") is None)
+        await trio.sleep(5)  # until nothing of so much is left to be told
+        await sim.stop("b")
+        assert a.state.value("b", "_status") == "ending"
 
     simulate(main)
