@@ -7,6 +7,7 @@ that nobody misses.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Background:
-    """Runs tasks until it is stopped."""
+    """Runs tasks until it is stopped, or cut."""
 
     def __init__(self) -> None:
         self._nursery: trio.Nursery | None = None
@@ -34,7 +35,7 @@ class Background:
             args: For it.
         """
         if self._nursery is not None:
-            self._nursery.start_soon(task, *args)
+            self._nursery.start_soon(_unless_cut, task, *args)
 
     def stop(self) -> None:
         """Cancel all of them, and start no more."""
@@ -46,6 +47,17 @@ class Background:
     ) -> None:
         """Run tasks until they are stopped."""
         with self._scope:
-            async with trio.open_nursery() as self._nursery:
-                task_status.started()
-                await trio.sleep_forever()
+            try:
+                async with trio.open_nursery() as nursery:
+                    if not self._scope.cancel_called:
+                        self._nursery = nursery
+                    task_status.started()
+                    await trio.sleep_forever()
+            finally:
+                self._nursery = None
+
+
+async def _unless_cut(task: Callable[..., Awaitable[Any]], *args: Any) -> None:
+    """Run a task, unless it is cancelled before it begins: by one that ends, say."""
+    if trio.current_effective_deadline() != -inf:
+        await task(*args)
