@@ -16,6 +16,7 @@ import trio
 from clusterkit.errors import ConfigError
 from clusterkit.logs import log
 from clusterkit.web.secrets import Gate
+from clusterkit.web.serving import MISSING
 from clusterkit.web.views import cluster, why_not_ready
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ MOST_BODY: Final = 64 * 1024
 BODY_WITHIN: Final = 5.0
 """Seconds within which it must be there."""
 
-MISSING: Final = 'this needs other packages: pip install "clusterkit[web]"'
-
 
 def app(node: ClusterNode, *, operator_secret: str | bytes | None = None) -> Starlette:
     """Return the HTTP side of a node, as an ASGI application.
@@ -49,7 +48,7 @@ def app(node: ClusterNode, *, operator_secret: str | bytes | None = None) -> Sta
             least 16 bytes. None: nobody may change anything, or see who is offline.
 
     Returns:
-        The application; `state.gate.refused` counts who was not let in.
+        The application; `state.gate.refused` counts who was not let in, by route.
 
     Raises:
         ConfigError: The secret is too short, or Starlette is not installed.
@@ -115,13 +114,13 @@ class Pages:
         parts = cluster(self._node)
         if "authorization" not in request.headers:
             return answer({"online": parts["online"]})
-        if not self._admits(request):
+        if not self._admits(request, "/list"):
             return refused()
         return answer(parts)
 
     async def control(self, request: Request) -> Response:
         """Put the node offline or online, or have it end: `online`, or `drain`."""
-        if not self._admits(request):
+        if not self._admits(request, "/control"):
             return refused()
         wish = await self._wish(request)
         if wish is None:
@@ -136,17 +135,17 @@ class Pages:
             self._node.drain()
         return answer({"ok": True})
 
-    def _admits(self, request: Request) -> bool:
+    def _admits(self, request: Request, route: str) -> bool:
         admitted = self.gate.admits(request.headers.get("authorization", ""))
         if not admitted:
-            self.gate.refuse(request.url.path)
+            self.gate.refuse(route)  # its path may be any, where it is mounted
         return admitted
 
     async def _wish(self, request: Request) -> tuple[str, bool] | None:
         """Return what is asked for, None if it is nothing that can be."""
         try:
             wish: Any = json.loads(await read(request))
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter if it is nested deeply
             return None
         if not isinstance(wish, dict) or len(wish) != 1:
             return None

@@ -22,7 +22,7 @@ class Gate:
         secret: The operator's; None lets nobody in.
 
     Attributes:
-        refused: How often somebody was not let in, by where.
+        refused: How often somebody was not let in, by route.
 
     Raises:
         ConfigError: It is no secret, or too short.
@@ -47,9 +47,9 @@ class Gate:
         wanted = self._digest or b""
         return hmac.compare_digest(digest.digest(), wanted) and self.is_there
 
-    def refuse(self, where: str) -> None:
-        """Count one that was not let in."""
-        self.refused[where] += 1
+    def refuse(self, route: str) -> None:
+        """Count one that was not let in, by route: of those there are few."""
+        self.refused[route] += 1
 
 
 def _checked(secret: object) -> bytes:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 MISSING: Final = 'this needs other packages: pip install "clusterkit[web]"'
+"""What is said where one of them is not there."""
 
 BACKLOG: Final = 100
 """Connections that wait to be accepted."""

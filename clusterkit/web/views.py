@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.cluster.readiness import STATUS
+from clusterkit.errors import DecodeError
 
 if TYPE_CHECKING:
     from clusterkit.cluster.members import Member
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 LIVING = frozenset({"alive", "suspect"})
 """States of members that may be given work."""
+
+
+NOTHING: Final = object()
+"""What a member says that is not offline."""
 
 
 def why_not_ready(node: ClusterNode) -> list[str]:
@@ -27,10 +32,18 @@ def cluster(node: ClusterNode) -> dict[str, list[dict[str, Any]]]:
     """Return the members by whether they may be given work, as this node sees it."""
     parts: dict[str, list[dict[str, Any]]] = {"online": [], "offline": []}
     for member in node.members.all():
-        said = node.state.value(member.id, STATUS)
-        online = member.state in LIVING and said is None
+        said = _said(node, member.id)
+        online = member.state in LIVING and said is NOTHING
         parts["online" if online else "offline"].append(_row(member, said))
     return parts
+
+
+def _said(node: ClusterNode, name: str) -> Any:
+    """Return what a member says of being offline; whatever it is, it says so."""
+    try:
+        return node.state.value(name, STATUS, NOTHING)
+    except DecodeError:  # of a later version, and the book has said so
+        return None
 
 
 def _row(member: Member, said: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from contextlib import asynccontextmanager
 
 import httpx
+import msgpack
 import pytest
 import trio
 
@@ -150,6 +151,9 @@ async def test_without_a_secret_nobody_is_an_operator():
         b'{"other": true}',
         json.dumps({"online": "x" * MOST_BODY}).encode(),
         b"\xff\xfe",
+        b"[" * 30_000,
+        b'{"a":' * 10_000,
+        b'{"online": ' + b"9" * 10_000 + b"}",
     ],
     ids=lambda body: repr(body[:30]),
 )
@@ -184,4 +188,50 @@ async def test_an_address_in_use_is_told():
         url = await nursery.start(web.serve, web.app(a), "127.0.0.1:0")
         with pytest.raises(OSError, match="in use"):
             await web.serve(web.app(a), url.removeprefix("http://"))
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("status", [None, 5, [], True, "", "of a later version", b"x"])
+async def test_who_says_what_nobody_understands_is_offline(status):
+    async with running("a") as a, running("b") as b, served(a) as client:
+        await a.meet(b.address)
+        await until(lambda: a.members.all()[1].incarnation)
+        b.state._book.set("_status", status, None)
+        await until(lambda: "_status" in a.state.keys("b"))
+        health = (await client.get("/health")).json()
+        assert health["cluster"] == {"online": ["a"], "offline": ["b"]}
+
+
+async def test_who_says_what_cannot_be_built_here_is_offline():
+    unknown = msgpack.packb(msgpack.ExtType(77, b"of a later version"))
+    async with (
+        running("a") as a,
+        running("b") as b,
+        served(a, operator_secret=SECRET) as client,
+    ):
+        await a.meet(b.address)
+        await until(lambda: a.members.all()[1].incarnation)
+        b.state._book._write("_status", unknown)
+        await until(lambda: "_status" in a.state.keys("b"))
+        health = await client.get("/health")
+        assert health.json()["cluster"] == {"online": ["a"], "offline": ["b"]}
+        told = (await client.get("/list", headers=bearer())).json()
+        assert [row["name"] for row in told["offline"]] == ["b"]
+
+
+async def test_refusals_are_counted_by_route_wherever_it_is_mounted():
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    async with running("a") as a, trio.open_nursery() as nursery:
+        inner = web.app(a, operator_secret=SECRET)
+        outer = Starlette(routes=[Mount("/{tenant}", inner)])
+        url = await nursery.start(web.serve, outer, "127.0.0.1:0")
+        async with httpx.AsyncClient(base_url=url) as client:
+            for n in range(5):
+                assert (await client.post(f"/{n}/control")).status_code == 401
+                wrong = await client.get(f"/{n}/list", headers=bearer("x" * 20))
+                assert wrong.status_code == 401
+                assert (await client.get(f"/{n}/no{n}")).status_code == 404
+        assert inner.state.gate.refused == {"/control": 5, "/list": 5}
         nursery.cancel_scope.cancel()
