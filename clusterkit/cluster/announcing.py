@@ -78,10 +78,15 @@ class Announcements:
         """Announce no more; return whether it was announced."""
         return self._book.delete(key)
 
+    def is_there(self, node: str) -> bool:
+        """Say whether a node is a member, and not dead: what it says counts."""
+        known = self._liveness
+        return known.since(node) is not None and known.claim(node).state <= SUSPECT
+
     def look_at(self, node: str) -> None:
         """See whether a node is there, and what it has written."""
         replica = self._book.known.replica(node)
-        there = self._is_there(node) and replica is not None
+        there = self.is_there(node) and replica is not None
         written = {
             change.key: change.value
             for change in (replica if there and replica is not None else ())
@@ -92,7 +97,7 @@ class Announcements:
 
     def _written(self, node: str, key: str) -> None:
         """Follow a node that has written, or deleted, a key."""
-        if key.startswith(MARK) and self._is_there(node):
+        if key.startswith(MARK) and self.is_there(node):
             replica = self._book.known.replica(node)
             change = None if replica is None else replica.get(key)
             self._show(node, key, None if change is None else change.value)
@@ -119,7 +124,3 @@ class Announcements:
             return self._book.value(node, key, GONE)
         except DecodeError:
             return GONE  # the book has said so
-
-    def _is_there(self, node: str) -> bool:
-        known = self._liveness
-        return known.since(node) is not None and known.claim(node).state <= SUSPECT

@@ -124,8 +124,8 @@ class Masters:
     def accepts(self, epoch: object) -> bool:
         """Say whether a message that was sent with an epoch is to be heeded.
 
-        It is if that is a master's, or later than all that are known here, which
-        then is known. What a master sent before it was overruled is not, even if
+        It is if that is a master's, or a living member's and later than all that are
+        known here, which then is known. What a master sent before it was overruled is not, even if
         that comes after a message of the one by which it was.
 
         Args:
@@ -136,12 +136,16 @@ class Masters:
         if epoch is None:
             return False
         most = self.required or MOST_REQUIRED
-        met = {known for known in self._met if known.counter > self._highest}
-        if epoch.counter > self._highest:
-            met.add(epoch)
+        met = {known for known in (*self._met, epoch) if self._may_be(known)}
         latest = sorted({*self._masters, *met}, reverse=True)
         self._met = set(latest[:most]) & met
         return epoch in latest[:most]
+
+    def _may_be(self, epoch: Epoch) -> bool:
+        """Say whether an epoch that only a message told of may be a master's."""
+        if epoch.counter <= self._highest or epoch.name == self._runtime.name:
+            return False  # its own are known here
+        return self._announcements.is_there(epoch.name)
 
     # What this node does.
 

@@ -147,7 +147,7 @@ def test_who_is_promoted_takes_the_place_of_the_earliest(sim_seed):
         assert heard == [Demotion(old, "superseded")]
         assert not a.masters.accepts(old)
         assert a.masters.accepts(new)
-        assert a.masters.accepts((new.counter + 1, "x"))  # not heard of yet
+        assert a.masters.accepts((new.counter + 1, "b"))  # not heard of yet
         assert not a.masters.accepts(new)  # from now on
         assert not a.masters.accepts(old)
 
