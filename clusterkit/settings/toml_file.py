@@ -69,15 +69,14 @@ def read_toml(path: str) -> TomlFile:
         raise ConfigError(f"cannot read {path}: {reason}") from error
     try:
         text = data.decode()
-        values = tomllib.loads(text)
+        return TomlFile(path, tomllib.loads(text), dict(_lines(text)))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: it is no text in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # no TOML, or a number of too many digits
         raise ConfigError(f"{path}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: it is nested too deeply") from error
-    return TomlFile(path, values, dict(_lines(text)))
 
 
 def _lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
