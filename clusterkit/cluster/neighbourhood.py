@@ -1,14 +1,19 @@
 """Which members a node keeps in touch with, and whom it asks what is new.
 
-All of them while they are few. In a larger ring three, chosen so that every
-node has its own: a graph in which each node draws three at random is connected
-with near certainty (Fenner and Frieze, 1982), and news crosses it in a
-logarithm of its size, while links and Pings do not grow with the ring.
+All of them while they are few. In a larger ring three: the next in one circle of
+all, and two that every node has of its own. By the circle each is chosen by one at
+least, among all members and among those that live. So who dies, or is cut off with
+half of the ring, is watched by somebody on each side, or will be once those before it
+in the circle are known to be dead. The two make the way short: a circle with random
+chords has a diameter that grows with the logarithm of its size (Bollobás and Chung,
+"The Diameter of a Cycle Plus a Random Matching", 1988), while links and Pings do not
+grow with the ring.
 """
 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +31,11 @@ if TYPE_CHECKING:
 
 NEIGHBOURS: Final = 3
 """Members that a node of a large ring chooses. As many choose it, on average."""
+
+MOST_PLACES: Final = 20_000
+"""Hashes that are kept: twice as many as a ring has names."""
+
+_CIRCLE: Final = 2**64
 
 STRAY: Final = 1 / 300
 """How often another member is asked instead: every five minutes, at one poll a
@@ -197,11 +207,27 @@ class Neighbourhood:
 def neighbours(name: str, others: Iterable[str]) -> list[str]:
     """Return the members that `name` chooses among `others`.
 
-    By rendezvous hashing (Thaler and Ravishankar, 1998): who comes or goes
-    changes the choice of few.
+    The one that follows in the circle of hashes, and by rendezvous hashing (Thaler
+    and Ravishankar, 1998) the rest: who comes or goes changes the choice of few.
     """
+    left = list(others)
+    if not left:
+        return []
+    own = _place(name)
+    successor = min(left, key=lambda other: (_place(other) - own) % _CIRCLE)
+    left.remove(successor)
+    chosen = nlargest(NEIGHBOURS - 1, left, key=lambda other: _rank(name, other))
+    return [successor, *chosen]
 
-    def rank(other: str) -> bytes:
-        return hashlib.blake2b(f"{name} {other}".encode(), digest_size=8).digest()
 
-    return nlargest(NEIGHBOURS, others, key=rank)
+@lru_cache(MOST_PLACES)
+def _place(name: str) -> int:
+    """Return where a node is in the circle."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+@lru_cache(MOST_PLACES)
+def _rank(name: str, other: str) -> bytes:
+    """Return how high a node ranks another."""
+    return hashlib.blake2b(f"{name} {other}".encode(), digest_size=8).digest()

@@ -96,6 +96,7 @@ BOUNDS = (
     ("cluster.node", "LEFT_BY", "share"),
     ("cluster.node", "ACTORS_ENDED_BY", "share"),
     ("cluster.neighbourhood", "NEIGHBOURS", ""),
+    ("cluster.neighbourhood", "MOST_PLACES", ""),
     ("cluster.neighbourhood", "STRAY", "share"),
     ("cluster.meetings", "ASK_AGAIN", "s"),
     ("cluster.meetings", "SEED_PAUSE", "s"),

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
+from string import ascii_lowercase
 
 import trio
 
@@ -153,6 +155,40 @@ def test_neighbours_are_spread_evenly_and_change_little():
     changed = [name for name in rest if neighbours(name, rest - {name}) != chosen[name]]
     assert all("node-7" in chosen[name] for name in changed)
     assert component("node-0", chosen) == set(names)
+
+
+def test_whoever_is_left_over_is_always_chosen_by_somebody(sim_seed):
+    """Those of the other half, once all but a few of them are known to be dead."""
+    rng = Random(sim_seed)
+    names = [f"node-{i}" for i in range(200)]
+    for _ in range(20):
+        side = set(rng.sample(names, 60))
+        ghosts = set(rng.sample(sorted(set(names) - side), 10))
+        while ghosts:
+            alive = side | ghosts
+            seen = {
+                other for name in side for other in neighbours(name, alive - {name})
+            }
+            assert seen & ghosts
+            ghosts -= seen
+
+
+def test_both_sides_of_a_split_come_to_know_that_all_of_the_other_are_dead(sim_seed):
+    async def main(sim):
+        nodes = await form(sim, ascii_lowercase, config=CONFIG)
+        sides = [nodes[::2], nodes[1::2]]
+        names = [{node.name for node in side} for side in sides]
+        sim.partition(*names)
+        await until(
+            lambda: all(
+                set(node.members.alive()) == own
+                for side, own in zip(sides, names, strict=True)
+                for node in side
+            ),
+            30,
+        )
+
+    simulate(main, seed=sim_seed)
 
 
 def component(start, chosen):
