@@ -125,8 +125,8 @@ class Masters:
         """Say whether a message that was sent with an epoch is to be heeded.
 
         It is if that is a master's, or a living member's and later than all that are
-        known here, which then is known. What a master sent before it was overruled is not, even if
-        that comes after a message of the one by which it was.
+        known here, which then is known. What a master sent before it was overruled
+        is not, even if that comes after a message of the one by which it was.
 
         Args:
             epoch: What came with it, as `(counter, name)` or a list of the two. What

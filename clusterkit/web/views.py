@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 LIVING = frozenset({"alive", "suspect"})
 """States of members that may be given work."""
 
-
 NOTHING: Final = object()
 """What a member says that is not offline."""
 

@@ -21,6 +21,11 @@ async def with_master(sim, names="ab"):
     return nodes, first.epoch
 
 
+async def dead(name, *nodes):
+    """Wait until these nodes know that another is dead."""
+    await until(lambda: all(n.members.state(name) == "dead" for n in nodes), 30)
+
+
 def test_an_epoch_of_a_node_that_was_never_met_is_none(sim_seed):
     async def main(sim):
         nodes, epoch = await with_master(sim)
@@ -36,7 +41,7 @@ def test_an_epoch_of_a_node_that_is_dead_or_forgotten_is_none(sim_seed):
     async def main(sim):
         (a, b, _), epoch = await with_master(sim, "abc")
         await sim.crash("c", silent=True)
-        await until(lambda: a.members.state("c") == b.members.state("c") == "dead", 30)
+        await dead("c", a, b)
         for node in (a, b):
             assert not node.masters.accepts((LATEST, "c"))
             assert node.masters.accepts(epoch)
@@ -56,7 +61,7 @@ def test_what_was_accepted_of_a_node_ends_with_it(sim_seed):
         ahead = (epoch.counter + 10, "c")
         assert b.masters.accepts(ahead)  # it is not known to be dead
         assert not b.masters.accepts(epoch)
-        await until(lambda: b.members.state("c") == "dead", 30)
+        await dead("c", b)
         await trio.sleep(1)
         assert b.masters.accepts(epoch)
         assert not b.masters.accepts(ahead)
@@ -81,7 +86,7 @@ def test_what_is_said_in_the_state_of_who_is_not_there_promotes_nobody(sim_seed)
         later = c.masters.epoch
         await until(lambda: a.masters.all() == b.masters.all() == (later,), 10)
         await sim.crash("c", silent=True)
-        await until(lambda: a.members.state("c") == b.members.state("c") == "dead", 30)
+        await dead("c", a, b)
         await until(lambda: a.masters.all() == b.masters.all() != (), 10)
         assert a.masters.all()[0].name in "ab"
         assert a.masters.all()[0] > later > epoch
