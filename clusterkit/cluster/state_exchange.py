@@ -2,25 +2,17 @@
 
 A change is told to neighbours (`telling`): in a mesh, by whoever made it, to all; in
 a larger ring it goes on from node to node, along the links that are kept. What was
-missed is found by comparing (`comparing`): a hash of eight bytes, then those of 64
-buckets of nodes, then who has what, until each has what it lacked.
+missed is found by comparing (`comparing`), as `reconciling` says.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from clusterkit.cluster.own_names import STATE
+from clusterkit.cluster.reconciling import MOST_NODES, ROOM, Reconciling
 from clusterkit.cluster.telling import Telling
-from clusterkit.core.buckets import BUCKETS
-from clusterkit.core.state_input import (
-    plain_parts,
-    read_buckets,
-    read_digest,
-    read_parts,
-)
-from clusterkit.errors import ClusterError
+from clusterkit.core.state_input import plain_parts, read_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,12 +23,6 @@ if TYPE_CHECKING:
     from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.cluster.state_book import StateBook
     from clusterkit.core.replica import Part, Summary
-
-ROOM: Final = 32 * 1024
-"""Bytes that one message tells, of all nodes together; one change may be more."""
-
-MOST_NODES: Final = 10_000
-"""Nodes that a digest may name: all that a ring can have."""
 
 
 class StateExchange:
@@ -60,6 +46,7 @@ class StateExchange:
     ) -> None:
         self.telling: Telling[Summary] = Telling(background, rng, self._tell)
         self._book = book
+        self._reconciling = Reconciling(book, self._ask)
         self._runtime = runtime
         self._neighbourhood = neighbourhood
         book.changed = self.tell
@@ -87,36 +74,7 @@ class StateExchange:
 
     async def step(self, peer: str) -> tuple[Any, ...] | None:
         """Exchange with a member once; see `Comparable`."""
-        known = self._book.known
-        answer = await self._ask(peer, "compare", known.hashes.hash)
-        if answer is None:
-            return None
-        numbers = list(range(BUCKETS))
-        if type(answer) is list:
-            numbers = known.hashes.differing(read_buckets(answer))
-            answer = await self._ask(peer, "digest", numbers)
-        digest = read_digest(answer, MOST_NODES)
-        wants = self._book.wants(digest, peer)
-        parts = known.delta(digest, numbers, ROOM)
-        if not parts and not wants:
-            # Or else only one of the two knows of some members.
-            await self._ask_owners(self._book.contested(digest))
-            return None
-        await self._exchange(peer, parts, wants)
-        return (known.hashes.hash, *(part[:5] for part in parts))
-
-    async def _exchange(
-        self, peer: str, parts: list[Part], wants: dict[str, Summary]
-    ) -> None:
-        plain = {name: list(summary) for name, summary in wants.items()}
-        told = await self._ask(peer, "exchange", plain_parts(parts), plain)
-        self._book.take(read_parts(told, MOST_NODES), peer)
-
-    async def _ask_owners(self, contested: dict[str, Summary]) -> None:
-        """Ask who is lied about, and will hear it; those that are away another time."""
-        for name, ours in contested.items():
-            with suppress(ClusterError, ValueError):
-                await self._exchange(name, [], {name: ours})
+        return await self._reconciling.step(peer)
 
     async def _tell(self, peer: str, untold: dict[str, Summary]) -> dict[str, Summary]:
         parts = self._book.known.parts_for(untold, ROOM)
