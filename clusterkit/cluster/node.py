@@ -13,11 +13,11 @@ import trio
 
 from clusterkit.actors.server import GenServer
 from clusterkit.cluster.draining import say_what_waits
+from clusterkit.cluster.foreground import in_foreground
 from clusterkit.cluster.node_statistics import NodeStatistics
 from clusterkit.cluster.own_names import IN_BACKGROUND, OWN
 from clusterkit.cluster.reach import Reach
 from clusterkit.cluster.readiness import SAID_BY
-from clusterkit.cluster.signals import ENDING, HEARD, Hangups, told_to_end
 from clusterkit.errors import ClusterError, ConfigError
 from clusterkit.events import Event
 from clusterkit.logs import log
@@ -299,19 +299,14 @@ class ClusterNode(Reach):
         Cancellation:
             Signals are as before; the node goes on until its block is left.
         """
-        hangups = Hangups()
-        with trio.open_signal_receiver(*HEARD) as signals:
-            task_status.started()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._cancel_when_over, nursery.cancel_scope)
-                await told_to_end(signals, hangups, self.cookies.reload_or_log)
-                nursery.cancel_scope.cancel()
-            seconds = self._runtime.config.drain_timeout
-            say_what_waits(self.kernel, seconds)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._force_on, signals)
-                await self.shutdown(timeout=seconds)
-                nursery.cancel_scope.cancel()
+        seconds = self._runtime.config.drain_timeout
+        await in_foreground(
+            self._ending,
+            partial(self.shutdown, timeout=seconds),
+            self.cookies.reload_or_log,
+            partial(say_what_waits, self.kernel, seconds),
+            task_status,
+        )
 
     async def shutdown(self, *, timeout: float = 10.0) -> None:
         """Drain: no new connections, actors end, what is queued goes out, Bye.
@@ -365,10 +360,6 @@ class ClusterNode(Reach):
         seconds = self._runtime.config.drain_timeout
         self._runtime.spawn(partial(self.shutdown, timeout=seconds))
 
-    async def _cancel_when_over(self, scope: trio.CancelScope) -> None:
-        await self._ending.wait()
-        scope.cancel()
-
     async def _shut_down(self, timeout: float) -> None:
         """End one part after the other, each within its share of the time."""
         began = trio.current_time()
@@ -390,9 +381,3 @@ class ClusterNode(Reach):
             await self.gossip.leave()
         except ClusterError as error:  # a full disk must not keep the node
             log(logger, logging.ERROR, "not_left", error=error)
-
-    async def _force_on(self, signals: Any) -> None:
-        while await anext(signals) not in ENDING:
-            pass  # what it would read again is not needed any more
-        self._ending.cut()
-        raise SystemExit(1)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from clusterkit.cluster.state_book import StateBook
-    from clusterkit.cluster.state_exchange import StateExchange
 
 STATUS: Final = "_status"
 """The key of `node.state` that says it; it is there from the beginning of the end on."""
@@ -32,16 +33,15 @@ class Readiness:
 
     Args:
         book: What it says of itself.
-        exchange: Has others know it.
-
+        told: Returns when those who are near have heard that.
     """
 
-    def __init__(self, book: StateBook, exchange: StateExchange) -> None:
+    def __init__(self, book: StateBook, told: Callable[[], Awaitable[object]]) -> None:
         self._begun = False
         self._ending = False
         self._online = True
         self._book = book
-        self._exchange = exchange
+        self._told = told
 
     def __repr__(self) -> str:
         return f"<Readiness {'ready' if self.is_ready else 'not ready'}>"
@@ -77,4 +77,4 @@ class Readiness:
         self._ending = True
         self._book.set(STATUS, ENDING, None, spare=True)
         with trio.move_on_at(deadline):
-            await self._exchange.telling.told()
+            await self._told()

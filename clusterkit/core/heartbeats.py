@@ -86,6 +86,8 @@ class Heartbeats:
 
     Attributes:
         own: This node's counter.
+        contested: How often more was claimed of this node than it had said: by who
+            remembers an earlier life of it, or lies.
         refused: Claims that were not taken: of too many names, or a last
             incarnation's by another than its owner.
     """
@@ -93,7 +95,7 @@ class Heartbeats:
     def __init__(self, name: str, incarnation: int, interval: float, most: int) -> None:
         self.name = name
         self.own = Beat(incarnation, 0)
-        self.refused = 0
+        self.contested = self.refused = 0
         self._interval = interval
         self._most = most
         # The highest ever heard of each; who is heard of least lately is first.
@@ -129,13 +131,16 @@ class Heartbeats:
     def go_above(self, claimed: Beat) -> bool:
         """Outdo what is claimed of this node; say whether that was more than it said.
 
-        The incarnation that follows is for the caller to take over.
+        A claim above which there is no room harms nobody: of the last incarnation
+        others take the owner's word only.
         """
         if claimed <= self.own:
             return False
         incarnation, number = claimed
         if number > MOST_BEAT // 2:
-            incarnation, number = min(incarnation + 1, MOST_INCARNATION), 0
+            if incarnation == MOST_INCARNATION:
+                return False
+            incarnation, number = incarnation + 1, 0
         self.own = Beat(incarnation, number + 1)
         return True
 
@@ -171,7 +176,7 @@ class Heartbeats:
         """
         for name, beat in claims.items():
             if name == self.name:
-                self.go_above(beat)
+                self.contested += self.go_above(beat)
             elif beat.incarnation >= MOST_INCARNATION and by != name:
                 self.refused += 1
             else:

@@ -103,7 +103,11 @@ def test_its_own_counter_goes_above_what_is_claimed_of_it():
     a.hear({"a": Beat(9, 5)}, "b", 0.0)
     assert a.own == Beat(9, 5)
     a.hear({"a": Beat(9, MOST_BEAT)}, "b", 0.0)
-    assert a.own == Beat(10, 1)
+    assert (a.own, a.contested) == (Beat(10, 1), 3)
+    a.hear({"a": Beat(MOST_INCARNATION, MOST_BEAT)}, "b", 0.0)
+    assert (a.own, a.contested) == (Beat(10, 1), 3)  # which nobody takes from b
+    a.hear({"a": Beat(MOST_INCARNATION - 1, MOST_BEAT)}, "b", 0.0)
+    assert a.own == Beat(MOST_INCARNATION, 1)
     assert list(a) == []
 
 
