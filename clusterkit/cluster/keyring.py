@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
@@ -23,16 +23,24 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from clusterkit.net.kernel import Kernel
 
 logger = logging.getLogger("clusterkit.cluster")
+
+
+class Holder(Protocol):
+    """What uses cookies: the first signs, or dials, any is accepted."""
+
+    cookies: list[bytes]
+
+    def use_cookies(self, cookies: Sequence[bytes]) -> None:
+        """Use others from now on."""
 
 
 class Keyring:
     """The cookies of one node while it runs.
 
     Args:
-        kernel: Dials and accepts with them.
+        holder: Dials and accepts with them.
         run_blocking: Runs what takes tens of milliseconds.
         file: Where they are kept, None if they were told some other way.
 
@@ -42,18 +50,18 @@ class Keyring:
 
     def __init__(
         self,
-        kernel: Kernel,
+        holder: Holder,
         run_blocking: Callable[..., Awaitable[Any]],
         file: Path | None,
     ) -> None:
         self.file = file
-        self._kernel = kernel
+        self._holder = holder
         self._run_blocking = run_blocking
         # One change after the other: each is compared with what it replaces.
         self._lock = trio.Lock()
 
     def __repr__(self) -> str:
-        return f"<Keyring {len(self._kernel.cookies)} from {self.file}>"
+        return f"<Keyring {len(self._holder.cookies)} from {self.file}>"
 
     async def replace(
         self, cookie: str | bytes | Sequence[str | bytes], *, force: bool = False
@@ -124,7 +132,7 @@ class Keyring:
         Returns:
             One for each, in their order: that of the cookie that dials first.
         """
-        return [fingerprint(cookie) for cookie in self._kernel.cookies]
+        return [fingerprint(cookie) for cookie in self._holder.cookies]
 
     async def _read(self) -> list[bytes]:
         if self.file is None:
@@ -135,7 +143,7 @@ class Keyring:
         return list((await self._run_blocking(cookies_in, self.file)).cookies)
 
     async def _take(self, fresh: list[bytes], *, force: bool) -> bool:
-        before = list(self._kernel.cookies)
+        before = list(self._holder.cookies)
         if fresh == before:
             return False
         if not (force or set(fresh) & set(before)):
@@ -146,7 +154,7 @@ class Keyring:
         for cookie in fresh:
             # Before anybody waits for it: it takes as long as many calls.
             await self._run_blocking(stretch, cookie)
-        self._kernel.use_cookies(fresh)
+        self._holder.use_cookies(fresh)
         dials = "as before" if fresh[0] == before[0] else "another"
         log(logger, logging.INFO, "cookies_changed", valid=len(fresh), dials=dials)
         return True

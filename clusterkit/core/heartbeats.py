@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_BEAT: Final = 2**62
 """Highest counter that is taken from a peer."""
 
-PAUSE: Final = 3.0
+PAUSE: Final = 5.0
 """Silence that is accepted beyond what is usual, in expected intervals."""
 
 
@@ -117,6 +117,10 @@ class Heartbeats:
         """Return the highest that was heard of a node, 0 if none was."""
         return self._heard.get(name, Beat(0, 0)).incarnation
 
+    def has_lived(self, name: str) -> bool:
+        """Say whether a node has been seen to live and is not forgotten, or is this."""
+        return name == self.name or name in self._lives
+
     def is_alive(self, name: str) -> bool:
         """Say whether a node is taken to be alive."""
         life = self._lives.get(name)
@@ -164,8 +168,8 @@ class Heartbeats:
             living[to] = self._heard[to]
         return {self.name: self.own, **living}
 
-    def hear(self, claims: Mapping[str, Beat], by: str, now: float) -> None:
-        """Take what a peer tells.
+    def hear(self, claims: Mapping[str, Beat], by: str, now: float) -> list[str]:
+        """Take what a peer tells; return who has come to be alive by it.
 
         What it tells of itself it has just said, so that makes it alive at once.
 
@@ -174,30 +178,36 @@ class Heartbeats:
             by: The peer; what it said is no older than its request or answer.
             now: The time, in seconds.
         """
+        risen = []
         for name, beat in claims.items():
             if name == self.name:
                 self.contested += self.go_above(beat)
             elif beat.incarnation >= MOST_INCARNATION and by != name:
                 self.refused += 1
-            else:
-                self._take(name, beat, now, said_so=by == name)
+            elif self._take(name, beat, now, said_so=by == name):
+                risen.append(name)
+        return risen
 
-    def _take(self, name: str, beat: Beat, now: float, *, said_so: bool) -> None:
+    def _take(self, name: str, beat: Beat, now: float, *, said_so: bool) -> bool:
+        """Take what is told of one node; say whether it has come to be alive by it."""
         before = self._heard.get(name)
         if before is not None and beat <= before:
-            return
+            return False
         if before is None and not self._make_room():
             self.refused += 1
-            return
+            return False
         self._heard.pop(name, None)
         self._heard[name] = beat
         if before is None and not said_so:
-            return  # the mark from which it must rise
+            return False  # the mark from which it must rise
+        was_alive = self.is_alive(name)
+        self._rise(name, now, anew=before is None or beat[0] > before[0])
+        return not was_alive
+
+    def _rise(self, name: str, now: float, *, anew: bool) -> None:
         life = self._lives.get(name)
-        if life is None:
-            life = self._lives[name] = Life(now, self._interval)
-        elif before is not None and beat.incarnation > before.incarnation:
-            since = life.since if life.alive else now
+        if life is None or anew:  # another life has a pace of its own
+            since = life.since if life is not None and life.alive else now
             life = self._lives[name] = Life(now, self._interval)
             life.since = since
         life.rise(now)

@@ -21,7 +21,8 @@ class Allowed:
     """Networks and host names; without any, every host that can be a node's.
 
     Args:
-        entries: Networks as `10.0.0.0/8`, single addresses, host names.
+        entries: Networks as `10.0.0.0/8`, single addresses, host names, and
+            `*.example.org` for all names below one.
 
     Raises:
         ConfigError: One is none of these.
@@ -33,14 +34,21 @@ class Allowed:
         self._entries = tuple(entries)
         self._networks = []
         self._names: set[str] = set()
+        self._zones: list[str] = []
         for entry in self._entries:
             if _is_network(entry):
                 self._networks.append(ip_network(entry))
+            elif entry.startswith("*."):
+                self._zones.append(f".{check_host(entry[2:]).lower()}")
             else:
                 self._names.add(check_host(entry).lower())
 
     def __repr__(self) -> str:
         return f"<Allowed {', '.join(self._entries) or 'all'}>"
+
+    def __bool__(self) -> bool:
+        """Say whether there are any."""
+        return bool(self._entries)
 
     def admits(self, host: str) -> bool:
         """Say whether a host may be dialled.
@@ -51,11 +59,15 @@ class Allowed:
         try:
             address = ip_address(host.partition("%")[0])
         except ValueError:
-            return not self._entries or host.lower() in self._names
+            return not self._entries or self._has_name(host.lower())
         address = getattr(address, "ipv4_mapped", None) or address
         if not _is_of_a_node(address):
             return False
         return not self._entries or any(address in net for net in self._networks)
+
+    def _has_name(self, name: str) -> bool:
+        below = name.endswith(tuple(self._zones))
+        return below or name in self._names
 
 
 def _is_network(entry: object) -> bool:

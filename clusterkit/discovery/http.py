@@ -1,4 +1,4 @@
-"""The few requests that a master list takes, over httpx.
+"""The few requests that nodes send over HTTP: for a master list, and as gossip.
 
 httpx, because it runs on trio itself: a request ends when it is cancelled, however
 slowly the server drips. urllib3 would need a thread for each, which cannot be
@@ -81,19 +81,54 @@ class Http:
     async def _request(
         self, method: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        import httpx  # noqa: PLC0415 - an extra
+        return await send(
+            self._client,
+            method,
+            self._url,
+            headers,
+            body,
+            within=WITHIN,
+            most=MAX_BODY,
+        )
 
-        try:
-            with trio.fail_after(WITHIN):
-                async with self._client.stream(
-                    method, self._url, headers=headers, content=body
-                ) as response:
-                    content = await _read(response)
-        except trio.TooSlowError as error:
-            raise RequestFailed(f"no answer within {WITHIN:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise RequestFailed(str(error) or type(error).__name__) from error
-        return Answer(response.status_code, response.headers.get("etag"), content)
+
+async def send(
+    client: Any,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    within: float,
+    most: int,
+) -> Answer:
+    """Send a request; return its answer.
+
+    Args:
+        client: From `open_client`.
+        method: What to do.
+        url: With what.
+        headers: Of this request.
+        body: Its content.
+        within: Seconds for all of it.
+        most: Bytes of the answer that are read.
+
+    Raises:
+        RequestFailed: No answer in time, or one that is too long.
+    """
+    import httpx  # noqa: PLC0415 - an extra
+
+    try:
+        with trio.fail_after(within):
+            async with client.stream(
+                method, url, headers=headers, content=body
+            ) as response:
+                content = await _read(response, most)
+    except trio.TooSlowError as error:
+        raise RequestFailed(f"no answer within {within:g} s") from error
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        raise RequestFailed(str(error) or type(error).__name__) from error
+    return Answer(response.status_code, response.headers.get("etag"), content)
 
 
 @asynccontextmanager
@@ -104,14 +139,21 @@ async def open_http(url: str, auth: str | None) -> AsyncIterator[Http]:
         url: Where to.
         auth: What the header `Authorization` says, None for no such header.
     """
-    # A compressed answer could be a thousand times as long as what is read of it.
-    headers = {"Accept-Encoding": "identity"}
-    if auth is not None:
-        headers["Authorization"] = auth
-    async with require_httpx().AsyncClient(
-        headers=headers, timeout=WITHIN, follow_redirects=False
-    ) as client:
+    async with open_client({} if auth is None else {"Authorization": auth}) as client:
         yield Http(client, url)
+
+
+def open_client(headers: Mapping[str, str] | None = None) -> Any:
+    """Return an `httpx.AsyncClient`, to be entered, whose requests end in time.
+
+    Args:
+        headers: Of all its requests.
+    """
+    # A compressed answer could be a thousand times as long as what is read of it.
+    told = {"Accept-Encoding": "identity", **(headers or {})}
+    return require_httpx().AsyncClient(
+        headers=told, timeout=WITHIN, follow_redirects=False
+    )
 
 
 def require_httpx() -> Any:
@@ -124,29 +166,29 @@ def require_httpx() -> Any:
         import httpx  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ConfigError(
-            'MasterList needs another package: pip install "clusterkit[http]"'
+            'requests need another package: pip install "clusterkit[http]"'
         ) from error
     return httpx
 
 
-async def _read(response: Any) -> bytes:
+async def _read(response: Any, most: int) -> bytes:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise RequestFailed("the answer is compressed, which was not asked for")
     parts, size = [], 0
-    too_long = RequestFailed(f"the answer is longer than {MAX_BODY} bytes")
+    too_long = RequestFailed(f"the answer is longer than {most} bytes")
     try:
         async for part in response.aiter_raw():
             size += len(part)
-            if size > MAX_BODY:
+            if size > most:
                 # Closed, its iterators come to their end with an error. One that
                 # is left before its end trio finds, and warns of.
                 await response.aclose()
             else:
                 parts.append(part)
     except Exception as error:  # of what was closed, each layer has its own
-        if size > MAX_BODY:
+        if size > most:
             raise too_long from error
         raise
-    if size > MAX_BODY:
+    if size > most:
         raise too_long
     return b"".join(parts)

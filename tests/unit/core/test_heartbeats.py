@@ -47,7 +47,7 @@ def test_who_is_silent_is_dead_and_nobody_elses_word_counts():
     a = heartbeats()
     for second in range(10):
         a.hear({"b": Beat(1, second)}, "b", float(second))
-    assert a.judge(12.0) == []
+    assert a.judge(15.0) == []
     assert a.judge(30.0) == ["b"]
     assert a.judge(31.0) == []
     assert "b" not in a.told("c")

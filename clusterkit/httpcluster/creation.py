@@ -1,0 +1,247 @@
+"""`create_http_cluster`: from options to a node that gossips, and back to nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from clusterkit.actors.own_thread import OwnThread
+from clusterkit.cluster.broadcast import Broadcast
+from clusterkit.cluster.cookies import found_cookies
+from clusterkit.cluster.ending import Ending
+from clusterkit.cluster.groups import collapsed_groups
+from clusterkit.cluster.keyring import Keyring
+from clusterkit.cluster.platform import Platform
+from clusterkit.cluster.readiness import Readiness
+from clusterkit.cluster.reconciling import Answers, Reconciling
+from clusterkit.cluster.state_book import StateBook
+from clusterkit.config import Config
+from clusterkit.core.heartbeats import Heartbeats
+from clusterkit.errors import ConfigError
+from clusterkit.httpcluster.answering import Answering
+from clusterkit.httpcluster.asking import Asking
+from clusterkit.httpcluster.cluster import DRAIN, HttpCluster
+from clusterkit.httpcluster.gossiping import Gossiping
+from clusterkit.httpcluster.identity import MOST_NODES, Identity
+from clusterkit.httpcluster.members import PLACE, HttpMembers
+from clusterkit.httpcluster.posting import httpx_post
+from clusterkit.httpcluster.state import HttpState
+from clusterkit.httpcluster.urls import Dialable, check_url
+from clusterkit.names import check_name, check_timeout
+from clusterkit.wire.http_judge import Judge
+from clusterkit.wire.http_seal import LIFE_BYTES
+from clusterkit.wire.seal import stretch
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from clusterkit.httpcluster.posting import Post
+
+INTERVAL: Final = 1.0
+"""Seconds between two exchanges of one node."""
+
+LEAST_INTERVAL: Final = 0.01
+MOST_INTERVAL: Final = 3600.0
+
+
+@asynccontextmanager
+async def create_http_cluster(
+    name: str,
+    url: str,
+    *,
+    cookie: str | bytes | os.PathLike[str] | Sequence[str | bytes] | None = None,
+    ring: str = "ring",
+    seeds: Iterable[str] = (),
+    allow: Iterable[str] = (),
+    monitor: bool = False,
+    interval: float = INTERVAL,
+    config: Config | None = None,
+    platform: Platform | None = None,
+    post: Post | None = None,
+) -> AsyncIterator[HttpCluster]:
+    """Run a node of a cluster that speaks HTTP alone, for the length of a block.
+
+        async with web.create_http_cluster(
+            "foo", "https://foo.example/cluster", seeds=["https://bar.example/cluster"]
+        ) as cluster:
+            application = web.app(cluster)
+
+    It asks the others by itself; that it is asked takes `web.app(cluster)`, served at
+    the URL. There are no links, hence no ring, no actors and no services: each node's
+    state, and who is there. Needs `clusterkit[web,http]`.
+
+    Args:
+        name: The node's name, unique in its cluster.
+        url: Where the others reach `web.app(cluster)`.
+        cookie: The shared secret, as for `create_cluster`. It never travels.
+        ring: The cluster's name; nodes of different ones never mix.
+        seeds: URLs of others, tried for as long as nobody is known there.
+        allow: Networks and host names that members may be dialled at; see `Allowed`.
+            None: only what has the scheme, host and port of this node or a seed.
+        monitor: Whether others prefer this node to gossip with.
+        interval: Seconds between two exchanges, a tenth more or less.
+        config: Of it count `forget_after`, `state_tombstone_ttl`, `event_buffer`.
+        platform: Dice and clocks; for simulations.
+        post: Sends requests; for simulations. None: httpx does.
+
+    Yields:
+        The node.
+
+    Raises:
+        ConfigError: An option is missing or impossible, or httpx is not installed.
+
+    Guarantees:
+        What a member writes of itself is known to all within about log2(N) + 2
+        intervals, and so is a member that is new. One that is silent for some nine
+        intervals is dead to whoever sees that, by its own clock: nobody's word counts.
+
+    Cancellation:
+        Says to some that it ends, as leaving the block does.
+    """
+    platform, config = platform or Platform(), config or Config()
+    own = check_url(url)
+    others = [check_url(seed, "a seed") for seed in _listed(seeds, "seeds")]
+    dialable = Dialable([own, *others], allow)
+    found = found_cookies(cookie)
+    for secret in found.cookies:
+        await platform.run_blocking(stretch, secret)
+    identity = Identity(
+        check_name(ring, "ring name"),
+        check_name(name, "node name"),
+        platform.rng.randbytes(LIFE_BYTES),
+        found.cookies,
+    )
+    parts = _Parts(identity, platform, config, _checked(interval), dialable)
+    sending: Any = httpx_post() if post is None else nullcontext(post)
+    with collapsed_groups():
+        async with sending as ready, trio.open_nursery() as nursery:
+            gossiping = parts.gossiping(ready, others)
+            keyring = Keyring(identity, platform.run_blocking, found.file)
+            ending = platform.ending or Ending()
+            cluster = parts.cluster(own, keyring, gossiping, ending, nursery)
+            parts.book.set(PLACE, {"url": own, "monitor": bool(monitor)}, None)
+            nursery.start_soon(gossiping.run)
+            try:
+                yield cluster
+            finally:
+                with trio.CancelScope(shield=True):
+                    await cluster.shutdown(timeout=DRAIN)
+                parts.broadcast.close()
+                nursery.cancel_scope.cancel()
+
+
+class _Parts:
+    """The parts of one node, made in the order they need."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        platform: Platform,
+        config: Config,
+        interval: float,
+        dialable: Dialable,
+    ) -> None:
+        self.identity = identity
+        self.refused: Counter[str] = Counter()
+        self.broadcast = Broadcast(config.event_buffer)
+        self.thread = OwnThread.here()
+        self.rng = platform.rng
+        self.interval = interval
+        incarnation = int(platform.wall_clock() * 1000)
+        self.heartbeats = Heartbeats(
+            identity.name, incarnation, interval, MOST_NODES - 1
+        )
+        self.book = StateBook(
+            identity.name,
+            incarnation,
+            identity.codec,
+            self.heartbeats.has_lived,
+            self.broadcast.publish,
+            trio.current_time,
+            config.state_tombstone_ttl,
+        )
+        self.members = HttpMembers(
+            self.heartbeats,
+            self.book,
+            self.broadcast.publish,
+            trio.current_time,
+            config.forget_after,
+            dialable,
+            self.refused,
+        )
+
+    def gossiping(self, post: Post, seeds: list[str]) -> Gossiping:
+        """Return what asks others."""
+        asking = Asking(
+            self.identity,
+            self.members,
+            post,
+            trio.current_time,
+            self.rng,
+            self.refused,
+        )
+        return Gossiping(
+            self.identity.name,
+            self.members,
+            asking,
+            Reconciling(self.book, asking.ask),
+            self.book,
+            seeds,
+            self.interval,
+            self.rng,
+            self.refused,
+        )
+
+    def cluster(
+        self,
+        url: str,
+        cookies: Keyring,
+        gossiping: Gossiping,
+        ending: Ending,
+        nursery: trio.Nursery,
+    ) -> HttpCluster:
+        """Return the node."""
+        identity = self.identity
+        readiness = Readiness(self.book, gossiping.farewell)
+        readiness.begin()
+        answering = Answering(
+            identity,
+            Judge(identity.ring, identity.name, identity.life),
+            self.members,
+            Answers(self.book),
+            trio.current_time,
+            self.refused,
+        )
+        return HttpCluster(
+            identity.name,
+            url,
+            HttpState(identity.name, self.book, self.thread, self.members),
+            self.members,
+            cookies,
+            self.refused,
+            readiness=readiness,
+            answering=answering,
+            broadcast=self.broadcast,
+            ending=ending,
+            thread=self.thread,
+            nursery=nursery,
+        )
+
+
+def _listed(urls: Iterable[str], what: str) -> list[str]:
+    if isinstance(urls, str):
+        raise ConfigError(f"{what} is a list: [{urls!r:.100}]")
+    return list(urls)
+
+
+def _checked(interval: float) -> float:
+    check_timeout(interval)
+    if not LEAST_INTERVAL <= interval <= MOST_INTERVAL:
+        raise ConfigError(
+            f"interval is {LEAST_INTERVAL:g} to {MOST_INTERVAL:g} seconds"
+        )
+    return float(interval)

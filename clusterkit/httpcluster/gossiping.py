@@ -1,0 +1,149 @@
+"""Exchanging with one node after the other, for as long as this one lives.
+
+With whom is `partners`, what is exchanged `cluster.reconciling`. The invariant is that
+nobody who hangs keeps this node from the others: exchanges run beside each other, one
+at a time with each.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from clusterkit.errors import ClusterError
+from clusterkit.httpcluster.partners import Candidate, chosen, farewells
+from clusterkit.logs import log
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable
+    from random import Random
+
+    from clusterkit.cluster.reconciling import Reconciling
+    from clusterkit.cluster.state_book import StateBook
+    from clusterkit.httpcluster.asking import Asking
+    from clusterkit.httpcluster.members import HttpMembers
+
+logger = logging.getLogger("clusterkit.http")
+
+STEPS: Final = 16
+"""Most steps of one exchange. What is missing then is left to the next."""
+
+MOST_AT_ONCE: Final = 8
+"""Exchanges that one node has under way."""
+
+LATE: Final = 1.0
+"""Intervals beyond the expected one after which this node itself stood still."""
+
+
+class Gossiping:
+    """Exchanges, for one node.
+
+    Args:
+        name: The node's.
+        members: Who is there.
+        asking: Asks them.
+        reconciling: Knows what.
+        book: Is tidied.
+        seeds: URLs to begin with.
+        interval: Seconds between two exchanges, a tenth more or less.
+        rng: The dice.
+        refused: Counts, by reason: `failed`.
+
+    Attributes:
+        listed: URLs from elsewhere, as from a master list.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        members: HttpMembers,
+        asking: Asking,
+        reconciling: Reconciling,
+        book: StateBook,
+        seeds: Iterable[str],
+        interval: float,
+        rng: Random,
+        refused: Counter[str],
+    ) -> None:
+        self.listed: tuple[str, ...] = ()
+        self._name = name
+        self._members = members
+        self._asking = asking
+        self._reconciling = reconciling
+        self._book = book
+        self._seeds = tuple(dict.fromkeys(seeds))
+        self._interval = interval
+        self._rng = rng
+        self._refused = refused
+        self._under_way: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Gossiping {len(self._under_way)} exchanges>"
+
+    async def run(self) -> None:
+        """Exchange until cancelled."""
+        async with trio.open_nursery() as nursery:
+            due = trio.current_time()
+            while True:
+                late = trio.current_time() - due
+                if late > LATE * self._interval:
+                    self._members.oversleep(late)
+                self._members.beat()
+                self._members.refresh()
+                self._book.tidy()
+                for url in chosen(self._living(), self._absent(), self._rng):
+                    if len(self._under_way) < MOST_AT_ONCE:
+                        self._begin(url, nursery)
+                due = trio.current_time() + self._interval * self._rng.uniform(0.9, 1.1)
+                await trio.sleep_until(due)
+
+    async def farewell(self) -> None:
+        """Exchange with some for the last time."""
+        async with trio.open_nursery() as nursery:
+            for url in farewells(self._living(), self._rng):
+                nursery.start_soon(self._exchange, url)
+
+    def _living(self) -> list[Candidate]:
+        found = []
+        given = {self._asking.who(url): url for url in self._given()}
+        for name in self._members.alive():
+            url = self._members.url(name) or given.get(name)
+            if url is not None and name != self._name:
+                found.append(Candidate(url, self._members.is_monitor(name)))
+        return found
+
+    def _absent(self) -> list[str]:
+        """Return where somebody may be who is not there."""
+        there = {self._name, *self._members.alive()}
+        urls = [
+            self._members.url(m.id) for m in self._members.all() if m.id not in there
+        ]
+        urls += [url for url in self._given() if self._asking.who(url) not in there]
+        return list(dict.fromkeys(url for url in urls if url is not None))
+
+    def _given(self) -> tuple[str, ...]:
+        return (*self._seeds, *self.listed)
+
+    def _begin(self, url: str, nursery: trio.Nursery) -> None:
+        if url not in self._under_way:
+            nursery.start_soon(self._exchange, url)
+
+    async def _exchange(self, url: str) -> None:
+        """Exchange with who is at a URL until both agree, or nothing comes of it."""
+        self._under_way.add(url)
+        last = None
+        try:
+            peer = await self._asking.meet(url)
+            for _ in range(STEPS):
+                step = await self._reconciling.step(peer)
+                if step in (None, last):
+                    break
+                last = step
+        except (ClusterError, ValueError) as error:
+            self._refused["failed"] += 1
+            log(logger, logging.DEBUG, "http_failed", url=url, error=error)
+        finally:
+            self._under_way.discard(url)
