@@ -124,7 +124,7 @@ class Features:
         self._comparing = Comparing(
             [told, claims], runtime, back, neighbourhood, broadcast, rng
         )
-        self.readiness = Readiness(book, told.telling.told)
+        self.readiness = Readiness(book, told.said)
         self._forgetting = Forgetting(
             self._liveness, neighbourhood, gossip, runtime, book.keep_to_members
         )
