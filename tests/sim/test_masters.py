@@ -9,7 +9,7 @@ import trio
 
 from clusterkit import GenServer
 from clusterkit.core.election import MOST_COUNTER, Epoch
-from clusterkit.errors import ConfigError, MessageTooLarge
+from clusterkit.errors import ConfigError, MessageTooLarge, NodeDown
 from clusterkit.events import Demotion, MasterDown, MasterUp, Promotion
 from clusterkit.testing import simulate
 
@@ -317,6 +317,34 @@ def test_a_node_that_says_a_lot_can_still_become_master():
         with pytest.raises(MessageTooLarge):
             fill(a, b"x" * 10)
         await until(lambda: a.masters.is_master)
+
+    simulate(main)
+
+
+def test_a_node_that_ends_is_no_candidate_and_says_so():
+    told = []
+
+    class Clings(GenServer):
+        """Wants to be a master to the last."""
+
+        async def terminate(self, reason):
+            masters = self.node.masters
+            for ask in (masters.stand, masters.promote, masters.demote):
+                with pytest.raises(NodeDown, match="this node ends"):
+                    ask()
+            masters.retire()
+            told.append(masters.is_master)
+
+    async def main(sim):
+        a, b = await form(sim, "ab", actors={"clings": Clings})
+        for node in (a, b):
+            node.masters.stand(weight=2.0 if node is a else 1.0)
+        await until(lambda: names(b) == ["a"])
+        await sim.stop("a")
+        assert told == [False]
+        with pytest.raises(NodeDown):
+            a.masters.stand()
+        await until(lambda: names(b) == ["b"])
 
     simulate(main)
 
