@@ -328,10 +328,10 @@ class Masters:
     def _judge(self) -> None:
         """Tell who is a master; step down if this node is one too many."""
         self._tell()
-        own, stands = self._runtime.name, self._own is not None
-        if stands and is_superseded(own, self._candidates, self.required):
-            self._step_down("superseded", eligible=True)
-        due = stands and is_due(own, self._candidates, self.required)
+        own, said = self._runtime.name, self._own
+        if said and is_superseded(own, self._candidates, self.required):
+            self._step_down("superseded", eligible=said.eligible)
+        due = said is not None and is_due(own, self._candidates, self.required)
         if due and self._waiting is None:
             self._waiting = trio.CancelScope()
             self._runtime.spawn(self._wait, self._waiting)

@@ -321,6 +321,24 @@ def test_a_node_that_says_a_lot_can_still_become_master():
     simulate(main)
 
 
+def test_who_does_not_want_to_be_chosen_is_not_after_it_was_overruled(sim_seed):
+    async def main(sim):
+        a, b = await standing(sim, "ab")
+        await until(lambda: agree([a, b], 1))
+        first, other = (a, b) if a.masters.is_master else (b, a)
+        first.masters.stand(eligible=False)
+        assert first.masters.is_master
+        other.masters.promote()
+        await until(lambda: agree([a, b], 1) and other.masters.is_master)
+        await sim.crash(other.name)
+        await trio.sleep(20)
+        assert names(first) == []
+        first.masters.promote()  # which is another wish
+        assert names(first) == [first.name]
+
+    simulate(main, seed=sim_seed)
+
+
 def test_a_node_that_ends_is_no_candidate_and_says_so():
     told = []
 
