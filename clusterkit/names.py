@@ -22,6 +22,11 @@ MAX_NAME = 128
 _LONGEST = sys.float_info.max
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}")
 _HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,255}")
+_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[^][\s/?#@:\\]+)(:[0-9]{1,5})?([/?#]\S*)?",
+    re.IGNORECASE,
+)
+_SECRET_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*:)?(//)?[^/?#]*@", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:]+))(?::(?P<port>[0-9]{0,5}))?"
 )
@@ -40,7 +45,7 @@ def check_name(name: object, what: str = "name") -> str:
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
     raise ConfigError(
-        f"{what} {name!r} is not valid: use 1 to {MAX_NAME} of A-Z a-z 0-9 _ . - "
+        f"{what} {name!r:.200} is not valid: use 1 to {MAX_NAME} of A-Z a-z 0-9 _ . - "
         "and begin with a letter or a digit"
     )
 
@@ -65,7 +70,7 @@ def check_host(host: object) -> str:
     """
     if isinstance(host, str) and _HOST.fullmatch(host):
         return host
-    raise ConfigError(f"host {host!r} is neither a host name nor an IP address")
+    raise ConfigError(f"host {host!r:.200} is neither a host name nor an IP address")
 
 
 def check_port(port: object, *, lowest: int = 1) -> int:
@@ -89,6 +94,23 @@ def check_timeout(timeout: object) -> None:
         raise ConfigError(f"a timeout is a number of seconds, not {timeout!r}")
     if inf > timeout > _LONGEST:
         raise ConfigError("a timeout is beyond all clocks; math.inf is for ever")
+
+
+def check_url(url: object) -> str:
+    """Return `url` if it is one of http or https, and names no user.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if isinstance(url, str) and _SECRET_IN_URL.match(url):
+        raise ConfigError(
+            "a URL is shown and logged: its secret is CLUSTERKIT_MASTER_LIST_AUTH, "
+            "or auth= in a program"
+        )
+    if isinstance(url, str) and url.isprintable() and (found := _URL.fullmatch(url)):
+        check_port(int((found[2] or ":80")[1:]))
+        return url
+    raise ConfigError(f"{url!r:.200} is no http or https URL")
 
 
 class Address(NamedTuple):

@@ -275,6 +275,7 @@ class Assembly:
                     await self._run_parts(nursery)
                     task_status.started(scope)
         finally:
+            self._features.cut()
             self._ending.cut()  # without its parts it would wait for nothing
 
     async def _run_parts(self, nursery: trio.Nursery) -> None:

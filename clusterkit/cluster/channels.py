@@ -112,12 +112,15 @@ class Channels(GenServer):
             kept: Whether it first gets what senders have kept (`send(keep=True)`).
 
         Raises:
-            ConfigError: The pattern is none, or is joined already.
+            ConfigError: The pattern is none, or is joined already; or the handler cannot
+                be called.
             MessageTooLarge: This node has joined too many.
         """
         self._runtime.thread.require()
         if check_pattern(pattern) in self._subscriptions:
             raise ConfigError(f"{pattern!r} is joined already; leave it first")
+        if not callable(handler):
+            raise ConfigError(f"a handler is an async function, not {handler!r:.100}")
         if len(self._subscriptions) >= MOST_JOINED:
             raise ConfigError(f"a node joins up to {MOST_JOINED} patterns")
         self._announcements.announce(JOINED, sorted((*self._subscriptions, pattern)))

@@ -124,7 +124,7 @@ class Features:
         self._comparing = Comparing(
             [told, claims], runtime, back, neighbourhood, broadcast, rng
         )
-        self.readiness = Readiness(book, told.telling.told)
+        self.readiness = Readiness(book, told.said)
         self._forgetting = Forgetting(
             self._liveness, neighbourhood, gossip, runtime, book.keep_to_members
         )
@@ -162,6 +162,11 @@ class Features:
         """Say that this node ends, and keep in touch with nobody any more."""
         self.members.depart()
         self._background.stop()
+        self.cut()
+
+    def cut(self) -> None:
+        """Let go who waits for something of a node that ends, however it does."""
+        self.services.end()
 
     def _turned(self, turn: Turn, by: str) -> None:
         """A member is something else now."""

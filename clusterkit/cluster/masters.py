@@ -24,7 +24,7 @@ from clusterkit.core.election import (
     read_candidate,
     read_epoch,
 )
-from clusterkit.errors import ClusterError, ConfigError
+from clusterkit.errors import ClusterError, ConfigError, NodeDown
 from clusterkit.events import Demotion, MasterDown, MasterUp, Promotion
 from clusterkit.logs import Seldom, log
 from clusterkit.names import check_timeout
@@ -86,6 +86,7 @@ class Masters:
         self._highest = 0
         self._met: set[Epoch] = set()  # in messages, and not heard of otherwise
         self._patience = PATIENCE
+        self._over = False
         self._own: Candidate | None = None
         self._waiting: trio.CancelScope | None = None
         self._resting: trio.CancelScope | None = None
@@ -169,9 +170,10 @@ class Masters:
 
         Raises:
             ConfigError: A value is impossible.
+            NodeDown: This node ends.
             MessageTooLarge: There is no room for it in what the node says of itself.
         """
-        self._runtime.thread.require()
+        self._require()
         if type(required) is not int or not 0 <= required <= MOST_REQUIRED:
             raise ConfigError(
                 f"required is 0 to {MOST_REQUIRED}, not {required!r:.100}"
@@ -191,7 +193,8 @@ class Masters:
         self._retire("asked")
 
     def end(self) -> None:
-        """Retire, as the node ends; `shutdown` does."""
+        """Retire for good, as the node ends; `shutdown` does."""
+        self._over = True
         self._retire("ending")
 
     def _retire(self, reason: str) -> None:
@@ -210,8 +213,9 @@ class Masters:
 
         Raises:
             ConfigError: This node is no candidate.
+            NodeDown: It ends.
         """
-        self._runtime.thread.require()
+        self._require()
         own, epoch = self._candidate(), self.epoch
         if epoch is not None and epoch.counter >= self._highest:
             return epoch
@@ -237,8 +241,9 @@ class Masters:
 
         Raises:
             ConfigError: This node is no candidate.
+            NodeDown: It ends, and is a master no more for that.
         """
-        self._runtime.thread.require()
+        self._require()
         own = self._candidate()
         was = self._step_down("asked", eligible=False)
         if permanent or not (own.eligible or self._resting):
@@ -247,6 +252,11 @@ class Masters:
             self._rest(trio.CancelScope())
         self._say(self._candidate()._replace(eligible=False))
         return was
+
+    def _require(self) -> None:
+        self._runtime.thread.require()
+        if self._over:
+            raise NodeDown("this node ends: it is no candidate any more", "not sent")
 
     def _candidate(self) -> Candidate:
         if self._own is None:
@@ -318,10 +328,10 @@ class Masters:
     def _judge(self) -> None:
         """Tell who is a master; step down if this node is one too many."""
         self._tell()
-        own, stands = self._runtime.name, self._own is not None
-        if stands and is_superseded(own, self._candidates, self.required):
-            self._step_down("superseded", eligible=True)
-        due = stands and is_due(own, self._candidates, self.required)
+        own, said = self._runtime.name, self._own
+        if said and is_superseded(own, self._candidates, self.required):
+            self._step_down("superseded", eligible=said.eligible)
+        due = said is not None and is_due(own, self._candidates, self.required)
         if due and self._waiting is None:
             self._waiting = trio.CancelScope()
             self._runtime.spawn(self._wait, self._waiting)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.features import Features
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.keyring import Keyring
+    from clusterkit.cluster.readiness import Phase
     from clusterkit.cluster.watchdog import Watchdog
     from clusterkit.core import HashRing
     from clusterkit.net.kernel import Kernel
@@ -127,6 +128,15 @@ class ClusterNode(Reach):
         until it begins to end.
         """
         return self._readiness.is_ready and not self._ending.over
+
+    @property
+    def phase(self) -> Phase:
+        """How far its life has come: `starting`, `running`, `ending` or `ended`.
+
+        It runs from when its actors do and it accepts connections, whether it is kept
+        offline or not, and ends from the beginning of its `shutdown`.
+        """
+        return "ended" if self._ending.over else self._readiness.phase
 
     @property
     def ring(self) -> HashRing:
@@ -343,7 +353,8 @@ class ClusterNode(Reach):
         """Have this node given work, or no more until this is called again.
 
         Offline it is not ready, and says so to all (`_status` of `node.state`); it
-        stays a member, its actors go on, and whoever calls them is answered.
+        stays a member, its actors go on, and whoever calls them is answered. One that
+        ends gets no work, whatever this says.
 
         Args:
             online: Whether it is given work.

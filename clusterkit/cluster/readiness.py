@@ -6,7 +6,7 @@ before its links do: who is near hears it first, and the rest by gossip.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import trio
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from clusterkit.cluster.state_book import StateBook
+
+Phase: TypeAlias = Literal["starting", "running", "ending", "ended"]
+"""How far the life of a node has come."""
 
 STATUS: Final = "_status"
 """The key of `node.state` that says it; it is there from the beginning of the end on."""
@@ -49,7 +52,14 @@ class Readiness:
     @property
     def is_ready(self) -> bool:
         """Whether it has started, is not ending, and is not kept offline."""
-        return self._begun and self._online and not self._ending
+        return self.phase == "running" and self._online
+
+    @property
+    def phase(self) -> Phase:
+        """How far its life has come, as far as is known here: to its ending."""
+        if self._ending:
+            return "ending"
+        return "running" if self._begun else "starting"
 
     def begin(self) -> None:
         """Be ready: the node accepts connections, its ring and its actors are there."""

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 import trio
 
 from clusterkit.cluster.providers import Provider, Service
-from clusterkit.errors import ConfigError
+from clusterkit.errors import ConfigError, NodeDown
 from clusterkit.events import (
     ServiceChanged,
     ServiceDown,
@@ -68,7 +68,7 @@ class Services:
         self._turns: WeakValueDictionary[tuple[str, str], trio.Lock] = (
             WeakValueDictionary()
         )
-        self._was_ready = False
+        self._was_ready = self._over = False
         self._waiting = trio.lowlevel.ParkingLot()
         announcements.follow(PREFIX, self._follow)
 
@@ -139,13 +139,15 @@ class Services:
             hook: Called with the `Service`, and awaited.
 
         Raises:
-            ConfigError: The name is not valid.
+            ConfigError: The name is not valid, or the hook cannot be called.
 
         Cancellation:
             A hook is cancelled when its provider is gone or says something else, or
             the node ends. None runs for that provider before it is over.
         """
         self._runtime.thread.require()
+        if not callable(hook):
+            raise ConfigError(f"a hook is an async function, not {hook!r:.100}")
         self._hooks.setdefault(checked(name), []).append(hook)
         for provider in self._providers.get(name, {}).values():
             provider.go_on()
@@ -166,14 +168,25 @@ class Services:
 
         What is needed later, or lost, makes it wait again.
 
+        Raises:
+            NodeDown: This node ends without it.
+
         Cancellation:
             Changes nothing.
         """
         self._runtime.thread.require()
         await trio.lowlevel.checkpoint()
         while not self.is_ready:
+            if self._over:
+                missing = ", ".join(self.missing)
+                raise NodeDown(f"this node ends without {missing}", "not sent")
             await self._waiting.park()
         return {name: self.all(name) for name in self._hooks}
+
+    def end(self) -> None:
+        """Have nobody wait for services any more: the node ends."""
+        self._over = True
+        self._waiting.unpark_all()
 
     # What there is.
 

@@ -72,6 +72,17 @@ class StateExchange:
             if peer != by:
                 self.telling.add(peer, before)
 
+    async def said(self) -> None:
+        """Return when neighbours have heard what this node says of itself now.
+
+        Those that cannot be told are not waited for.
+
+        Cancellation:
+            Ends the wait only.
+        """
+        own = self._book.known.own.summary.extent
+        await self.telling.told(self._runtime.name, lambda known: known.extent >= own)
+
     async def step(self, peer: str) -> tuple[Any, ...] | None:
         """Exchange with a member once; see `Comparable`."""
         return await self._reconciling.step(peer)

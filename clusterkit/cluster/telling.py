@@ -55,7 +55,7 @@ class Telling(Generic[V]):
         self._tell = tell
         self._untold: dict[str, dict[str, V]] = {}
         self._under_way: set[str] = set()
-        self._waiting: dict[str, list[trio.Event]] = {}
+        self._waiting: dict[str, list[Wait[V]]] = {}
 
     def __repr__(self) -> str:
         return f"<Telling {len(self._under_way)} neighbours>"
@@ -69,21 +69,25 @@ class Telling(Generic[V]):
             self._under_way.add(peer)
             self._background.spawn(self._run, peer)
 
-    async def told(self) -> None:
-        """Return when all have heard what is to be told now, or cannot be told.
+    async def told(self, name: str, is_enough: Callable[[V], bool]) -> None:
+        """Return when all have heard of a name, or cannot be told; they are hurried.
+
+        Args:
+            name: Of which.
+            is_enough: Whether one that has to be told of it again has heard enough.
 
         Cancellation:
             Ends the wait only.
         """
-        heard = {peer: trio.Event() for peer in self._under_way}
-        for peer, event in heard.items():
-            self._waiting.setdefault(peer, []).append(event)
-        for event in heard.values():
-            await event.wait()
+        waits = {peer: Wait(name, is_enough) for peer in self._under_way}
+        for peer, wait in waits.items():
+            self._waiting.setdefault(peer, []).append(wait)
+        for wait in waits.values():
+            await wait.over.wait()
 
     async def _run(self, peer: str) -> None:
         pause = FIRST_PAUSE
-        waiting: list[trio.Event] = []
+        waiting: list[Wait[V]] = []
         try:
             while True:
                 await trio.sleep(pause * self._rng.uniform(0.5, 1.0))
@@ -92,19 +96,40 @@ class Telling(Generic[V]):
                     return
                 waiting = self._waiting.pop(peer, [])
                 again = await self._tell(peer, untold)
-                _set(waiting)
-                waiting = []
-                for name, value in again.items():
-                    self._untold.setdefault(peer, {})[name] = value
-                pause = min(2 * pause, LAST_PAUSE)
+                waiting = [wait for wait in waiting if not wait.hears(again)]
+                self._waiting.setdefault(peer, []).extend(waiting)
+                self._untold.setdefault(peer, {}).update(again)
+                pause = FIRST_PAUSE if waiting else min(2 * pause, LAST_PAUSE)
         except (ClusterError, ValueError):
             self.failed += 1
         finally:
             self._untold.pop(peer, None)
             self._under_way.discard(peer)
-            _set([*waiting, *self._waiting.pop(peer, [])])
+            for wait in (*waiting, *self._waiting.pop(peer, [])):
+                wait.over.set()
 
 
-def _set(events: list[trio.Event]) -> None:
-    for event in events:
-        event.set()
+class Wait(Generic[V]):
+    """Somebody waits until a neighbour has heard of a name.
+
+    Args:
+        name: The name.
+        is_enough: As for `Telling.told`.
+
+    Attributes:
+        over: Set when it has, or cannot be told.
+    """
+
+    def __init__(self, name: str, is_enough: Callable[[V], bool]) -> None:
+        self.over = trio.Event()
+        self._name = name
+        self._is_enough = is_enough
+
+    def __repr__(self) -> str:
+        return f"<Wait for {self._name} over={self.over.is_set()}>"
+
+    def hears(self, again: Mapping[str, V]) -> bool:
+        """Say whether it is over, now that the neighbour was told all but these."""
+        if self._name not in again or self._is_enough(again[self._name]):
+            self.over.set()
+        return self.over.is_set()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import trio
 
@@ -18,6 +17,7 @@ from clusterkit.discovery.entries import MOST_ENTRIES, read_entry, tell_all
 from clusterkit.discovery.http import RequestFailed, open_http, require_httpx
 from clusterkit.errors import ConfigError
 from clusterkit.frozen import frozen
+from clusterkit.names import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,15 +78,12 @@ class MasterList:
         upload_on_end: bool = False,
         allow: Iterable[str] = (),
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"{url!r:.200} is no http or https URL")
-        if parts.username or parts.password:
-            raise ConfigError("a URL is logged: give its secret with auth=")
+        self._url = check_url(url)
+        if auth is not None and not (auth.isascii() and auth.isprintable()):
+            raise ConfigError("what a master list is told as auth is printable ASCII")
         if not interval > 0:
             raise ConfigError("interval is seconds above 0")
         require_httpx()
-        self._url = url
         self._auth = auth
         self._interval = interval
         self._upload = upload

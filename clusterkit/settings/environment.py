@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from clusterkit.settings.spelling import unknown
+from clusterkit.settings.spelling import shown, unknown
 from clusterkit.settings.table import FILE_VARIABLE, PREFIX, VARIABLES
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def variables(
         if name in VARIABLES:
             yield VARIABLES[name], text
         elif name not in NO_SETTINGS and not _of_tests(name, text):
-            wrong.append(f"unknown variable {name}{unknown(name, VARIABLES)}")
+            near = unknown(name, VARIABLES)
+            wrong.append(f"unknown variable {shown(name)}{near}")
 
 
 def is_link(name: str, text: str) -> bool:

@@ -8,6 +8,7 @@ is a `ConfigError` that does not say where: whoever has read it adds that.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,30}")
+_NUMBER: Final = re.compile(r"[+-]?(inf|nan|[0-9.]+(e[+-]?[0-9]+)?)", re.IGNORECASE)
 _SWITCHES: Final = {"true": True, "false": False}
 
 
@@ -97,10 +99,9 @@ def _read_number(text: str) -> object:
     whole = _read_whole(text)
     if whole is not text:
         return whole
-    try:
-        return float(text)
-    except ValueError:
-        return text  # which is refused as such
+    with suppress(ValueError):
+        return float(text) if _NUMBER.fullmatch(text) else text
+    return text  # which is refused as such
 
 
 def _read_switch(text: str) -> object:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clusterkit.errors import ConfigError
 from clusterkit.settings.environment import AUTH_VARIABLE, COOKIE_VARIABLE, variables
 from clusterkit.settings.kinds import PATH, told
-from clusterkit.settings.spelling import unknown, unknown_key, ways
+from clusterkit.settings.spelling import shown, unknown, unknown_key, ways
 from clusterkit.settings.table import CONFIG, FILE_VARIABLE, ROWS
 from clusterkit.settings.values import Setting, Settings
 
@@ -45,7 +45,7 @@ def read_settings(
     """
     wrong: list[str] = []
     found = {row.name: Setting(row.name, row.default) for row in ROWS.values()}
-    file = path or environ.get(FILE_VARIABLE) or None
+    file = (environ.get(FILE_VARIABLE) or None) if path is None else path
     if file is not None:
         from clusterkit.settings.toml_file import read_toml  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ def _of_file(file: TomlFile, wrong: list[str]) -> Iterator[tuple[Row, Any, str]]
             where = f" in [{table}]" if table else ""
             what = "table" if isinstance(value, dict) else "key"
             near = unknown_key(key, table)
-            wrong.append(f"{place}: unknown {what} {key!r}{where}{near}")
+            wrong.append(f"{place}: unknown {what} {shown(key)!r}{where}{near}")
             continue
         if row.kind is PATH and isinstance(value, str) and value[:1] not in {"", "~"}:
             yield row, str(file.folder / value), place
@@ -130,7 +130,7 @@ def _of_arguments(
         row = ROWS.get(name)
         if row is None:
             near = unknown(name, ROWS)
-            wrong.append(f"unknown argument {name!r}{near}")
+            wrong.append(f"unknown argument {shown(name)!r}{near}")
         elif value is not None:
             yield row, value, spelled(row)
 

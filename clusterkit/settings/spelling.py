@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from clusterkit.settings.table import Row
 
+MOST_SHOWN: Final = 100
+"""Characters of an unknown word that an error shows."""
+
 _COOKIE: Final = (
     "a cookie is no setting, for settings are shown, copied and committed: write it "
     "to a file of its own, which nobody else may read, and name that as cookie_file"
@@ -33,7 +36,7 @@ def unknown(word: str, known: Iterable[str]) -> str:
         known: What could have been, of the same sort.
     """
     prefix = PREFIX * word.startswith(PREFIX)
-    bare = word.removeprefix(prefix).lower()
+    bare = _bare(word)
     if bare == "cookie":
         return f": {_COOKIE}"
     if bare in _OTHER_WORDS:
@@ -41,10 +44,20 @@ def unknown(word: str, known: Iterable[str]) -> str:
         return f"; did you mean {(prefix + (other.upper() if prefix else other))!r}?"
     from difflib import get_close_matches  # noqa: PLC0415 - for mistakes only
 
-    # Without what all of them begin with, which would make any two alike.
-    bared = [other.removeprefix(prefix) for other in known]
-    near = get_close_matches(word.removeprefix(prefix), bared, n=1)
-    return f"; did you mean {prefix + near[0]!r}?" if near else ""
+    bared = {_bare(other): other for other in known}
+    near = get_close_matches(bare[:MOST_SHOWN], bared, n=1)
+    return f"; did you mean {bared[near[0]]!r}?" if near else ""
+
+
+def shown(word: str) -> str:
+    """Return an unknown word as an error shows it."""
+    return word if len(word) <= MOST_SHOWN else f"{word[:MOST_SHOWN]}…"
+
+
+def _bare(word: str) -> str:
+    """Return a word without what many begin with, which would make any two alike."""
+    bare = word.removeprefix(PREFIX).lower()
+    return bare.removeprefix(f"{CONFIG}.").removeprefix(f"{CONFIG}_")
 
 
 def unknown_key(key: str, table: str) -> str:

@@ -21,7 +21,14 @@ from clusterkit.config import (
 from clusterkit.core.hash_ring import HashRing
 from clusterkit.errors import ConfigError
 from clusterkit.frozen import frozen
-from clusterkit.names import Address, NodeInfo, check_host, check_name, check_port
+from clusterkit.names import (
+    Address,
+    NodeInfo,
+    check_host,
+    check_name,
+    check_port,
+    check_url,
+)
 from clusterkit.settings.kinds import (
     NUMBER,
     PATH,
@@ -109,6 +116,10 @@ def _hosts(texts: tuple[str, ...]) -> tuple[str, ...]:
     for text in texts:
         Address.parse(text, default_port=1)
     return texts
+
+
+def _records(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(check_host(text) for text in texts)
 
 
 def _advertised(text: str) -> str:
@@ -275,6 +286,7 @@ _OWN: Final = (
         help="Names whose SRV records point at nodes.",
         default=(),
         flag="--srv",
+        check=_records,
     ),
     Row(
         name="seed_file",
@@ -289,6 +301,7 @@ _OWN: Final = (
         "`CLUSTERKIT_MASTER_LIST_AUTH`, which is not shown, is the header "
         "`Authorization`.",
         flag="--master-list",
+        check=check_url,
     ),
     Row(
         name="actors",

@@ -1,12 +1,13 @@
 """A file of settings: its keys, and the line that each stands in.
 
 `tomllib` reads the file and says no lines. But a statement of TOML, a key with its value
-or the head of a table, is a document by itself, so the lines are found by reading them
-one after the other until they are one. Which keys there should be is `table`'s.
+or the head of a table, is a document by itself, so the lines are found by reading one
+after the other. Which keys there should be is `table`'s.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 256 * 1024
 """Bytes of the largest file of settings; more is another file, given by mistake."""
 
+MOST_PARTS: Final = 32
+"""Parts of a key, with dots between them. No setting has more than two; to read one of
+thousands, the parser takes the square of their number, in time and in memory."""
 
-_ENDS: Final = ("]", "}", '"""', "'''")
-"""One of these ends a value of several lines. To try at others would take the square of
-their number."""
+_MARK: Final = re.compile(
+    r'''"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}|"(?:[^"\\\n]|\\[^\n])*+"|'''
+    r"""'''(?:[^']|'(?!''))*+'{3,5}|'[^'\n]*'|#[^\n]*|[][{}=,.\n]""",
+    re.DOTALL,
+)
+"""Strings and comments, in which nothing means anything, and marks that mean something."""
 
 
 @frozen
@@ -66,9 +73,10 @@ def read_toml(path: str) -> TomlFile:
         data, _ = read_regular(Path(path).expanduser(), MOST_BYTES)
     except (OSError, ValueError, RuntimeError) as error:  # the last: no such home
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"cannot read {path}: {reason}") from error
+        raise ConfigError(f"cannot read {path or repr(path)}: {reason}") from error
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # some editors begin a file with a mark
+        _check_keys(text)
         return TomlFile(path, tomllib.loads(text), dict(_lines(text)))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -97,21 +105,35 @@ def _lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
 
 def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yield statements, with the line that each begins in, and what each says alone."""
-    begun, lines = 0, ""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not lines:
-            begun = number
-        ends = not lines or any(end in line for end in _ENDS)
-        lines += f"{line}\n"
-        if not ends:
-            continue
-        try:
-            values = tomllib.loads(lines)
-        except tomllib.TOMLDecodeError:
-            continue  # it goes on in the next line
-        if values:
-            yield begun, lines, values
-        lines = ""
+    line, start, begun, open_ones = 1, 0, 1, 0
+    for found in _MARK.finditer(f"{text}\n"):
+        mark = found[0]
+        line += mark.count("\n")
+        open_ones += (mark in {"[", "{"}) - (mark in {"]", "}"})
+        if mark == "\n" and not open_ones:
+            statement = text[start : found.end()]
+            values = tomllib.loads(statement)
+            if values:
+                yield begun, statement, values
+            start, begun = found.end(), line
+
+
+def _check_keys(text: str) -> None:
+    """Refuse a key that the parser should not be given.
+
+    Raises:
+        ValueError: It has too many parts.
+    """
+    line, dots = 1, 0
+    for found in _MARK.finditer(text):
+        mark = found[0]
+        line += mark.count("\n")
+        if mark == ".":
+            dots += 1
+        elif len(mark) == 1:
+            dots = 0
+        if dots >= MOST_PARTS:
+            raise ValueError(f"a key of over {MOST_PARTS} parts (at line {line})")
 
 
 def _names(values: dict[str, Any]) -> Iterator[tuple[str, ...]]:

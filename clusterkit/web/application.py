@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -17,7 +17,7 @@ from clusterkit.errors import ConfigError
 from clusterkit.logs import log
 from clusterkit.web.secrets import Gate
 from clusterkit.web.serving import MISSING
-from clusterkit.web.views import cluster, why_not_ready
+from clusterkit.web.views import cluster, phase, why_not_ready
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -33,6 +33,9 @@ MOST_BODY: Final = 64 * 1024
 
 BODY_WITHIN: Final = 5.0
 """Seconds within which it must be there."""
+
+_AT_IT: Final = ("drain", "ending")
+"""A wish that is fulfilled already, and when."""
 
 
 def app(node: ClusterNode, *, operator_secret: str | bytes | None = None) -> Starlette:
@@ -69,6 +72,8 @@ def app(node: ClusterNode, *, operator_secret: str | bytes | None = None) -> Sta
             Route("/control", pages.control, methods=["POST"]),
         ]
     )
+    # To who asks for `/control/` it would say where else to send the secret.
+    application.router.redirect_slashes = False
     application.state.gate = pages.gate
     return application
 
@@ -95,28 +100,31 @@ class Pages:
     async def ready(self, _: Request) -> Response:
         """Say whether the node is to be given work."""
         reasons = why_not_ready(self._node)
-        if reasons:
-            return answer({"status": "error", "error": "; ".join(reasons)}, 503)
-        return answer({"status": "ok"})
+        return unable("; ".join(reasons)) if reasons else answer({"status": "ok"})
 
     async def started(self, _: Request) -> Response:
-        """Say whether it has started: this application is there once it has."""
+        """Say whether it has started, and has not ended."""
+        if self._node.phase in {"starting", "ended"}:
+            return unable(phase(self._node))
         return answer({"status": "ok"})
 
     async def health(self, _: Request) -> Response:
         """Say who is online, and by their names who is offline."""
+        if self._node.phase == "ended":
+            return unable(phase(self._node))
         parts = cluster(self._node)
         named = {part: [row["name"] for row in rows] for part, rows in parts.items()}
         return answer({"status": "ok", "cluster": named})
 
     async def members(self, request: Request) -> Response:
         """Return the members; those offline to operators only."""
-        parts = cluster(self._node)
-        if "authorization" not in request.headers:
-            return answer({"online": parts["online"]})
-        if not self._admits(request, "/list"):
+        tells_all = "authorization" in request.headers
+        if tells_all and not self._admits(request, "/list"):
             return refused()
-        return answer(parts)
+        if self._node.phase == "ended":
+            return unable(phase(self._node))
+        parts = cluster(self._node)
+        return answer(parts if tells_all else {"online": parts["online"]})
 
     async def control(self, request: Request) -> Response:
         """Put the node offline or online, or have it end: `online`, or `drain`."""
@@ -128,6 +136,8 @@ class Pages:
                 {"error": 'one of {"online": true or false, "drain": true}'}, 400
             )
         name, value = wish
+        if self._node.phase != "running" and (name, self._node.phase) != _AT_IT:
+            return unable(phase(self._node))
         log(logger, logging.WARNING, "control", **{name: value})
         if name == "online":
             self._node.set_online(value)
@@ -136,7 +146,8 @@ class Pages:
         return answer({"ok": True})
 
     def _admits(self, request: Request, route: str) -> bool:
-        admitted = self.gate.admits(request.headers.get("authorization", ""))
+        given = request.headers.getlist("authorization")
+        admitted = len(given) == 1 and self.gate.admits(given[0])
         if not admitted:
             self.gate.refuse(route)  # its path may be any, where it is mounted
         return admitted
@@ -144,7 +155,7 @@ class Pages:
     async def _wish(self, request: Request) -> tuple[str, bool] | None:
         """Return what is asked for, None if it is nothing that can be."""
         try:
-            wish: Any = json.loads(await read(request))
+            wish: Any = json.loads(await read(request), object_pairs_hook=_once_each)
         except (ValueError, RecursionError):  # the latter if it is nested deeply
             return None
         if not isinstance(wish, dict) or len(wish) != 1:
@@ -160,8 +171,10 @@ async def read(request: Request) -> bytes:
     Raises:
         ValueError: It is too long, or does not come.
     """
+    from starlette.requests import ClientDisconnect  # noqa: PLC0415 - an extra
+
     parts, size = [], 0
-    with trio.move_on_after(BODY_WITHIN):
+    with trio.move_on_after(BODY_WITHIN), suppress(ClientDisconnect):
         async with aclosing(request.stream()) as stream:
             async for part in stream:
                 size += len(part)
@@ -177,6 +190,23 @@ def answer(value: object, status: int = 200) -> Response:
     from starlette.responses import JSONResponse  # noqa: PLC0415 - an extra
 
     return JSONResponse(value, status, headers={"cache-control": "no-store"})
+
+
+def unable(why: str) -> Response:
+    """Return the answer of a node that is not in a state for what is asked."""
+    return answer({"status": "error", "error": why}, 503)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, unless it says something twice.
+
+    Raises:
+        ValueError: It does.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key that is there twice")
+    return found
 
 
 def refused() -> Response:

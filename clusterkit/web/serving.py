@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -12,6 +14,9 @@ from clusterkit.errors import ConfigError
 from clusterkit.names import check_host, check_port
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hypercorn.config import Config
     from starlette.types import ASGIApp
 
 MISSING: Final = 'this needs other packages: pip install "clusterkit[web]"'
@@ -20,8 +25,11 @@ MISSING: Final = 'this needs other packages: pip install "clusterkit[web]"'
 BACKLOG: Final = 100
 """Connections that wait to be accepted."""
 
+_BIND: Final = re.compile(r"(?:\[([^][]+)\]|([^][:]+)):([0-9]{1,5})")
+
 GRACE: Final = 2.0
-"""Seconds that requests under way have when serving is cancelled."""
+"""Seconds that requests under way have when serving is cancelled, and after those the
+application's own shutdown."""
 
 
 async def serve(
@@ -46,7 +54,8 @@ async def serve(
         OSError: The address is in use, or not of this machine.
 
     Cancellation:
-        Ends it, with what is under way.
+        Accepts nothing more. What is under way has two seconds to come to its end,
+        and then the application's own shutdown (`lifespan`), before they are cut.
     """
     try:
         from hypercorn.config import Config  # noqa: PLC0415 - an extra
@@ -58,9 +67,32 @@ async def serve(
     config.bind = [f"fd://{listening(bind).detach()}"]
     config.graceful_timeout = GRACE
     config.errorlog = logging.getLogger("clusterkit.web.hypercorn")
+    stop, scope = trio.Event(), trio.CancelScope()
     async with trio.open_nursery() as nursery:
-        urls = await nursery.start(hypercorn_serve, application, config)
+        run = partial(_within, scope, hypercorn_serve, application, config, stop)
+        urls = await nursery.start(run)
+        scope.shield = True
         task_status.started(urls[0])
+        try:
+            await trio.sleep_forever()
+        finally:
+            stop.set()
+            scope.deadline = trio.current_time() + 2 * GRACE
+
+
+async def _within(
+    scope: trio.CancelScope,
+    serves: Callable[..., Awaitable[None]],
+    application: ASGIApp,
+    config: Config,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[list[str]],
+) -> None:
+    with scope:
+        await serves(
+            application, config, shutdown_trigger=stop.wait, task_status=task_status
+        )
 
 
 def listening(bind: str) -> socket.socket:
@@ -70,10 +102,10 @@ def listening(bind: str) -> socket.socket:
         ConfigError: `bind` is no `host:port`.
         OSError: The address is in use, or not of this machine.
     """
-    host, _, port = bind.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ConfigError(f"bind is host:port, not {bind!r:.100}")
-    host = check_host(host.removeprefix("[").removesuffix("]"))
+    found = _BIND.fullmatch(bind)
+    if found is None:
+        raise ConfigError(f"bind is host:port, or [host]:port, not {bind!r:.100}")
+    host, port = check_host(found[1] or found[2]), found[3]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server(
         (host, check_port(int(port), lowest=0)), family=family, backlog=BACKLOG

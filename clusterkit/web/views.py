@@ -20,11 +20,16 @@ NOTHING: Final = object()
 
 def why_not_ready(node: ClusterNode) -> list[str]:
     """Return why a node is not to be given work; nothing if it is."""
-    reasons = []
-    if not node.is_ready:
-        reasons.append(f"the node is {node.state.value(node.name, STATUS, 'ending')}")
-    reasons += [f"no provider of {name}" for name in node.services.missing]
-    return reasons
+    if node.phase != "running":
+        return [phase(node)]
+    reasons = [] if node.is_ready else ["the node is offline"]
+    return reasons + [f"no provider of {name}" for name in node.services.missing]
+
+
+def phase(node: ClusterNode) -> str:
+    """Return how far the life of a node has come, in words."""
+    verb = "has" if node.phase == "ended" else "is"
+    return f"the node {verb} {node.phase}"
 
 
 def cluster(node: ClusterNode) -> dict[str, list[dict[str, Any]]]:

@@ -122,6 +122,9 @@ async def test_a_file_is_checked(cli, folder):
 async def test_what_is_checked_has_to_be_named(cli):
     ran = await cli("config", "check")
     assert (ran.status, ran.code) == (2, "usage")
+    for words in (("check", ""), ("show", "foo", "--config", "")):
+        ran = await cli("config", *words)
+        assert (ran.status, ran.code) == (2, "config")
 
 
 async def test_no_name_at_all_is_told_with_every_way_to_give_one(cli):

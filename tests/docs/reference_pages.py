@@ -92,6 +92,8 @@ BOUNDS = (
     ("cluster.ring_work", "HELD", ""),
     ("cluster.ring_post", "MOST_BYTES", "bytes"),
     ("settings.toml_file", "MOST_BYTES", "bytes"),
+    ("settings.toml_file", "MOST_PARTS", ""),
+    ("settings.spelling", "MOST_SHOWN", ""),
     ("cluster.readiness", "SAID_BY", "share"),
     ("cluster.node", "LEFT_BY", "share"),
     ("cluster.node", "ACTORS_ENDED_BY", "share"),

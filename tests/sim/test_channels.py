@@ -327,6 +327,8 @@ def test_mistakes_are_told_at_once():
         a.channels.join("x", log)
         with pytest.raises(ConfigError, match="joined already"):
             a.channels.join("x", log)
+        with pytest.raises(ConfigError, match="async function, not None"):
+            a.channels.join("y", None)
         with pytest.raises(ConfigError, match="MasterUp"):
             a.channels.join("master", log)
         with pytest.raises(ConfigError, match="not valid"):

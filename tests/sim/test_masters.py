@@ -9,7 +9,7 @@ import trio
 
 from clusterkit import GenServer
 from clusterkit.core.election import MOST_COUNTER, Epoch
-from clusterkit.errors import ConfigError, MessageTooLarge
+from clusterkit.errors import ConfigError, MessageTooLarge, NodeDown
 from clusterkit.events import Demotion, MasterDown, MasterUp, Promotion
 from clusterkit.testing import simulate
 
@@ -317,6 +317,52 @@ def test_a_node_that_says_a_lot_can_still_become_master():
         with pytest.raises(MessageTooLarge):
             fill(a, b"x" * 10)
         await until(lambda: a.masters.is_master)
+
+    simulate(main)
+
+
+def test_who_does_not_want_to_be_chosen_is_not_after_it_was_overruled(sim_seed):
+    async def main(sim):
+        a, b = await standing(sim, "ab")
+        await until(lambda: agree([a, b], 1))
+        first, other = (a, b) if a.masters.is_master else (b, a)
+        first.masters.stand(eligible=False)
+        assert first.masters.is_master
+        other.masters.promote()
+        await until(lambda: agree([a, b], 1) and other.masters.is_master)
+        await sim.crash(other.name)
+        await trio.sleep(20)
+        assert names(first) == []
+        first.masters.promote()  # which is another wish
+        assert names(first) == [first.name]
+
+    simulate(main, seed=sim_seed)
+
+
+def test_a_node_that_ends_is_no_candidate_and_says_so():
+    told = []
+
+    class Clings(GenServer):
+        """Wants to be a master to the last."""
+
+        async def terminate(self, reason):
+            masters = self.node.masters
+            for ask in (masters.stand, masters.promote, masters.demote):
+                with pytest.raises(NodeDown, match="this node ends"):
+                    ask()
+            masters.retire()
+            told.append(masters.is_master)
+
+    async def main(sim):
+        a, b = await form(sim, "ab", actors={"clings": Clings})
+        for node in (a, b):
+            node.masters.stand(weight=2.0 if node is a else 1.0)
+        await until(lambda: names(b) == ["a"])
+        await sim.stop("a")
+        assert told == [False]
+        with pytest.raises(NodeDown):
+            a.masters.stand()
+        await until(lambda: names(b) == ["b"])
 
     simulate(main)
 

@@ -86,6 +86,21 @@ def test_what_a_node_says_of_its_end_is_seen_while_its_actors_end(sim_seed):
     simulate(main, seed=sim_seed)
 
 
+def test_a_node_that_has_said_much_just_before_says_that_it_ends(sim_seed):
+    async def main(sim):
+        a, b = await form(sim, "ab")
+        async with listening(a, *OF_THE_END) as at_a:
+            for number in range(8):
+                b.state.set(f"long-{number}", b"x" * 31_000)
+            await sim.stop("b")
+            await trio.sleep(3)
+        keys = [event.key for event in at_a if isinstance(event, StateUpdated)]
+        assert keys == [*(f"long-{number}" for number in range(8)), "_status"]
+        assert at_a[8] == ENDING
+
+    simulate(main, seed=sim_seed)
+
+
 def test_a_member_that_does_not_answer_does_not_hold_the_end(sim_seed):
     async def main(sim):
         a, b = await form(sim, "ab")

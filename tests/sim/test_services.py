@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from clusterkit.cluster.services import Service
-from clusterkit.errors import ConfigError, EncodeError, MessageTooLarge
+from clusterkit.errors import ConfigError, EncodeError, MessageTooLarge, NodeDown
 from clusterkit.events import (
     ServiceChanged,
     ServiceDown,
@@ -331,6 +331,40 @@ def test_a_hook_for_one_that_is_there_comes_before_it_is_ready(sim_seed):
         assert heard == [ServicesReady()]
 
     simulate(main, seed=sim_seed)
+
+
+@pytest.mark.parametrize("how", ["shutdown", "stop", "crash"])
+def test_nobody_waits_for_services_of_a_node_that_has_ended(how):
+    async def main(sim):
+        a = await sim.start("a")
+        a.services.need("db", "cache")
+        told = []
+
+        async def wait():
+            with pytest.raises(NodeDown, match="db, cache") as caught:
+                await a.services.ready()
+            told.append(caught.value.outcome)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.sleep(1)
+            assert told == []
+            await (a.shutdown() if how == "shutdown" else getattr(sim, how)("a"))
+        await wait()
+        assert told == ["not sent"] * 2
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("hook", [None, 5, "hook"])
+def test_what_cannot_be_called_is_no_hook(hook):
+    async def main(sim):
+        a = await sim.start("a")
+        with pytest.raises(ConfigError, match="a hook is an async function"):
+            a.services.setup("db", hook)
+        assert a.services.is_ready
+
+    simulate(main)
 
 
 def test_what_ready_returns_is_there():

@@ -148,6 +148,8 @@ async def test_without_a_secret_nobody_is_an_operator():
         b'{"online": 1}',
         b'{"drain": false}',
         b'{"online": true, "drain": true}',
+        b'{"online": true, "online": false}',
+        b'{"drain": false, "drain": true}',
         b'{"other": true}',
         json.dumps({"online": "x" * MOST_BODY}).encode(),
         b"\xff\xfe",

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from clusterkit.cluster.telling import LAST_PAUSE, Telling
+from clusterkit.cluster.telling import FIRST_PAUSE, LAST_PAUSE, Telling
 from clusterkit.errors import NodeDown
 
 
@@ -91,11 +91,27 @@ async def test_who_waits_goes_on_when_all_have_heard(tasks, autojump_clock):
         return {}
 
     telling = Telling(tasks, Random(1), tell)
-    await telling.told()
+    await telling.told("x", bool)
     telling.add("a", {"x": 1})
     telling.add("b", {"x": 1})
-    await telling.told()
+    await telling.told("x", bool)
     assert heard == ["a", "b"]
+
+
+async def test_who_waits_goes_on_when_enough_was_told_of_a_long_one(
+    tasks, autojump_clock
+):
+    took = []
+
+    async def tell(peer, names):
+        took.append(trio.current_time())
+        return {"x": len(took)}  # there is always more of it
+
+    telling = Telling(tasks, Random(1), tell)
+    telling.add("a", {"x": 0})
+    await telling.told("x", lambda known: known >= 20)
+    assert len(took) == 20
+    assert took[-1] - took[0] <= 19 * FIRST_PAUSE  # and does not wait for its turn
 
 
 async def test_news_without_end_holds_nobody_who_waits(tasks, autojump_clock):
@@ -111,7 +127,7 @@ async def test_news_without_end_holds_nobody_who_waits(tasks, autojump_clock):
     await trio.sleep(0.5)  # what is under way now is without what comes
     telling.add("a", {"x": 1})
     with trio.fail_after(5):
-        await telling.told()
+        await telling.told("x", bool)
     assert told == [{"other": 0}, {"x": 1, "other": 1}]
 
 
@@ -127,5 +143,5 @@ async def test_a_neighbour_that_cannot_be_told_holds_nobody_who_waits(
     await trio.sleep(0.5)
     telling.add("a", {"y": 1})  # dropped with the other
     with trio.fail_after(5):
-        await telling.told()
+        await telling.told("y", bool)
     assert telling.failed == 1

@@ -238,6 +238,60 @@ def test_knobs_that_contradict_each_other_are_told_with_their_origins(file):
     assert "config.dead_after = 3 (CLUSTERKIT_CONFIG_DEAD_AFTER)" in line
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:monster@h/x", "ftp://me:monster@h", "monster@h/x", "//monster@h"],
+)
+def test_a_secret_in_a_url_is_refused_and_not_shown(file, url):
+    path = file(f'name = "foo"\nmaster_list = "{url}"')
+    (line,) = complaints(path)
+    assert line.startswith(f"{path}:2: master_list: a URL is shown and logged")
+    assert "CLUSTERKIT_MASTER_LIST_AUTH" in line
+    assert "monster" not in line
+
+
+@pytest.mark.parametrize("auth", ["Bearer é", "a\r\nx: y", "a\udcff"])
+def test_what_cannot_be_a_header_is_refused_and_not_shown(auth):
+    environ = {"CLUSTERKIT_MASTER_LIST_AUTH": auth}
+    settings = load_settings(environ=environ, name="a", master_list="http://h/x")
+    with pytest.raises(ConfigError, match="printable ASCII") as caught:
+        _ = settings.options
+    assert auth not in str(caught.value)
+
+
+def test_a_file_without_a_name_is_none_and_not_no_file():
+    (line,) = complaints("", {}, name="foo")
+    assert line.startswith("cannot read '': ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("name", "NAME"),
+        ("CALL_TIMEOUT", "CONFIG_CALL_TIMEOUT"),
+        ("CONFIG_CALL_TIMOUT", "CONFIG_CALL_TIMEOUT"),
+        ("CONFIG_PORT", "PORT"),
+    ],
+)
+def test_a_near_miss_is_told_whatever_it_begins_with_and_however_it_is_written(
+    variable, meant
+):
+    (line,) = complaints(None, {f"CLUSTERKIT_{variable}": "1"}, name="foo")
+    assert line.endswith(f"did you mean 'CLUSTERKIT_{meant}'?")
+
+
+@pytest.mark.parametrize("variable", ["CONFIG_", "", "CONFIG_QQQQQQ"])
+def test_what_has_nothing_in_common_is_no_near_miss(variable):
+    (line,) = complaints(None, {f"CLUSTERKIT_{variable}": "1"}, name="foo")
+    assert "did you mean" not in line
+
+
+def test_what_is_very_long_is_not_shown_whole(file):
+    path = file(f"{'k' * 5000} = 1\nname = '{'n' * 5000}'\nhost = '{'h' * 5000}'")
+    environ = {f"CLUSTERKIT_{'V' * 5000}": "1"}
+    assert all(len(line) < 500 for line in complaints(path, environ, **{"a" * 5000: 1}))
+
+
 # What is no setting
 
 
