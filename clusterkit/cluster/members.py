@@ -58,6 +58,10 @@ class Member:
     phi: float | None
     since: float
 
+    def place(self) -> dict[str, Any]:
+        """Return where it is, as it is shown."""
+        return {"host": self.host, "port": self.port}
+
 
 class Members(MemberActor):
     """The members of the ring and their lives, as this node knows them.

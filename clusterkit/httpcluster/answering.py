@@ -46,7 +46,7 @@ class Answering:
         members: Whose counters are told, and heard.
         answers: What is answered.
         now: The time, in seconds; only ever goes on.
-        refused: Counts, by reason: those of the judge, `too_long`, `nonsense`.
+        refused: Counts, by reason: those of the judge, `body`, `nonsense`.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Answering:
             source: Where it came from, for the log.
         """
         if len(data) > MAX_GOSSIP:
-            return self._refuse("too_long", TOO_LONG, source)
+            return self._refuse("body", TOO_LONG, source)
         keys = self._identity.keys
         result = self._judge.hear(data, keys, self._now())
         if not isinstance(result, Heard):

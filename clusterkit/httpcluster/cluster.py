@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Final, TypeVar, overload
 
 import trio
 
 from clusterkit.cluster.foreground import in_foreground
-from clusterkit.cluster.readiness import STATUS
 from clusterkit.events import Event
 from clusterkit.names import check_timeout
 
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from clusterkit.cluster.broadcast import Broadcast, Events
     from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.keyring import Keyring
-    from clusterkit.cluster.readiness import Readiness
+    from clusterkit.cluster.readiness import Phase, Readiness
     from clusterkit.httpcluster.answering import Answering
-    from clusterkit.httpcluster.members import HttpMember, HttpMembers
+    from clusterkit.httpcluster.members import HttpMembers
     from clusterkit.httpcluster.posting import Response
     from clusterkit.httpcluster.state import HttpState
 
@@ -41,8 +40,8 @@ class HttpCluster:
         members: Which members are alive, and where.
         cookies: Its cookies, and how to change them while it runs.
         refused: What was not taken, by reason: see `wire.http_judge.Refused`; and
-            `answer`, `failed`, `nonsense`, `too_long`, `overloaded`, `url`,
-            `not_allowed`, `contested`.
+            `answer`, `failed`, `nonsense`, `body`, `overloaded`, `url`, `not_allowed`,
+            `contested`.
     """
 
     def __init__(
@@ -81,6 +80,11 @@ class HttpCluster:
     def is_ready(self) -> bool:
         """Whether it is to be given work: until it is put offline, or ends."""
         return self._readiness.is_ready and not self._ending.over
+
+    @property
+    def phase(self) -> Phase:
+        """How far its life has come: `running`, `ending` or `ended`."""
+        return "ended" if self._ending.over else self._readiness.phase
 
     @overload
     def events(self) -> Events[Event]: ...
@@ -145,26 +149,11 @@ class HttpCluster:
         self._thread.require()
         self._nursery.start_soon(self.shutdown)
 
-    # What `web.app` asks; see `web.views.Hosted`.
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self._ending.over
-
-    def why_not_ready(self) -> list[str]:
-        """Return why it is not to be given work; nothing if it is."""
-        if self.is_ready:
-            return []
-        return [f"the node is {self.state.value(self.name, STATUS, 'ending')}"]
-
-    def rows(self) -> list[tuple[dict[str, Any], HttpMember]]:
-        """Return each member, and what is shown of where it is."""
-        return [
-            ({"url": member.url, "monitor": member.monitor}, member)
-            for member in self.members.all()
-        ]
-
     def gossip(self, body: bytes, source: str | None) -> Response:
-        """Return the response to what another node has posted."""
+        """Return the response to what another node has posted: see `web.app`.
+
+        Args:
+            body: Of its request.
+            source: Where that came from, for the log.
+        """
         return self._answering.answer(body, source)

@@ -45,7 +45,10 @@ INTERVAL: Final = 1.0
 """Seconds between two exchanges of one node."""
 
 LEAST_INTERVAL: Final = 0.01
+"""The shortest `interval`: more is told by links."""
+
 MOST_INTERVAL: Final = 3600.0
+"""The longest: one that is silent for a day is forgotten."""
 
 
 @asynccontextmanager
@@ -96,8 +99,9 @@ async def create_http_cluster(
 
     Guarantees:
         What a member writes of itself is known to all within about log2(N) + 2
-        intervals, and so is a member that is new. One that is silent for some nine
-        intervals is dead to whoever sees that, by its own clock: nobody's word counts.
+        intervals, and so is a member that is new. One that is silent for some ten
+        intervals, or twenty while its pace is not known yet, is dead to whoever sees
+        that, by its own clock: nobody's word counts.
 
     Cancellation:
         Says to some that it ends, as leaving the block does.

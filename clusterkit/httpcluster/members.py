@@ -56,6 +56,10 @@ class HttpMember:
     phi: float | None
     since: float
 
+    def place(self) -> dict[str, Any]:
+        """Return where it is, as it is shown."""
+        return {"url": self.url, "monitor": self.monitor}
+
 
 class HttpMembers:
     """The members, as this node knows them; itself first, the others by name.

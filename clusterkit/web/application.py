@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import trio
-
 from clusterkit.errors import ConfigError
+from clusterkit.httpcluster.cluster import HttpCluster
 from clusterkit.logs import log
+from clusterkit.web.gossip import gossip_page
+from clusterkit.web.reading import read
 from clusterkit.web.secrets import Gate
 from clusterkit.web.serving import MISSING
 from clusterkit.web.views import cluster, phase, why_not_ready
@@ -24,29 +24,26 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from clusterkit.cluster.node import ClusterNode
+    from clusterkit.web.views import Hosted
 
 logger = logging.getLogger("clusterkit.web")
 
 MOST_BODY: Final = 64 * 1024
 """Bytes of a request's body that are read."""
 
-BODY_WITHIN: Final = 5.0
-"""Seconds within which it must be there."""
-
 _AT_IT: Final = ("drain", "ending")
 """A wish that is fulfilled already, and when."""
 
 
-def app(node: ClusterNode, *, operator_secret: str | bytes | None = None) -> Starlette:
+def app(node: Hosted, *, operator_secret: str | bytes | None = None) -> Starlette:
     """Return the HTTP side of a node, as an ASGI application.
 
     `GET /livez`, `/readyz`, `/startupz`, `/health`, `/list`; `POST /control`. All
-    answer JSON. It can be mounted in a Starlette or FastAPI application that runs on
+    answer JSON. Of an `HttpCluster` also `POST /gossip`. It can be mounted in a Starlette or FastAPI application that runs on
     trio, under any path, and needs none of its start-up events.
 
     Args:
-        node: The node.
+        node: A `ClusterNode`, or an `HttpCluster`.
         operator_secret: What an operator shows as `Authorization: Bearer …`, at
             least 16 bytes. None: nobody may change anything, or see who is offline.
 
@@ -62,16 +59,17 @@ def app(node: ClusterNode, *, operator_secret: str | bytes | None = None) -> Sta
     except ImportError as error:
         raise ConfigError(MISSING) from error
     pages = Pages(node, Gate(operator_secret))
-    application = Starlette(
-        routes=[
-            Route("/livez", pages.live),
-            Route("/readyz", pages.ready),
-            Route("/startupz", pages.started),
-            Route("/health", pages.health),
-            Route("/list", pages.members),
-            Route("/control", pages.control, methods=["POST"]),
-        ]
-    )
+    routes = [
+        Route("/livez", pages.live),
+        Route("/readyz", pages.ready),
+        Route("/startupz", pages.started),
+        Route("/health", pages.health),
+        Route("/list", pages.members),
+        Route("/control", pages.control, methods=["POST"]),
+    ]
+    if isinstance(node, HttpCluster):
+        routes.append(Route("/gossip", gossip_page(node), methods=["POST"]))
+    application = Starlette(routes=routes)
     # To who asks for `/control/` it would say where else to send the secret.
     application.router.redirect_slashes = False
     application.state.gate = pages.gate
@@ -86,7 +84,7 @@ class Pages:
         gate: Lets operators in.
     """
 
-    def __init__(self, node: ClusterNode, gate: Gate) -> None:
+    def __init__(self, node: Hosted, gate: Gate) -> None:
         self.gate = gate
         self._node = node
 
@@ -155,7 +153,9 @@ class Pages:
     async def _wish(self, request: Request) -> tuple[str, bool] | None:
         """Return what is asked for, None if it is nothing that can be."""
         try:
-            wish: Any = json.loads(await read(request), object_pairs_hook=_once_each)
+            wish: Any = json.loads(
+                await read(request, MOST_BODY), object_pairs_hook=_once_each
+            )
         except (ValueError, RecursionError):  # the latter if it is nested deeply
             return None
         if not isinstance(wish, dict) or len(wish) != 1:
@@ -163,26 +163,6 @@ class Pages:
         ((name, value),) = wish.items()
         possible = name == "online" or (name == "drain" and value is True)
         return (name, value) if possible and isinstance(value, bool) else None
-
-
-async def read(request: Request) -> bytes:
-    """Return the body of a request.
-
-    Raises:
-        ValueError: It is too long, or does not come.
-    """
-    from starlette.requests import ClientDisconnect  # noqa: PLC0415 - an extra
-
-    parts, size = [], 0
-    with trio.move_on_after(BODY_WITHIN), suppress(ClientDisconnect):
-        async with aclosing(request.stream()) as stream:
-            async for part in stream:
-                size += len(part)
-                if size > MOST_BODY:
-                    raise ValueError(f"a body of more than {MOST_BODY} bytes")
-                parts.append(part)
-        return b"".join(parts)
-    raise ValueError("a body that does not come to its end")
 
 
 def answer(value: object, status: int = 200) -> Response:

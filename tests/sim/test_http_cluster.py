@@ -68,7 +68,7 @@ def test_a_crash_is_seen_by_all_and_the_restart_comes_back_fresh(sim_seed):
             taken = await until(
                 lambda: all(node.members.state("n3") == "dead" for node in rest)
             )
-            assert taken < 20
+            assert taken < 30
             again = await world.restart("n3")
             again.state.set("b", "after")
             await until(
@@ -156,7 +156,7 @@ def test_two_halves_find_together_again(sim_seed, monitors):
 def test_a_lossy_web_makes_nobody_dead(sim_seed):
     async def play(world):
         nodes = await formed(world, 6)
-        world.loss = 0.1
+        world.loss = 0.05  # of requests and of answers, and each takes 5 s to fail
         async with listening(nodes[1], MemberDown) as heard:
             await trio.sleep(600)
         assert heard == []
