@@ -9,6 +9,7 @@ would carry the secret to whoever the server names.
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,9 @@ WITHIN: Final = 10.0
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of the longest answer that is read: ten thousand nodes and more."""
+
+
+_HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
 class RequestFailed(Exception):
@@ -103,7 +107,11 @@ async def open_http(url: str, auth: str | None) -> AsyncIterator[Http]:
     Args:
         url: Where to.
         auth: What the header `Authorization` says, None for no such header.
+
+    Raises:
+        ConfigError: No header can say that, or httpx is not installed.
     """
+    check_auth(auth)
     # A compressed answer could be a thousand times as long as what is read of it.
     headers = {"Accept-Encoding": "identity"}
     if auth is not None:
@@ -112,6 +120,24 @@ async def open_http(url: str, auth: str | None) -> AsyncIterator[Http]:
         headers=headers, timeout=WITHIN, follow_redirects=False
     ) as client:
         yield Http(client, url)
+
+
+def check_auth(auth: object) -> str | None:
+    """Return what the header `Authorization` is to say, if it can.
+
+    httpx has what it cannot send in its error, and errors are logged.
+
+    Raises:
+        ConfigError: No header can; the text has nothing of it.
+    """
+    if auth is None:
+        return None
+    if isinstance(auth, str) and _HEADER.fullmatch(auth):
+        return auth
+    raise ConfigError(
+        "auth has characters that no header may have, or none at all: is there a line's "
+        "end at its end?"
+    )
 
 
 def require_httpx() -> Any:
