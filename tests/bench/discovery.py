@@ -134,7 +134,9 @@ def verdict(key, value):
 
 def print_table(figures):
     """Print a row a case."""
-    print("| | half | p99 | longest | runs | false removals a pair-hour | in pair-hours |")
+    print(
+        "| | half | p99 | longest | runs | false removals a pair-hour | in pair-hours |"
+    )
     print("|---|---|---|---|---|---|---|")
     for case, found in figures.items():
         cells = [
