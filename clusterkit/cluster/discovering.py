@@ -160,10 +160,11 @@ class Discovering:
         """Return what a source may know of this node."""
         kernel, platform, gossip = self._kernel, self._platform, self._gossip
 
-        def say(event: str, **fields: Any) -> None:
+        def say(event: str, /, **fields: Any) -> None:
             due = self._seldom.due(source, event)
             if due is not None:
-                log(logger, logging.WARNING, event, source=source, **fields, **due)
+                told = {"source": source, **fields, **due}
+                log(logger, logging.WARNING, event, **told)
 
         def count(reason: str) -> None:
             self.refused[reason] += 1

@@ -230,7 +230,7 @@ class _Talk:
             self._node.say(
                 "beacon_from_elsewhere",
                 peer=node,
-                source=host,
+                host=host,
                 remedy="set advertise= there if it cannot be dialled",
             )
         if self._node.knows(node):
@@ -267,7 +267,7 @@ class _Talk:
             )
         elif reason in {"form", "forged"}:
             self._node.say(
-                "beacon_refused", source=host, reason=reason, remedy=_why(reason)
+                "beacon_refused", host=host, reason=reason, remedy=_why(reason)
             )
 
     def _me(self) -> Beacon:

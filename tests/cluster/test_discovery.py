@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
@@ -57,6 +58,39 @@ async def test_all_sockets_of_a_port_hear_what_is_said_to_all(way, port):
     for ear in ears:
         ear.close()
     assert heard == [(b"hello", "127.0.0.1")] * 3
+
+
+async def test_a_stranger_s_beacon_is_said_and_the_next_one_heard(port, caplog):
+    beacons = Beacons(port=port)
+    reach = beacons.at("127.0.0.1").reach
+    stranger = await UdpTransport().open(reach)
+    with caplog.at_level(logging.WARNING):
+        async with node("a", beacons) as a:
+            with trio.fail_after(30):
+                while a.discovery.refused["forged"] < 3:
+                    await stranger.send(b"noise", reach.destinations[0])
+                    await trio.sleep(0.01)
+            async with node("b", beacons) as b:
+                await until(lambda: len(a.ring.nodes()) == len(b.ring.nodes()) == 2)
+            assert set(a.discovery.refused) == {"forged"}
+    stranger.close()
+    said = [
+        r.getMessage() for r in caplog.records if "beacon_refused" in r.getMessage()
+    ]
+    assert len(said) == 1
+    assert "source=beacons host=127.0.0.1 reason=forged" in said[0]
+
+
+async def test_a_beacon_from_another_address_than_it_names_is_said(port, caplog):
+    beacons = Beacons(port=port)
+    with caplog.at_level(logging.WARNING):
+        async with (
+            node("a", beacons) as a,
+            node("b", beacons, advertise="127.0.0.2:1"),
+        ):
+            await until(lambda: a.discovery.refused["other_source"] > 1)
+    assert "source_failed" not in caplog.text
+    assert "beacon_from_elsewhere source=beacons peer=b@127.0.0.2:1" in caplog.text
 
 
 async def test_a_loopback_node_stays_on_loopback():
