@@ -214,8 +214,8 @@ class _Talk:
             said = self._judge.hear(
                 datagram,
                 source_of(host),
-                self._current_keys(),
-                self._me(),
+                self._current_keys,
+                self._me,
                 trio.current_time(),
             )
             if isinstance(said, Beacon):

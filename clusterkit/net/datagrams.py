@@ -27,7 +27,7 @@ _MOST: Final = 2_048
 _READS: Final = 200
 _READ_TIME: Final = 0.01
 """So many reads in this many seconds are made; the system drops the rest. Each costs
-some 10 µs, so a flood takes a fifth of a core."""
+some 15 µs, so a flood takes a third of a core."""
 
 _MULTICAST_ALL: Final = 49  # IP_MULTICAST_ALL of Linux, which Python has no name for
 

@@ -14,6 +14,8 @@ from clusterkit.errors import ConfigError
 from clusterkit.wire.beacon import MAX_BEACON, Beacon, read_body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterkit.wire.beacon import BeaconKeys
 
 MOST_NAMES: Final = 10_000
@@ -66,8 +68,8 @@ class Judge:
         self,
         datagram: bytes,
         source: str,
-        keys: BeaconKeys,
-        me: Beacon,
+        keys: Callable[[], BeaconKeys],
+        me: Callable[[], Beacon],
         now: float,
     ) -> Beacon | Refused:
         """Return what was said, or why it is not believed.
@@ -75,8 +77,9 @@ class Judge:
         Args:
             datagram: As it came.
             source: The host that it came from.
-            keys: Of the cookies that count now.
-            me: What this node would say now.
+            keys: Returns those of the cookies that count now. Not called for what
+                is not looked at, as `me` is not: most of a flood.
+            me: Returns what this node would say now.
             now: The time, in seconds.
         """
         self.last = None
@@ -84,14 +87,15 @@ class Judge:
             return "oversized"
         if not self._quota.admits(source, now):
             return "flood"
-        body = keys.open(datagram)
+        known = keys()
+        body = known.open(datagram)
         if body is None:
-            return "form" if keys.is_of_other_form(datagram) else "forged"
+            return "form" if known.is_of_other_form(datagram) else "forged"
         try:
             beacon = read_body(body)
         except ConfigError:
             return "invalid"
-        refused = self._refuse(beacon, me)
+        refused = self._refuse(beacon, me())
         if refused in (None, "ring"):
             # Only what is new shows that its source belongs here: whatever else is
             # well signed may be a recording, sent under any address.

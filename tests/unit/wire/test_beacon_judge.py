@@ -26,7 +26,7 @@ def hear(judge, beacon, source="10.0.0.2", now=0.0):
     said = beacon
     if isinstance(beacon, Beacon):
         said = KEYS.seal(write_body(beacon), b"")
-    return judge.hear(said, source, KEYS, ME, now)
+    return judge.hear(said, source, lambda: KEYS, lambda: ME, now)
 
 
 def test_a_good_one_is_taken(judge):
