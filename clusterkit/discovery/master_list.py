@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import trio
 
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.entries import MOST_ENTRIES, read_entry, tell_all
+from clusterkit.discovery.entries import MOST_ENTRIES, in_turns, read_entry, tell_all
 from clusterkit.discovery.http import (
     MAX_BODY,
     RequestFailed,
@@ -113,7 +113,7 @@ class MasterList:
     async def _round(self, http: Http, found: Found, node: Surroundings) -> None:
         try:
             listing = await _download(http)
-            self._tell(listing, found, node)
+            await self._tell(listing, found, node)
             if self._upload and node.ring():
                 await self._put(http, node, listing)
         except RequestFailed as error:
@@ -129,15 +129,15 @@ class MasterList:
         node.count("list_failed")
         node.say("master_list_failed", url=self._url, error=error)
 
-    def _tell(self, listing: _Listing, found: Found, node: Surroundings) -> None:
+    async def _tell(self, listing: _Listing, found: Found, node: Surroundings) -> None:
         addresses: list[NodeInfo | Address] = []
-        for entry in listing.entries:
+        async for entry in in_turns(listing.entries):
             try:
                 addresses.append(read_entry(entry))
             except ConfigError as error:
                 node.count("invalid_entry")
                 node.say("master_list_entry", url=self._url, error=error)
-        tell_all(addresses, self._allowed, found, node)
+        await tell_all(addresses, self._allowed, found, node)
 
     async def _put(
         self,

@@ -127,6 +127,7 @@ BOUNDS = (
     ("discovery.dns_srv", "SHORTEST_TTL", "s"),
     ("discovery.dns_srv", "LONGEST_TTL", "s"),
     ("discovery.entries", "MOST_ENTRIES", ""),
+    ("discovery.entries", "TURN", ""),
     ("discovery.http", "WITHIN", "s"),
     ("discovery.http", "MAX_BODY", "bytes"),
     ("discovery.master_list", "UPLOADS", ""),
