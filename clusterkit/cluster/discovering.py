@@ -88,7 +88,7 @@ class Discovering:
 
     Attributes:
         refused: What was not taken or not reached, by reason: those of beacons
-            are in `wire.beacon_judge`; `full`, `namesake`, `other_ring`,
+            are in `wire.beacon_judge`; `full`, `name_taken`, `other_ring`,
             `unreachable`, and what each source counts.
     """
 
@@ -215,6 +215,8 @@ class Discovering:
         new = candidate is None
         if candidate is None:
             candidate = self._candidates.add(address, source, now)
+            if self._candidates.dropped:
+                self.refused["full"] = self._candidates.dropped
             self._publish(Discovered(str(address), source))
             log(logger, logging.INFO, "discovered", address=address, source=source)
         candidate.told = now

@@ -146,6 +146,8 @@ BOUNDS = (
     ("cluster.candidates", "BACKOFF_FIRST", "s"),
     ("cluster.candidates", "BACKOFF_CAP", "s"),
     ("cluster.candidates", "HEARD_AGAIN", "s"),
+    ("cluster.candidates", "AGAIN_RATE", "rate"),
+    ("cluster.candidates", "AGAIN_BURST", ""),
     ("cluster.address_check", "TRIES", ""),
     ("cluster.address_check", "PAUSE", "s"),
     ("core.quota", "RATE", "rate"),

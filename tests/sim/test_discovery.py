@@ -207,6 +207,7 @@ def test_ten_thousand_dead_hosts_are_dialled_a_few_at_a_time(sim_seed):
             most = max(most, b.discovery._dials)
         assert most == MOST_DIALS
         assert len(b.discovery.found()) <= 10_000
+        assert b.discovery.refused["full"] >= 101
 
     simulate(main, seed=sim_seed)
 
