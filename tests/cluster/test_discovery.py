@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from clusterkit import GenServer, call, create_cluster
-from clusterkit.cluster.places import LOOPBACK, chosen_host, outer_host, placed
+from clusterkit.cluster.places import LOOPBACK, chosen_host, outward, placed
 from clusterkit.core.quota import BURST, RATE
 from clusterkit.discovery import Beacons
 from clusterkit.errors import ConfigError
@@ -165,8 +165,11 @@ async def test_without_a_network_it_says_what_to_give():
         async def leaves_by(self, host):
             raise OSError("no way")
 
+        def addresses(self):
+            return ()
+
     with pytest.raises(ConfigError, match="give host="):
-        await outer_host((Beacons(),), NoNetwork())
+        await outward((Beacons(),), NoNetwork())
 
 
 @pytest.mark.parametrize(
