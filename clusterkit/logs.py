@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LONGEST = 1_000  # characters of one value
+
 logging.getLogger("clusterkit").addHandler(logging.NullHandler())
 
 
 def log(logger: logging.Logger, level: int, event: str, /, **fields: object) -> None:
     """Log `event` with its fields, if anybody listens at that level.
 
-    A value with spaces, quotes or control characters is quoted; None is left out.
+    A value with spaces, quotes or control characters is quoted, a very long one cut;
+    None is left out.
     """
     if not logger.isEnabledFor(level):
         return
@@ -85,5 +88,7 @@ class Seldom:
 
 def _quoted(value: object) -> str:
     text = str(value)
+    if len(text) > _LONGEST:  # of strangers, as an error that cites what they sent
+        text = f"{text[:_LONGEST]}…"
     plain = text.isprintable() and not set(text) & set(" \"'=")
     return text if text and plain else repr(text)

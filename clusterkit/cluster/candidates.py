@@ -8,7 +8,7 @@ list says, and what was never tried before what did not answer.
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -34,6 +34,14 @@ BACKOFF_CAP: Final = 60.0
 
 HEARD_AGAIN: Final = 1.0
 """Seconds after which one that speaks is tried again, however long it was away."""
+
+
+AGAIN_RATE: Final = 50.0
+"""Tries a second of addresses that did not answer before, all together: ten
+thousand that refuse at once would else keep a core busy for a minute."""
+
+AGAIN_BURST: Final = 100
+"""How many at once: so few are each tried as soon as their pause is over."""
 
 
 class Candidate:
@@ -103,6 +111,7 @@ class Candidates:
         self._fresh: deque[Candidate] = deque()
         self._heard: list[tuple[float, int, Candidate]] = []
         self._again: list[tuple[float, int, Candidate]] = []
+        self._again_from = -inf
         self.dropped = 0
 
     def __repr__(self) -> str:
@@ -130,11 +139,13 @@ class Candidates:
         """Have one tried, at a time or as soon as there is a hand free."""
         candidate.due = due
         if candidate.heard:
-            heappush(self._heard, (due, next(self._order), candidate))
+            self._push(self._heard, candidate)
         elif candidate.backoff.tries:
-            heappush(self._again, (due, next(self._order), candidate))
+            self._push(self._again, candidate)
         else:
             self._fresh.append(candidate)
+            if len(self._fresh) > 2 * MOST_FOUND:
+                self._fresh = deque(filter(self._is_kept, self._fresh))
 
     def put_off(self, candidate: Candidate, now: float) -> None:
         """Have one tried again, later than the last time, or forget it."""
@@ -148,8 +159,11 @@ class Candidates:
         found = self._take(self._heard, now)
         if found is None and self._fresh:
             found = self._take_fresh()
-        if found is None:
+        if found is None and self._again_from <= now:
             found = self._take(self._again, now)
+            if found is not None:
+                saved = now - AGAIN_BURST / AGAIN_RATE
+                self._again_from = max(self._again_from, saved) + 1 / AGAIN_RATE
         if found is not None:
             found.due, found.tried = inf, now
         return found
@@ -158,9 +172,21 @@ class Candidates:
         """Return when one will be due; perhaps none is then."""
         if self._fresh:
             return -inf
-        return min(
-            (heap[0][0] for heap in (self._heard, self._again) if heap), default=inf
-        )
+        heard = self._heard[0][0] if self._heard else inf
+        again = max(self._again[0][0], self._again_from) if self._again else inf
+        return min(heard, again)
+
+    def _push(
+        self, heap: list[tuple[float, int, Candidate]], candidate: Candidate
+    ) -> None:
+        heappush(heap, (candidate.due, next(self._order), candidate))
+        if len(heap) > 2 * MOST_FOUND:  # most were dropped, or are due another time
+            heap[:] = [
+                (due, number, candidate)
+                for due, number, candidate in heap
+                if due == candidate.due and self._is_kept(candidate)
+            ]
+            heapify(heap)
 
     def _take(
         self, heap: list[tuple[float, int, Candidate]], now: float

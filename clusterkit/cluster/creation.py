@@ -108,7 +108,7 @@ async def create_cluster(
     from clusterkit.cluster.places import (  # noqa: PLC0415
         checked_sources,
         chosen_host,
-        outer_host,
+        outward,
         placed,
     )
 
@@ -116,7 +116,7 @@ async def create_cluster(
     platform = platform or Platform()
     sources = checked_sources(discover)
     if host is None and sources and advertise is None:
-        advertise = await outer_host(sources, platform.datagrams)
+        advertise, sources = await outward(sources, platform.datagrams)
     bind = Address(check_host(chosen_host(host, sources)), port)
     factors = options.checked_factors(rfactor, pfactor)
     told = options.checked_advertise(bind, advertise)

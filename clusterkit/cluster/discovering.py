@@ -88,7 +88,7 @@ class Discovering:
 
     Attributes:
         refused: What was not taken or not reached, by reason: those of beacons
-            are in `wire.beacon_judge`; `full`, `namesake`, `other_ring`,
+            are in `wire.beacon_judge`; `full`, `name_taken`, `other_ring`,
             `unreachable`, and what each source counts.
     """
 
@@ -160,10 +160,11 @@ class Discovering:
         """Return what a source may know of this node."""
         kernel, platform, gossip = self._kernel, self._platform, self._gossip
 
-        def say(event: str, **fields: Any) -> None:
+        def say(event: str, /, **fields: Any) -> None:
             due = self._seldom.due(source, event)
             if due is not None:
-                log(logger, logging.WARNING, event, source=source, **fields, **due)
+                told = {"source": source, **fields, **due}
+                log(logger, logging.WARNING, event, **told)
 
         def count(reason: str) -> None:
             self.refused[reason] += 1
@@ -214,6 +215,8 @@ class Discovering:
         new = candidate is None
         if candidate is None:
             candidate = self._candidates.add(address, source, now)
+            if self._candidates.dropped:
+                self.refused["full"] = self._candidates.dropped
             self._publish(Discovered(str(address), source))
             log(logger, logging.INFO, "discovered", address=address, source=source)
         candidate.told = now

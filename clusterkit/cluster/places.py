@@ -60,27 +60,39 @@ def placed(sources: Sequence[Source], host: str | None) -> tuple[Source, ...]:
     return tuple(s.at(host) if isinstance(s, Beacons) else s for s in sources)
 
 
-async def outer_host(sources: Sequence[Source], datagrams: DatagramTransport) -> str:
+async def outward(
+    sources: Sequence[Source], datagrams: DatagramTransport
+) -> tuple[str, tuple[Source, ...]]:
     """Return the address of the interface that leads to the other nodes.
 
-    The one by which beacons leave; without beacons that of the default route.
+    The one by which beacons leave; without beacons that of the default route. A
+    network from which no way leads out, as a switch alone, has neither: then it is
+    that of the only interface.
+
+    Returns:
+        The address, and the sources, beacons for that interface if need be.
 
     Raises:
-        ConfigError: There is none: this machine has no network.
+        ConfigError: There is none: this machine has no network, or several.
     """
     ways = [_ELSEWHERE]
     for source in sources:
         if isinstance(source, Beacons):
             if source.interface is not None:
-                return source.interface
+                return source.interface, tuple(sources)
             ways.insert(0, source.destination)
     failure: OSError | None = None
     for host in ways:
         try:
-            return await datagrams.leaves_by(host)
+            return await datagrams.leaves_by(host), tuple(sources)
         except OSError as error:
             failure = error
+    found = datagrams.addresses()
+    if len(found) == 1:
+        return found[0], placed(sources, found[0])
+    remedy = "which may be 127.0.0.1 for nodes of this machine only"
+    if found:
+        remedy = f"one of {', '.join(found)}"
     raise ConfigError(
-        "no interface leads to a network: give host=, which may be 127.0.0.1 for "
-        "nodes of this machine only"
+        f"no interface leads to a network: give host=, {remedy}"
     ) from failure

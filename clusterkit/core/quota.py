@@ -18,7 +18,7 @@ BURST: Final = 800.0
 """How many at once."""
 
 STRANGERS_RATE: Final = 1_000.0
-"""Datagrams a second of all sources together that nothing valid has come from."""
+"""Datagrams a second of all sources together that have brought nothing new and valid."""
 
 STRANGERS_BURST: Final = 2_000.0
 """How many at once: all nodes of a large cluster may start in one second."""
@@ -84,7 +84,7 @@ class Quota:
         return bucket.take(now) and self._shared.take(now)
 
     def trust(self, source: str, now: float) -> None:
-        """Note that something valid has come from a source."""
+        """Note that something new and valid has come from a source."""
         bucket = self._known.pop(source, None) or self._strangers.pop(source, None)
         _put(self._known, source, bucket or Bucket(RATE, BURST, now))
 

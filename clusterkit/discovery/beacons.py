@@ -214,8 +214,8 @@ class _Talk:
             said = self._judge.hear(
                 datagram,
                 source_of(host),
-                self._current_keys(),
-                self._me(),
+                self._current_keys,
+                self._me,
                 trio.current_time(),
             )
             if isinstance(said, Beacon):
@@ -230,7 +230,7 @@ class _Talk:
             self._node.say(
                 "beacon_from_elsewhere",
                 peer=node,
-                source=host,
+                host=host,
                 remedy="set advertise= there if it cannot be dialled",
             )
         if self._node.knows(node):
@@ -267,7 +267,7 @@ class _Talk:
             )
         elif reason in {"form", "forged"}:
             self._node.say(
-                "beacon_refused", source=host, reason=reason, remedy=_why(reason)
+                "beacon_refused", host=host, reason=reason, remedy=_why(reason)
             )
 
     def _me(self) -> Beacon:

@@ -68,7 +68,7 @@ class Dns:
                 node.count("unresolved")
                 node.say("unresolved", host=self._host, error=_said(error))
             else:
-                tell_all(addresses, self._allowed, found, node)
+                await tell_all(addresses, self._allowed, found, node)
             await node.refresh(self._interval)
 
     async def _resolve(self) -> list[NodeInfo | Address]:

@@ -71,7 +71,7 @@ class DnsSrv:
                 node.say("unresolved", host=self._record, error=_said(error))
                 pause = _FAILED_PAUSE
             else:
-                tell_all(_addresses(answer, node), self._allowed, found, node)
+                await tell_all(_addresses(answer, node), self._allowed, found, node)
                 pause = min(max(float(answer.rrset.ttl), SHORTEST_TTL), LONGEST_TTL)
             await node.refresh(pause)
 

@@ -5,16 +5,25 @@ The invariant is that a bad entry costs itself and no other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import trio
 
 from clusterkit.names import Address, NodeInfo
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
     from clusterkit.discovery.allowed import Allowed
     from clusterkit.discovery.source import Found, Surroundings
 
 MOST_ENTRIES: Final = 10_000
 """Entries that are read of one list, as many as a ring has names."""
+
+TURN: Final = 100
+"""Entries that are dealt with before others have a turn: some milliseconds."""
+
+T = TypeVar("T")
 
 
 def read_entry(entry: object) -> NodeInfo | Address:
@@ -31,7 +40,15 @@ def read_entry(entry: object) -> NodeInfo | Address:
     return NodeInfo.from_json(entry)
 
 
-def tell_all(
+async def in_turns(entries: Iterable[T]) -> AsyncIterator[T]:
+    """Yield entries, and give way to others now and then; to be run to its end."""
+    for number, entry in enumerate(entries):
+        if number % TURN == 0:
+            await trio.lowlevel.checkpoint()
+        yield entry
+
+
+async def tell_all(
     addresses: list[NodeInfo | Address],
     allowed: Allowed,
     found: Found,
@@ -42,7 +59,7 @@ def tell_all(
     Were it the list's, all nodes of a cluster would begin with the same dead host.
     """
     node.rng.shuffle(addresses)
-    for address in addresses:
+    async for address in in_turns(addresses):
         if allowed.admits(address.host):
             found(address)
         else:

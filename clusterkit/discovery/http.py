@@ -9,6 +9,7 @@ would carry the secret to whoever the server names.
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,9 @@ WITHIN: Final = 10.0
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of the longest answer that is read: ten thousand nodes and more."""
+
+
+_HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
 class RequestFailed(Exception):
@@ -138,7 +142,11 @@ async def open_http(url: str, auth: str | None) -> AsyncIterator[Http]:
     Args:
         url: Where to.
         auth: What the header `Authorization` says, None for no such header.
+
+    Raises:
+        ConfigError: No header can say that, or httpx is not installed.
     """
+    check_auth(auth)
     async with open_client({} if auth is None else {"Authorization": auth}) as client:
         yield Http(client, url)
 
@@ -153,6 +161,24 @@ def open_client(headers: Mapping[str, str] | None = None) -> Any:
     told = {"Accept-Encoding": "identity", **(headers or {})}
     return require_httpx().AsyncClient(
         headers=told, timeout=WITHIN, follow_redirects=False
+    )
+
+
+def check_auth(auth: object) -> str | None:
+    """Return what the header `Authorization` is to say, if it can.
+
+    httpx has what it cannot send in its error, and errors are logged.
+
+    Raises:
+        ConfigError: No header can; the text has nothing of it.
+    """
+    if auth is None:
+        return None
+    if isinstance(auth, str) and _HEADER.fullmatch(auth):
+        return auth
+    raise ConfigError(
+        "auth has characters that no header may have, or none at all: is there a line's "
+        "end at its end?"
     )
 
 

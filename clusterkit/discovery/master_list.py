@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.entries import MOST_ENTRIES, read_entry, tell_all
-from clusterkit.discovery.http import RequestFailed, open_http, require_httpx
+from clusterkit.discovery.entries import MOST_ENTRIES, in_turns, read_entry, tell_all
+from clusterkit.discovery.http import (
+    MAX_BODY,
+    RequestFailed,
+    check_auth,
+    open_http,
+    require_httpx,
+)
 from clusterkit.errors import ConfigError
 from clusterkit.frozen import frozen
 from clusterkit.names import check_url
@@ -42,6 +48,7 @@ END_WITHIN: Final = 5.0
 """Seconds for the upload at the end; the node's shutdown may leave less."""
 
 _CONFLICTS = {409, 412}
+_BETWEEN = ",\n"
 
 
 class MasterList:
@@ -78,13 +85,11 @@ class MasterList:
         upload_on_end: bool = False,
         allow: Iterable[str] = (),
     ) -> None:
-        self._url = check_url(url)
-        if auth is not None and not (auth.isascii() and auth.isprintable()):
-            raise ConfigError("what a master list is told as auth is printable ASCII")
         if not interval > 0:
             raise ConfigError("interval is seconds above 0")
         require_httpx()
-        self._auth = auth
+        self._url = check_url(url)
+        self._auth = check_auth(auth)
         self._interval = interval
         self._upload = upload
         self._upload_on_end = upload_on_end
@@ -108,7 +113,7 @@ class MasterList:
     async def _round(self, http: Http, found: Found, node: Surroundings) -> None:
         try:
             listing = await _download(http)
-            self._tell(listing, found, node)
+            await self._tell(listing, found, node)
             if self._upload and node.ring():
                 await self._put(http, node, listing)
         except RequestFailed as error:
@@ -124,15 +129,15 @@ class MasterList:
         node.count("list_failed")
         node.say("master_list_failed", url=self._url, error=error)
 
-    def _tell(self, listing: _Listing, found: Found, node: Surroundings) -> None:
+    async def _tell(self, listing: _Listing, found: Found, node: Surroundings) -> None:
         addresses: list[NodeInfo | Address] = []
-        for entry in listing.entries:
+        async for entry in in_turns(listing.entries):
             try:
                 addresses.append(read_entry(entry))
             except ConfigError as error:
                 node.count("invalid_entry")
                 node.say("master_list_entry", url=self._url, error=error)
-        tell_all(addresses, self._allowed, found, node)
+        await tell_all(addresses, self._allowed, found, node)
 
     async def _put(
         self,
@@ -192,7 +197,8 @@ def merged(
     """Return the list as it should be, None if it is so already.
 
     What others have put there stays until it has not been seen for a day: it may be
-    of another part of the network.
+    of another part of the network. A member has one entry. What does not fit into
+    what a node reads is left out, that of others first.
 
     Args:
         entries: As they are.
@@ -200,26 +206,39 @@ def merged(
         without: A node to take off it.
     """
     now = int(node.wall_clock())
-    alive = {member.id: member for member in node.members()}
-    if without is not None:
-        alive.pop(without.id, None)
+    alive = {member.id: member for member in (node.info(), *node.members())}
     gone = None if without is None else without.id
-    kept, changed = [], False
+    kept, said = [], {gone}
     for entry in entries:
-        member = alive.get(_id(entry))
-        if member is not None and _is_current(entry, member, now):
-            kept.append(entry)
-            del alive[member.id]
-        elif member is None and (gone is None or _id(entry) != gone):
-            age = now - _seen(entry, now)
-            kept += [entry] if age < KEPT else []
-            changed |= age >= KEPT
-        else:
-            changed = True  # said anew below, or taken off
-    fresh = [{**member.to_json(), "seen": now} for member in alive.values()]
-    if not fresh and not changed:
-        return None
-    return (fresh + kept)[:MOST_ENTRIES]
+        name = _id(entry)
+        if name in alive:
+            if name not in said and _is_current(entry, alive[name], now):
+                said.add(name)
+                kept.append(entry)
+        elif now - _seen(entry, now) < KEPT:
+            kept.append(_with_a_likely_time(entry, now))
+    new = [member for member in alive.values() if member.id not in said]
+    wanted = [{**member.to_json(), "seen": now} for member in new] + kept
+    fitting = _fitting(wanted)
+    if len(fitting) < len(wanted):
+        node.count("list_full")
+        node.say("master_list_full", entries=len(wanted), written=len(fitting))
+    return None if fitting == entries else fitting
+
+
+def _with_a_likely_time(entry: Any, now: int) -> Any:
+    """Return an entry that will be too old one day, whatever time it names."""
+    return {**entry, "seen": now} if _seen(entry, now) > now + KEPT else entry
+
+
+def _fitting(entries: list[Any]) -> list[Any]:
+    """Return as many of the first as a node reads again."""
+    size = len(_written([]))
+    for number, entry in enumerate(entries):
+        size += len(_line(entry)) + len(_BETWEEN)
+        if size > MAX_BODY or number == MOST_ENTRIES:
+            return entries[:number]
+    return entries
 
 
 def _is_current(entry: Any, member: NodeInfo, now: int) -> bool:
@@ -237,8 +256,12 @@ def _seen(entry: Any, default: int) -> int:
     return seen if type(seen) is int else default
 
 
+def _line(entry: Any) -> str:
+    return json.dumps(entry)
+
+
 def _written(entries: list[Any]) -> bytes:
-    return json.dumps({"nodes": entries}, indent=1).encode()
+    return f'{{"nodes": [\n{_BETWEEN.join(map(_line, entries))}\n]}}\n'.encode()
 
 
 async def _download(http: Http) -> _Listing:

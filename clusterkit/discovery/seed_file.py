@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.entries import MOST_ENTRIES, read_entry, tell_all
+from clusterkit.discovery.entries import MOST_ENTRIES, in_turns, read_entry, tell_all
 from clusterkit.errors import ConfigError
 from clusterkit.net.disk import read_regular
 
@@ -61,28 +61,30 @@ class SeedFile:
         while True:
             try:
                 content, _ = await node.run_blocking(read_regular, self._path, MAX_FILE)
-                text = content.decode()
+                text = content.decode("utf-8-sig")  # some editors mark it
             except (OSError, ValueError) as error:
                 node.count("unreadable")
                 node.say("seed_file_unreadable", path=self._path, error=error)
             else:
-                tell_all(self._read(text, node), self._allowed, found, node)
+                addresses = await self._read(text, node)
+                await tell_all(addresses, self._allowed, found, node)
             await node.refresh(self._interval)
 
-    def _read(self, text: str, node: Surroundings) -> list[NodeInfo | Address]:
+    async def _read(self, text: str, node: Surroundings) -> list[NodeInfo | Address]:
         """Return the addresses; say which line is the first that has none."""
         addresses: list[NodeInfo | Address] = []
-        for number, line in enumerate(text.splitlines(), start=1):
+        looked_at = 0
+        async for number, line in in_turns(enumerate(text.splitlines(), start=1)):
             entry = line.partition("#")[0].strip()
-            if not entry:
+            looked_at += bool(entry)
+            if not entry or looked_at > MOST_ENTRIES:
                 continue
-            if len(addresses) >= MOST_ENTRIES:
-                node.count("too_many")
-                node.say("seed_file_too_long", path=self._path, read=MOST_ENTRIES)
-                break
             try:
                 addresses.append(read_entry(entry))
             except ConfigError as error:
                 node.count("invalid_entry")
                 node.say("seed_file_line", path=self._path, line=number, error=error)
+        if looked_at > MOST_ENTRIES:
+            node.count("too_many")
+            node.say("seed_file_too_long", path=self._path, read=MOST_ENTRIES)
         return addresses

@@ -7,7 +7,9 @@ comes in raises: whoever can reach the port may send what he likes.
 from __future__ import annotations
 
 import errno
+import fcntl
 import socket
+import struct
 import sys
 from contextlib import suppress
 from ipaddress import IPv4Address, ip_address
@@ -27,7 +29,11 @@ _MOST: Final = 2_048
 _READS: Final = 200
 _READ_TIME: Final = 0.01
 """So many reads in this many seconds are made; the system drops the rest. Each costs
-some 10 µs, so a flood takes a fifth of a core."""
+some 15 µs, so a flood takes a third of a core."""
+
+_SIOCGIFADDR, _SIOCGIFFLAGS = 0x8915, 0x8913
+_LIVE: Final = 0x1 | 0x40  # IFF_UP, IFF_RUNNING: no cable, no network
+_LOOPBACK_UP_RUNNING: Final = 0x8 | _LIVE
 
 _MULTICAST_ALL: Final = 49  # IP_MULTICAST_ALL of Linux, which Python has no name for
 
@@ -98,12 +104,30 @@ class DatagramTransport(Protocol):
         """
         ...
 
+    def addresses(self) -> tuple[str, ...]:
+        """Return the IPv4 addresses of interfaces that are up, loopback left out.
+
+        None at all where that cannot be found out.
+        """
+        ...
+
 
 class UdpDatagrams:
-    """A UDP socket; see `Datagrams`."""
+    """Two UDP sockets, or one that is both; see `Datagrams`.
 
-    def __init__(self, sock: trio.socket.SocketType) -> None:
+    Args:
+        sock: Hears all that comes to the port.
+        mouth: Speaks: bound to an interface's address, since only what has a
+            source leaves by its interface when it goes to everybody.
+        reach: Whom both are for.
+    """
+
+    def __init__(
+        self, sock: trio.socket.SocketType, mouth: trio.socket.SocketType, reach: Reach
+    ) -> None:
         self._sock = sock
+        self._mouth = mouth
+        self._reach = reach
         self._reads = 0
         self._since = trio.current_time()
 
@@ -134,11 +158,15 @@ class UdpDatagrams:
 
     async def send(self, data: bytes, to: Address) -> None:
         """Send a datagram."""
-        await self._sock.sendto(data, tuple(to))
+        if to.host == self._reach.group:
+            # Interfaces come and go, and with them who has joined: each time anew.
+            _join(self._sock, self._mouth, self._reach)
+        await self._mouth.sendto(data, tuple(to))
 
     def close(self) -> None:
         """Close at once."""
         self._sock.close()
+        self._mouth.close()
 
 
 class UdpTransport:
@@ -146,20 +174,24 @@ class UdpTransport:
 
     async def open(self, reach: Reach) -> UdpDatagrams:
         """Bind and join."""
-        sock = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = mouth = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             _share_port(sock)
             # To all addresses: a socket bound to one hears no group and no
             # broadcast.
             await sock.bind(("", reach.port))
+            if reach.interface is not None:
+                mouth = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                await mouth.bind((reach.interface, 0))
             if reach.broadcast is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                mouth.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             if reach.group is not None:
-                _join(sock, reach.group, reach.interface)
+                _join(sock, mouth, reach)
         except BaseException:
             sock.close()
+            mouth.close()
             raise
-        return UdpDatagrams(sock)
+        return UdpDatagrams(sock, mouth, reach)
 
     async def leaves_by(self, host: str) -> str:
         """Return this machine's address on the way to `host`."""
@@ -172,6 +204,10 @@ class UdpTransport:
             raise OSError(errno.ENETUNREACH, f"no way leads to {host}")
         return found
 
+    def addresses(self) -> tuple[str, ...]:
+        """Return the addresses of interfaces that are up."""
+        return _up_addresses() if sys.platform == "linux" else ()
+
 
 def _share_port(sock: trio.socket.SocketType) -> None:
     """Let other processes have the port, too: each hears groups and broadcasts."""
@@ -181,16 +217,44 @@ def _share_port(sock: trio.socket.SocketType) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 
-def _join(sock: trio.socket.SocketType, group: str, interface: str | None) -> None:
-    ours = IPv4Address(interface or 0).packed
-    joined = IPv4Address(group).packed + ours
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ours)
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+def _join(
+    sock: trio.socket.SocketType, mouth: trio.socket.SocketType, reach: Reach
+) -> None:
+    """Hear the group, and speak to it, by the interface as it is now."""
+    ours = IPv4Address(reach.interface or 0).packed
+    joined = IPv4Address(reach.group or 0).packed + ours
+    try:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:  # it has joined
+            raise
+    mouth.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ours)
+    mouth.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+    mouth.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
     if sys.platform == "linux":
         # Not what others on this machine have joined.
         sock.setsockopt(socket.IPPROTO_IP, _MULTICAST_ALL, 0)
+
+
+def _up_addresses() -> tuple[str, ...]:
+    """Ask Linux for the first address of each interface (netdevice(7))."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _, name in socket.if_nameindex():
+            try:
+                flags = _asked(sock, _SIOCGIFFLAGS, name, 2)
+                if int.from_bytes(flags, sys.byteorder) & _LOOPBACK_UP_RUNNING == _LIVE:
+                    found.append(
+                        str(IPv4Address(_asked(sock, _SIOCGIFADDR, name, 8)[4:]))
+                    )
+            except OSError:
+                continue  # no IPv4, or gone meanwhile
+    return tuple(found)
+
+
+def _asked(sock: socket.socket, what: int, name: str, size: int) -> bytes:
+    request = struct.pack("16s24x", name.encode())
+    return fcntl.ioctl(sock, what, request)[16 : 16 + size]
 
 
 def is_ipv4(host: str) -> bool:

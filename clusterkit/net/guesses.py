@@ -10,6 +10,7 @@ sooner or later: many honest nodes may share the address of one that guesses.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -73,6 +74,7 @@ class Guesses:
         return max(0.0, debt - (self._clock() - since) * GUESS_RATE)
 
 
+@lru_cache(maxsize=MOST_SOURCES)
 def source_of(host: str) -> str:
     """Return what stands for an address and all that its owner can take at will.
 

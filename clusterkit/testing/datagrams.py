@@ -95,6 +95,10 @@ class MemoryUdp:
         await trio.lowlevel.checkpoint()
         return self._host.name
 
+    def addresses(self) -> tuple[str, ...]:
+        """Return the host's name."""
+        return (self._host.name,)
+
 
 class Flight:
     """A datagram on its way from one host to another."""

@@ -14,6 +14,8 @@ from clusterkit.errors import ConfigError
 from clusterkit.wire.beacon import MAX_BEACON, Beacon, read_body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterkit.wire.beacon import BeaconKeys
 
 MOST_NAMES: Final = 10_000
@@ -53,8 +55,9 @@ class Judge:
     def __init__(self, window: float, now: float) -> None:
         self._window_ms = int(window * 1000)
         self._quota = Quota(now)
-        # Incarnation and sequence by name; the one heard least lately is first.
-        self._heard: dict[str, tuple[int, int]] = {}
+        # Incarnation and sequence by ring and name; the one heard least lately is
+        # first.
+        self._heard: dict[tuple[str, str], tuple[int, int]] = {}
         self.last: Beacon | None = None
         """The beacon refused last, if its proof was good: for the log."""
 
@@ -65,8 +68,8 @@ class Judge:
         self,
         datagram: bytes,
         source: str,
-        keys: BeaconKeys,
-        me: Beacon,
+        keys: Callable[[], BeaconKeys],
+        me: Callable[[], Beacon],
         now: float,
     ) -> Beacon | Refused:
         """Return what was said, or why it is not believed.
@@ -74,8 +77,9 @@ class Judge:
         Args:
             datagram: As it came.
             source: The host that it came from.
-            keys: Of the cookies that count now.
-            me: What this node would say now.
+            keys: Returns those of the cookies that count now. Not called for what
+                is not looked at, as `me` is not: most of a flood.
+            me: Returns what this node would say now.
             now: The time, in seconds.
         """
         self.last = None
@@ -83,20 +87,24 @@ class Judge:
             return "oversized"
         if not self._quota.admits(source, now):
             return "flood"
-        body = keys.open(datagram)
+        known = keys()
+        body = known.open(datagram)
         if body is None:
-            return "form" if keys.is_of_other_form(datagram) else "forged"
-        self._quota.trust(source, now)
+            return "form" if known.is_of_other_form(datagram) else "forged"
         try:
             beacon = read_body(body)
         except ConfigError:
             return "invalid"
-        refused = self._refuse(beacon, me)
-        if refused is not None:
-            self.last = beacon
-            return refused
-        self._note(beacon)
-        return beacon
+        refused = self._refuse(beacon, me())
+        if refused in (None, "ring"):
+            # Only what is new shows that its source belongs here: whatever else is
+            # well signed may be a recording, sent under any address.
+            self._quota.trust(source, now)
+            self._note(beacon)
+        if refused is None:
+            return beacon
+        self.last = beacon
+        return refused
 
     def _refuse(self, beacon: Beacon, me: Beacon) -> Refused | None:
         name = beacon.node.id
@@ -115,7 +123,7 @@ class Judge:
         return "own" if beacon.node == me.node else "name_taken"
 
     def _repeats(self, beacon: Beacon) -> Refused | None:
-        incarnation, sequence = self._heard.get(beacon.node.id, (0, 0))
+        incarnation, sequence = self._heard.get(_key(beacon), (0, 0))
         if beacon.incarnation != incarnation:
             return "stale" if beacon.incarnation < incarnation else None
         if beacon.sequence > sequence:
@@ -123,7 +131,11 @@ class Judge:
         return "duplicate" if beacon.sequence == sequence else "replayed"
 
     def _note(self, beacon: Beacon) -> None:
-        self._heard.pop(beacon.node.id, None)
+        self._heard.pop(_key(beacon), None)
         if len(self._heard) >= MOST_NAMES:
             del self._heard[next(iter(self._heard))]
-        self._heard[beacon.node.id] = beacon.incarnation, beacon.sequence
+        self._heard[_key(beacon)] = beacon.incarnation, beacon.sequence
+
+
+def _key(beacon: Beacon) -> tuple[str, str]:
+    return beacon.ring, beacon.node.id

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import trio
 
-from clusterkit import create_cluster
-from clusterkit.cluster.places import LOOPBACK, chosen_host, outer_host, placed
+from clusterkit import GenServer, call, create_cluster
+from clusterkit.cluster.places import LOOPBACK, chosen_host, outward, placed
+from clusterkit.core.quota import BURST, RATE
 from clusterkit.discovery import Beacons
 from clusterkit.errors import ConfigError
+from clusterkit.names import NodeInfo
 from clusterkit.net.datagrams import Reach, UdpTransport
+from clusterkit.wire.beacon import Beacon, BeaconKeys, write_body
+from clusterkit.wire.seal import stretch
 from tests.waiting import until
 
 
@@ -28,6 +34,12 @@ def port():
 def node(name, beacons, **options):
     options = {"cookie": "monster", "discover": beacons} | options
     return create_cluster(name, "127.0.0.1", 0, **options)
+
+
+class Echo(GenServer):
+    @call
+    async def echo(self, value):
+        return value
 
 
 WAYS = {
@@ -59,6 +71,85 @@ async def test_all_sockets_of_a_port_hear_what_is_said_to_all(way, port):
     assert heard == [(b"hello", "127.0.0.1")] * 3
 
 
+async def test_a_stranger_s_beacon_is_said_and_the_next_one_heard(port, caplog):
+    beacons = Beacons(port=port)
+    reach = beacons.at("127.0.0.1").reach
+    stranger = await UdpTransport().open(reach)
+    with caplog.at_level(logging.WARNING):
+        async with node("a", beacons) as a:
+            with trio.fail_after(30):
+                while a.discovery.refused["forged"] < 3:
+                    await stranger.send(b"noise", reach.destinations[0])
+                    await trio.sleep(0.01)
+            async with node("b", beacons) as b:
+                await until(lambda: len(a.ring.nodes()) == len(b.ring.nodes()) == 2)
+            assert set(a.discovery.refused) == {"forged"}
+    stranger.close()
+    said = [
+        r.getMessage() for r in caplog.records if "beacon_refused" in r.getMessage()
+    ]
+    assert len(said) == 1
+    assert "source=beacons host=127.0.0.1 reason=forged" in said[0]
+
+
+def flood(reach, number):
+    """Send so many datagrams: every second is well signed, with one key for all."""
+    keys = BeaconKeys((stretch(b"monster"),))
+    now = int(time.time() * 1000)
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(
+            socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1")
+        )
+        for i in range(number // 2):
+            one = NodeInfo(f"n{i % 1000}", "127.0.0.1", 1)
+            body = write_body(Beacon("ring", one, now, i + 1, now))
+            sock.sendto(keys.seal(body, b""), reach.destinations[0])
+            sock.sendto(b"noise" * 40, reach.destinations[0])
+
+
+async def test_in_a_flood_calls_are_answered_and_little_is_looked_at(port):
+    beacons = Beacons(port=port)
+    reach = beacons.at("127.0.0.1").reach
+    answered = 0
+    async with (
+        node("a", beacons, actors={"echo": Echo}) as a,
+        node("b", beacons) as b,
+    ):
+        await until(lambda: len(a.ring.nodes()) == len(b.ring.nodes()) == 2)
+        over = trio.Event()
+        began = trio.current_time()
+
+        async def send():
+            await trio.to_thread.run_sync(flood, reach, 50_000)
+            over.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            while not over.is_set():
+                answered += await b.call("echo@a", "echo", 1)
+        await until(lambda: a.discovery.refused["flood"])
+        async with node("c", beacons) as c:
+            await until(lambda: len(c.ring.nodes()) == len(a.ring.nodes()) == 3)
+        refused = a.discovery.refused
+        looked_at = len(a.discovery.found()) + refused["forged"] + refused["replayed"]
+        assert looked_at <= BURST + RATE * (trio.current_time() - began) + 10
+        assert set(refused) <= {"flood", "forged", "replayed", "stale", "unreachable"}
+        assert {m.id for m in b.ring.nodes()} <= {"a", "b", "c"}
+    assert answered > 10
+
+
+async def test_a_beacon_from_another_address_than_it_names_is_said(port, caplog):
+    beacons = Beacons(port=port)
+    with caplog.at_level(logging.WARNING):
+        async with (
+            node("a", beacons) as a,
+            node("b", beacons, advertise="127.0.0.2:1"),
+        ):
+            await until(lambda: a.discovery.refused["other_source"] > 1)
+    assert "source_failed" not in caplog.text
+    assert "beacon_from_elsewhere source=beacons peer=b@127.0.0.2:1" in caplog.text
+
+
 async def test_a_loopback_node_stays_on_loopback():
     (local,) = placed((Beacons(),), "127.0.0.1")
     assert local.reach.interface == "127.0.0.1"
@@ -74,8 +165,11 @@ async def test_without_a_network_it_says_what_to_give():
         async def leaves_by(self, host):
             raise OSError("no way")
 
+        def addresses(self):
+            return ()
+
     with pytest.raises(ConfigError, match="give host="):
-        await outer_host((Beacons(),), NoNetwork())
+        await outward((Beacons(),), NoNetwork())
 
 
 @pytest.mark.parametrize(
@@ -110,7 +204,7 @@ async def test_what_is_too_long_is_read_in_part_and_said_to_be(port):
 
 PROGRAM = """
 import sys, trio
-from clusterkit import create_cluster
+from clusterkit import GenServer, call, create_cluster
 from clusterkit.discovery import Beacons
 
 async def main():

@@ -94,9 +94,27 @@ def test_other_rings_and_other_cookies_are_not_met(sim_seed):
         assert [members(node) for node in (a, b, c)] == ["a", "b", "c"]
         assert a.discovery.refused["ring"]
         assert a.discovery.refused["forged"]
+        assert not a.discovery.refused["source_failed"]
         assert not a.discovery.found()
 
     simulate(main, seed=sim_seed)
+
+
+def test_a_source_may_say_what_it_likes(sim_seed, caplog):
+    class Talking(Listed):
+        async def run(self, found, node):
+            node.say("odd", source="mine", level=3, logger=4, error="x" * 100_000)
+            await trio.sleep_forever()
+
+    async def main(sim):
+        a = await sim.start("a", discover=Talking())
+        await trio.sleep(1)
+        assert not a.discovery.refused
+
+    with caplog.at_level(logging.WARNING):
+        simulate(main, seed=sim_seed)
+    assert "odd source=mine level=3 logger=4 error=xxx" in caplog.text
+    assert len(caplog.text) < 10_000
 
 
 def test_a_namesake_is_said_and_not_met(sim_seed, caplog):
@@ -189,6 +207,7 @@ def test_ten_thousand_dead_hosts_are_dialled_a_few_at_a_time(sim_seed):
             most = max(most, b.discovery._dials)
         assert most == MOST_DIALS
         assert len(b.discovery.found()) <= 10_000
+        assert b.discovery.refused["full"] >= 101
 
     simulate(main, seed=sim_seed)
 

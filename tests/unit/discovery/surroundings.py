@@ -24,6 +24,9 @@ class Node:
         self.members = tuple(members)
         self.ring = ring
 
+    def count(self, reason):
+        self.counted[reason] += 1
+
     def find(self, address, *, heard=False):
         self.found[address] = heard
 
@@ -43,7 +46,7 @@ class Node:
             rng=Random(0),
             wall_clock=lambda: WALL,
             run_blocking=in_place,
-            count=lambda reason: self.counted.update([reason]),
+            count=lambda reason: self.count(reason),
             say=lambda event, **fields: self.said.append((event, fields)),
         )
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from clusterkit.discovery import MasterList, http
+from clusterkit.discovery import MasterList, http, master_list
 from clusterkit.errors import ConfigError
 from clusterkit.names import Address, NodeInfo
 
@@ -233,7 +233,13 @@ async def test_at_its_end_a_node_takes_itself_off(server):
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://h/x", "nonsense", "http://", "https://u:p@h/x"], ids=str
+    "url",
+    [
+        *("ftp://h/x", "nonsense", "http://", "https://u:p@h/x"),
+        *("http://[::1", "http://h:99999/", "http://h:x/", "http://h\n/x"),
+        *("http://a b/", "http://h/\0", b"http://h/", 5),
+    ],
+    ids=repr,
 )
 def test_a_url_is_checked(url):
     with pytest.raises(ConfigError):
@@ -242,6 +248,64 @@ def test_a_url_is_checked(url):
 
 def test_the_secret_is_not_shown():
     assert "tell" not in repr(MasterList("http://h/x", auth="tell nobody"))
+
+
+@pytest.mark.parametrize(
+    "auth",
+    ["Bearer hushed\n", " Bearer hushed", "hu\0shed", "hüshed", "hu\r\nX: shed", "", 5],
+    ids=["line", "space", "zero", "umlaut", "header", "empty", "number"],
+)
+def test_a_secret_that_fits_no_header_is_refused_and_not_shown(auth):
+    with pytest.raises(ConfigError, match="auth") as caught:
+        MasterList("http://h/x", auth=auth)
+    assert "shed" not in str(caught.value)
+
+
+async def test_the_secret_is_in_no_line_of_any_log(server, caplog):
+    server.status = 401
+    node = Node()
+    with caplog.at_level(0):
+        await node.run(
+            MasterList(server.url, auth="Bearer hushed", upload=True),
+            lambda: node.counted["list_failed"],
+        )
+    assert server.auth == ["Bearer hushed"]
+    assert caplog.records  # of httpx and httpcore
+    assert "hushed" not in caplog.text + repr(node.said)
+
+
+async def test_a_list_that_the_nodes_write_can_be_read_by_them(server, monkeypatch):
+    for module in (http, master_list):
+        monkeypatch.setattr(module, "MAX_BODY", 2_000)
+    server.put_there(
+        [{"id": f"other{i}", "host": "h" * 30, "port": 1} for i in range(20)]
+    )
+    assert len(server.body) < 2_000
+    many = [NodeInfo(f"node{i:02}", "10.0.0.1", 1) for i in range(30)]
+    node = Node(members=(ME, *many))
+    await node.run(MasterList(server.url, upload=True), lambda: server.version == 2)
+    assert len(server.body) <= 2_000
+    assert server.nodes[0]["id"] == "me"
+    other = Node()
+    await other.run(MasterList(server.url), lambda: other.found)
+    assert node.counted["list_full"] == 1
+
+
+async def test_a_second_entry_of_a_member_goes(server):
+    current = {**ME.to_json(), "seen": int(WALL) - 60}
+    wrong = {"id": "me", "host": "10.0.0.9", "port": 1}
+    server.put_there([current, wrong, current])
+    node = Node()
+    await node.run(MasterList(server.url, upload=True), lambda: server.version == 2)
+    assert server.nodes == [current]
+
+
+async def test_nobody_stays_on_the_list_for_a_time_far_ahead(server):
+    ahead = {**FOO.to_json(), "seen": 2**60}
+    server.put_there([ahead])
+    node = Node()
+    await node.run(MasterList(server.url, upload=True), lambda: server.version == 2)
+    assert server.nodes[1] == {**FOO.to_json(), "seen": int(WALL)}
 
 
 def test_without_its_package_it_says_what_to_install(monkeypatch):

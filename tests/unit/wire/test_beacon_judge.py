@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusterkit.core.quota import BURST, STRANGERS_BURST
+from clusterkit.core.quota import BURST, MOST_SOURCES, STRANGERS_BURST
 from clusterkit.names import NodeInfo
 from clusterkit.wire.beacon import MAX_BEACON, Beacon, BeaconKeys, write_body
 from clusterkit.wire.beacon_judge import MOST_NAMES, Judge
@@ -26,7 +26,7 @@ def hear(judge, beacon, source="10.0.0.2", now=0.0):
     said = beacon
     if isinstance(beacon, Beacon):
         said = KEYS.seal(write_body(beacon), b"")
-    return judge.hear(said, source, KEYS, ME, now)
+    return judge.hear(said, source, lambda: KEYS, lambda: ME, now)
 
 
 def test_a_good_one_is_taken(judge):
@@ -121,3 +121,47 @@ def test_memory_does_not_grow_with_names(judge):
         name = NodeInfo(f"n{i}", "10.0.0.2", 7022)
         assert hear(judge, replace(FOO, node=name), now=float(i)) != "flood"
     assert len(judge._heard) == MOST_NAMES
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        FOO,
+        replace(FOO, incarnation=49, sequence=9),
+        replace(FOO, node=NodeInfo("bar", "10.0.0.3", 7022), wall_ms=WALL - 60_000),
+        replace(FOO, ring="other"),
+        ME,
+    ],
+    ids=["now", "earlier life", "long ago", "other ring", "own"],
+)
+def test_a_recorded_beacon_makes_no_stranger_one_of_us(judge, recorded):
+    assert hear(judge, FOO) == FOO
+    hear(judge, replace(recorded, sequence=recorded.sequence), "10.0.0.3")
+    for i in range(MOST_SOURCES + 10):
+        hear(judge, recorded, f"10.1.{i // 250}.{i % 250}", i / 100)
+    second = replace(FOO, sequence=2)
+    late = MOST_SOURCES / 100
+    noise = [
+        hear(judge, b"noise", f"10.2.{i // 250}.{i % 250}", late) for i in range(5000)
+    ]
+    assert noise[-1] == "flood"
+    assert hear(judge, second, now=late) == second
+
+
+def test_nodes_of_other_rings_take_no_share_of_strangers(judge):
+    other = [
+        replace(FOO, ring="other", node=NodeInfo(f"n{i}", "10.0.0.3", 7022))
+        for i in range(200)
+    ]
+    for sequence in range(1, 30):
+        for i, beacon in enumerate(other):
+            said = replace(beacon, sequence=sequence)
+            # Each comes by two ways.
+            assert hear(judge, said, f"10.3.0.{i}", float(sequence)) == "ring"
+            assert hear(judge, said, f"10.3.0.{i}", float(sequence)) == "duplicate"
+    assert hear(judge, FOO, now=29.0) == FOO
+
+
+def test_who_has_joined_another_ring_is_heard_there_at_once(judge):
+    assert hear(judge, replace(FOO, ring="other", sequence=7)) == "ring"
+    assert hear(judge, replace(FOO, sequence=8)) == replace(FOO, sequence=8)
