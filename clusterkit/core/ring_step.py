@@ -122,7 +122,9 @@ class Step:
             effects.append(Persist())
             self.standing.unsaved = False
         now = self.standing.state.entries
-        if now is not self._known and now.members != self._known.members:
+        if now is self._known:  # as most messages find it
+            return effects + self._effects
+        if now.members != self._known.members:
             effects.append(Changed(self._known.members, now.members, self.cause))
         effects += self._effects
         gone = set(self._known.present).difference(now.present)
