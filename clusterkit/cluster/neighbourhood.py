@@ -64,6 +64,7 @@ class Neighbourhood:
         self._config = config
         self._rng = rng
         self._others: list[str] = []
+        self._sought: tuple[str, ...] = ()
         self._members: frozenset[str] = frozenset()
         self._forgotten: frozenset[str] = frozenset()
         self._kept: dict[str, None] = {}
@@ -111,7 +112,7 @@ class Neighbourhood:
                 link.give_up(FORGOTTEN)
 
     def _choose(self) -> None:
-        sought = self.sought()
+        sought = self._sought = tuple(n for n in self._others if self.is_sought(n))
         chosen = dict.fromkeys(sought)
         if not self.is_mesh:
             alive = [name for name in sought if name not in self._dead]
@@ -138,7 +139,7 @@ class Neighbourhood:
 
     def sought(self) -> tuple[str, ...]:
         """Return those of them that are not forgotten."""
-        return tuple(name for name in self._others if name not in self._forgotten)
+        return self._sought
 
     def is_sought(self, name: str) -> bool:
         """Say whether another node is a member, and not forgotten."""

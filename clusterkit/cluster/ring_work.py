@@ -20,7 +20,7 @@ import trio
 from clusterkit.cluster.handing_over import HandingOver
 from clusterkit.cluster.ring_job import Job
 from clusterkit.cluster.ring_post import RingPost
-from clusterkit.core import ring_effects as effects
+from clusterkit.core import HashRing, ring_effects as effects
 from clusterkit.errors import StateError
 from clusterkit.events import Left, Removed, RingChanged, RingConflict, RingEntry
 from clusterkit.logs import log
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from clusterkit.cluster.process_hooks import ProcessHooks
     from clusterkit.cluster.ring_file import RingFile
     from clusterkit.config import Config
-    from clusterkit.core import HashRing
     from clusterkit.core.membership import Membership
     from clusterkit.core.registers import Entry
     from clusterkit.events import Event
@@ -273,7 +272,8 @@ class RingWork:
         return self._post.send(self.name, to, message)
 
     def _changed(self, effect: effects.Changed, job: Job) -> None:
-        old, self.ring = self.ring, apply(self.ring, effect.new)
+        old, is_latest = self.ring, effect.new is self._membership.members
+        self.ring = self.current_ring() if is_latest else apply(old, effect.new)
         self.neighbourhood.tend(effect.new)
         log(
             logger,
@@ -343,8 +343,11 @@ def apply(ring: HashRing, members: Mapping[NodeInfo, int]) -> HashRing:
     """Return `ring` with exactly these members and weights.
 
     By differences from the ring that is there, so that its sorted positions
-    are spliced instead of sorted anew.
+    are spliced instead of sorted anew; unless most are new, since each of them
+    would be a ring of its own on the way.
     """
+    if 2 * ring.number_nodes() < len(members):
+        return HashRing.of(members, ring.rfactor, ring.pfactor)
     for node in ring.nodes():
         if node not in members:
             ring = ring.remove(node)
