@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from contextlib import contextmanager
-from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -101,6 +100,7 @@ class RingWork:
         self._jobs: deque[Job] = deque()
         self._held: deque[Job] = deque()
         self._arrived = trio.lowlevel.ParkingLot()
+        self._idle = False  # the worker waits for a job; with nothing to save
         self._unsaved = False
         self._failing = False
         self._table: dict[type, Callable[[Any, Job], None]] = {
@@ -131,9 +131,14 @@ class RingWork:
     def submit(self, todo: list[effects.Effect], *, force: bool = False) -> Job:
         """Queue the effects of one step; a cancelled waiter stops nothing.
 
-        A step without any is done when what came before is.
+        A step without any is done when what came before is. One that only says
+        something is done at once, if nothing came before: most are of that kind.
         """
         job = Job(todo, force=force)
+        if self._idle and job.only_says:
+            self._carry_out(job)
+            return job
+        self._idle = False
         self._jobs.append(job)
         self._arrived.unpark()
         return job
@@ -172,9 +177,14 @@ class RingWork:
 
     async def _next_job(self) -> Job:
         """Wait for a job; after a save that failed, at last return an empty one."""
-        with trio.move_on_after(SAVE_AGAIN if self._unsaved else inf):
-            while not self._jobs:
-                await self._arrived.park()
+        if self._jobs:
+            return self._jobs.popleft()
+        if not self._unsaved:
+            self._idle = not self._held
+            await self._arrived.park()
+            return self._jobs.popleft()
+        with trio.move_on_after(SAVE_AGAIN):
+            await self._arrived.park()
         return self._jobs.popleft() if self._jobs else Job([], force=False)
 
     async def _save(self, job: Job) -> bool:
