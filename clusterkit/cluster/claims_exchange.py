@@ -83,6 +83,11 @@ class ClaimsExchange:
     def tidy(self) -> None:
         """Nothing is ever due."""
 
+    @property
+    def hash(self) -> int:
+        """See `Comparable`."""
+        return self._liveness.hashes.hash
+
     def _follow_ring(self) -> None:
         """Know of the members of the ring, and of nobody else."""
         others, now = self._neighbourhood.others(), trio.current_time()

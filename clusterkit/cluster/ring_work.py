@@ -65,6 +65,7 @@ class RingWork:
     Attributes:
         name: Of the ring, "" while this node is in none.
         ring: The members as a hash ring, as of the last `RingChanged`.
+        polls: Whether members may be asked what is new: the ring was announced.
         dropped: What was ignored, by kind; `unsent` and `failed` are our own.
     """
 
@@ -84,6 +85,7 @@ class RingWork:
     ) -> None:
         self.name = name
         self.ring = ring
+        self.polls = False
         self.dropped: Counter[str] = Counter()
         self.neighbourhood = neighbourhood
         self._members: Mapping[NodeInfo, int] | None = None
@@ -142,6 +144,16 @@ class RingWork:
         self._jobs.append(job)
         self._arrived.unpark()
         return job
+
+    def tidy(self) -> None:
+        """Forget what is old; called once per `gossip_interval`."""
+        if self.polls:
+            self.submit(self._membership.expire(self._wall_clock()))
+
+    def poll(self, peer: str) -> None:
+        """Send a member a digest: it answers if it holds anything else."""
+        if self.polls and self.name:
+            self.submit(self._membership.greet(peer))
 
     async def caught_up(self) -> None:
         """Wait until everything submitted so far is saved and carried out.

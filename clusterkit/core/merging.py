@@ -43,6 +43,8 @@ def _on_digest(step: Step, sender: str, message: Message) -> None:
     if not mine.is_kin(theirs):
         _on_foreign_digest(step, sender, message)
     elif message.marks == (mine.entries.digest,):
+        if mine.has_all_but_entries(theirs) and not step.standing.owed:
+            return
         merged = mine.merge(theirs)
         step.standing.become(merged)
         if merged.ring_ids != theirs.ring_ids and message.kind is Kind.DIGEST:

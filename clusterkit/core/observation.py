@@ -56,6 +56,8 @@ class Observation:
     def watch(self, names: Iterable[str], now: float) -> None:
         """Watch these members and no others; a new one's silence begins now."""
         wanted = dict.fromkeys(names)
+        if wanted.keys() == self._heard.keys():
+            return
         for name in [name for name in self._heard if name not in wanted]:
             del self._heard[name], self._phis[name]
         for name in wanted:
