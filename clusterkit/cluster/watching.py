@@ -122,7 +122,7 @@ class Watching:
         more = self._runtime.name not in by and len(by) < MOST_ACCUSERS
         return state == ALIVE or (state == SUSPECT and more)
 
-    def _watched(self, now: float) -> list[str]:
+    def _watched(self, now: float) -> tuple[str, ...]:
         for name, since in list(self._unanswering.items()):
             alive = self._liveness.claim(name).state == ALIVE
             if (
@@ -131,7 +131,10 @@ class Watching:
                 or not self._neighbourhood.is_member(name)
             ):
                 del self._unanswering[name]
-        return list(dict.fromkeys((*self._neighbourhood.near(), *self._unanswering)))
+        near = self._neighbourhood.near()
+        if not self._unanswering:
+            return near
+        return tuple(dict.fromkeys((*near, *self._unanswering)))
 
     async def _probe(self, name: str) -> None:
         """Ask others for a silent member; suspect it if none of them reaches it."""

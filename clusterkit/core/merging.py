@@ -190,7 +190,9 @@ def receive(step: Step, sender: str, plain: object) -> None:
         sender: The node that the link authenticated.
         plain: The message as it came in.
     """
-    standing = step.standing
+    standing, before = step.standing, step.standing.state
+    if standing.agrees(sender, plain):
+        return
     try:
         message, dropped = Message.from_plain(plain, standing.now, standing.latest)
     except ValueError:
@@ -207,6 +209,8 @@ def receive(step: Step, sender: str, plain: object) -> None:
         standing.meeting.discard(sender)
     if standing.state.fits(message.state, sender):
         RULES[message.kind](step, sender, message)
+        if message.kind is Kind.DIGEST and standing.state is before and step.is_done:
+            standing.agree(sender, plain)
     else:
         step.drop(sender, "full")
 
