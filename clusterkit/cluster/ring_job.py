@@ -49,12 +49,6 @@ class Job:
         telling = effects.Changed | effects.Conflict
         return all(isinstance(effect, telling) for effect in self.todo)
 
-    @property
-    def only_says(self) -> bool:
-        """Whether nothing is left but to send messages, and to count some."""
-        saying = effects.Send | effects.Dropped
-        return all(isinstance(effect, saying) for effect in self.todo)
-
     def release(self) -> None:
         """Let those go on who wait for it."""
         self.taken.set()

@@ -43,6 +43,8 @@ logger = logging.getLogger("clusterkit.cluster")
 SAVE_AGAIN: Final = 1.0
 """Seconds until what could not be saved is tried again without a new step."""
 
+_SAYING: Final = frozenset({effects.Send, effects.Dropped})
+
 HELD: Final = 100
 """Steps held back while nothing can be saved, beside those that close links or
 hand something over. Of more, the oldest changes are told as one with the next."""
@@ -133,13 +135,9 @@ class RingWork:
     def submit(self, todo: list[effects.Effect], *, force: bool = False) -> Job:
         """Queue the effects of one step; a cancelled waiter stops nothing.
 
-        A step without any is done when what came before is. One that only says
-        something is done at once, if nothing came before: most are of that kind.
+        A step without any is done when what came before is.
         """
         job = Job(todo, force=force)
-        if self._idle and job.only_says:
-            self._carry_out(job)
-            return job
         self._idle = False
         self._jobs.append(job)
         self._arrived.unpark()
@@ -148,12 +146,26 @@ class RingWork:
     def tidy(self) -> None:
         """Forget what is old; called once per `gossip_interval`."""
         if self.polls:
-            self.submit(self._membership.expire(self._wall_clock()))
+            self.work_off(self._membership.expire(self._wall_clock()))
 
     def poll(self, peer: str) -> None:
         """Send a member a digest: it answers if it holds anything else."""
         if self.polls and self.name:
-            self.submit(self._membership.greet(peer))
+            self.work_off(self._membership.greet(peer))
+
+    def work_off(self, todo: list[effects.Effect]) -> Job | None:
+        """Do what only says something, if nothing came before; else queue it.
+
+        Most steps are of that kind: it saves them a task that wakes for each.
+
+        Returns:
+            The job, None if it is done.
+        """
+        if not self._idle or not all(type(effect) in _SAYING for effect in todo):
+            return self.submit(todo)
+        if todo:
+            self._carry_out(Job(todo, force=False))
+        return None
 
     async def caught_up(self) -> None:
         """Wait until everything submitted so far is saved and carried out.
