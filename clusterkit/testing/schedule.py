@@ -20,7 +20,7 @@ from trio._core import _run
 from trio.abc import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
     from random import Random
 
     from clusterkit.testing.pipe import Courier
@@ -32,10 +32,16 @@ _MOST_AWOKEN: Final = 1000  # sleepers that were cancelled and are still in the 
 class _Sleeper:
     """A task that sleeps; none once it was woken, or cancelled."""
 
-    __slots__ = ("task",)
+    __slots__ = ("_clock", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
         self.task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+
+    def abort(self, _: object) -> trio.lowlevel.Abort:
+        self.task = None
+        self._clock.forget()
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class _Alarm:
@@ -50,7 +56,7 @@ class _Alarm:
 
     async def sleep_until(self, deadline: float) -> None:
         self._deadline = deadline
-        self._sleeper = _Sleeper()
+        self._sleeper = _Sleeper(self._clock)
         try:
             await self._clock.doze(self._sleeper, deadline)
         finally:
@@ -109,15 +115,15 @@ class VirtualClock(Clock):
 
     async def sleep_until(self, deadline: float) -> None:
         """Sleep as `trio.sleep_until` does."""
-        if not self._now < deadline < inf:
+        if self._now < deadline < inf:
+            await self.doze(_Sleeper(self), deadline)
+        else:
             await _sleep_until(deadline)
-            return
-        await self.doze(_Sleeper(), deadline)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep as `trio.sleep` does."""
-        if seconds > 0:
-            await self.sleep_until(self._now + seconds)
+        if 0 < seconds < inf:
+            await self.doze(_Sleeper(self), self._now + seconds)
         else:
             await _sleep(seconds)
 
@@ -125,16 +131,10 @@ class VirtualClock(Clock):
         """Return what a task may sleep by that is to be woken earlier."""
         return _Alarm(self)
 
-    async def doze(self, sleeper: _Sleeper, deadline: float) -> None:
-        """Have this task, which is the sleeper's, wait until it is woken."""
+    def doze(self, sleeper: _Sleeper, deadline: float) -> Awaitable[object]:
+        """Return what this task, which is the sleeper's, awaits until it is woken."""
         self.wake_at(deadline, sleeper)
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            sleeper.task = None
-            self._forget()
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        return trio.lowlevel.wait_task_rescheduled(sleeper.abort)  # noqa: ASYNC105
 
     def wake_at(self, deadline: float, sleeper: _Sleeper) -> None:
         """Wake a sleeper at `deadline`, unless it is awake by then."""
@@ -148,7 +148,7 @@ class VirtualClock(Clock):
             if task is not None:
                 trio.lowlevel.reschedule(task)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Take out from time to time who is awake already."""
         self._awoken += 1
         if 2 * self._awoken > len(self._asleep) + _MOST_AWOKEN:
