@@ -207,7 +207,7 @@ class Assembly:
             kernel,
             self._runtime,
             self._gossip,
-            self._neighbourhood,
+            self._work,
             self._broadcast,
             plan.platform.rng,
             lambda: int(plan.platform.wall_clock() * 1000),

@@ -83,12 +83,17 @@ class ClaimsExchange:
     def tidy(self) -> None:
         """Nothing is ever due."""
 
+    @property
+    def hash(self) -> int:
+        """See `Comparable`."""
+        return self._liveness.hashes.hash
+
     def _follow_ring(self) -> None:
         """Know of the members of the ring, and of nobody else."""
         others, now = self._neighbourhood.others(), trio.current_time()
         for turn in self._liveness.keep_to(others, now):
             self._say(turn, self._runtime.name)
-        self._neighbourhood.without(self._gone())
+        self._neighbourhood.without(self._liveness.gone())
 
     def depart(self) -> None:
         """Say that this node ends: a word to who is near, which goes before the Bye."""
@@ -109,7 +114,7 @@ class ClaimsExchange:
             return
         for turn in turns:
             self._say(turn, by)
-        self._neighbourhood.without(self._gone())
+        self._neighbourhood.without(self._liveness.gone())
         names = dict.fromkeys(turn.name for turn in turns)
         for peer in self._audience(by, names):
             self.telling.add(peer, names)
@@ -154,10 +159,6 @@ class ClaimsExchange:
             yield from self._rng.sample(near, min(GO_ON, len(near)))
         else:
             yield from near
-
-    def _gone(self) -> list[str]:
-        known = self._liveness
-        return [name for name in known.names() if known.claim(name).state >= DEAD]
 
     def _say(self, turn: Turn, by: str) -> None:
         self._noted(turn, by)

@@ -1,8 +1,8 @@
 """Comparing what is known with other members, so that nothing stays missed.
 
 Once per `gossip_interval` with one member (`Neighbourhood.partner`), and with each
-whose link has come up. What is compared, and how, is for each book to say; while
-the books agree, a comparison is one call with a hash.
+whose link has come up. While all books agree, that is one call with a hash of each;
+what is compared where they do not, and how, is for each book to say.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
+from clusterkit.cluster.own_names import MEMBERS
 from clusterkit.errors import ClusterError
 from clusterkit.events import LinkUp
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.background import Background
     from clusterkit.cluster.broadcast import Broadcast
     from clusterkit.cluster.neighbourhood import Neighbourhood
+    from clusterkit.cluster.ring_work import RingWork
 
 logger = logging.getLogger("clusterkit.cluster")
 
@@ -36,6 +38,10 @@ that this node is one."""
 
 class Comparable(Protocol):
     """What can be compared with another node's."""
+
+    @property
+    def hash(self) -> int:
+        """Eight bytes that are equal where, and nearly only where, all is."""
 
     async def step(self, peer: str) -> tuple[Any, ...] | None:
         """Exchange with a member once.
@@ -57,6 +63,7 @@ class Comparing:
 
     Args:
         books: All that this node compares.
+        work: Of the ring, which is compared by a digest of its own.
         runtime: Says how often.
         background: Runs a task for each comparison.
         neighbourhood: Whom to ask.
@@ -70,6 +77,7 @@ class Comparing:
     def __init__(
         self,
         books: Sequence[Comparable],
+        work: RingWork,
         runtime: Runtime,
         background: Background,
         neighbourhood: Neighbourhood,
@@ -78,11 +86,13 @@ class Comparing:
     ) -> None:
         self.failed = 0
         self._books = books
+        self._work = work
         self._runtime = runtime
         self._background = background
         self._neighbourhood = neighbourhood
         self._broadcast = broadcast
         self._rng = rng
+        self._asked: set[str] = set()
         self._under_way: set[tuple[str, int]] = set()
         self._members: frozenset[str] = frozenset()
         neighbourhood.on_change(self._follow_ring)
@@ -118,20 +128,57 @@ class Comparing:
         while True:
             # A tenth of jitter keeps the polls of many nodes apart.
             await trio.sleep(interval * self._rng.uniform(0.9, 1.1))
+            self._work.tidy()
             for book in self._books:
                 book.tidy()
-            # With whom the ring's own poll strays to is compared as its link comes up.
-            partner = self._neighbourhood.partner(strays=False)
+            partner = self._neighbourhood.partner()
             if partner is not None:
-                self._compare_soon(partner)
+                self._background.spawn(self._poll_one, partner)
+
+    async def _poll_one(self, peer: str) -> None:
+        """Send a member all that is compared: what it takes, in one frame."""
+        self._work.poll(peer)
+        # With whom the poll strays to is compared as its link comes up.
+        if self._neighbourhood.keeps(peer) and peer not in self._asked:
+            self._asked.add(peer)
+            await self._ask(peer)
 
     def _compare_soon(self, peer: str) -> None:
-        if not self._neighbourhood.is_member(peer):
+        if self._neighbourhood.is_member(peer) and peer not in self._asked:
+            self._asked.add(peer)
+            self._background.spawn(self._ask, peer)
+
+    async def _ask(self, peer: str) -> None:
+        """Ask a member which books differ, and compare those."""
+        try:
+            hashes = [book.hash for book in self._books]
+            answer = await self._runtime.call(
+                peer, MEMBERS, "differing", (hashes,), {}, None
+            )
+            differing = read_places(answer, len(self._books))
+        except (ClusterError, ValueError):
+            self.failed += 1
             return
-        for number in range(len(self._books)):
+        finally:
+            self._asked.discard(peer)
+        for number in differing:
             if (peer, number) not in self._under_way:
                 self._under_way.add((peer, number))
                 self._background.spawn(self._compare, peer, number)
+
+    def differing(self, hashes: object) -> list[int]:
+        """Return which books are not as a member has them.
+
+        Args:
+            hashes: Of its books, as they came in.
+
+        Raises:
+            ValueError: They are no such hashes.
+        """
+        count = len(self._books)
+        if type(hashes) is not list or [*map(type, hashes)] != [int] * count:
+            raise ValueError(f"the hashes of {count} books are as many integers")
+        return [n for n, book in enumerate(self._books) if book.hash != hashes[n]]
 
     async def _compare(self, peer: str, number: int) -> None:
         """Compare one book with a member's until they agree, or nothing comes of it."""
@@ -146,3 +193,14 @@ class Comparing:
             self.failed += 1
         finally:
             self._under_way.discard((peer, number))
+
+
+def read_places(value: object, count: int) -> list[int]:
+    """Return `value` if it is a list of different places below `count`.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if type(value) is list and [n for n in range(count) if n in value] == value:
+        return value
+    raise ValueError(f"places are a list of integers below {count}, not {value!r:.100}")

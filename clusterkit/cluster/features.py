@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.broadcast import Broadcast
     from clusterkit.cluster.gossip import GossipRing
-    from clusterkit.cluster.neighbourhood import Neighbourhood
+    from clusterkit.cluster.ring_work import RingWork
     from clusterkit.config import Config
     from clusterkit.core.liveness import Turn
     from clusterkit.net.kernel import Kernel
@@ -57,7 +57,7 @@ class Features:
         kernel: Its links.
         runtime: Its actors.
         gossip: Its ring.
-        neighbourhood: Who is a member, and near.
+        work: What the ring says, and to whom.
         broadcast: Its events.
         rng: Its dice.
         clock: The time of day, in ms.
@@ -77,13 +77,14 @@ class Features:
         kernel: Kernel,
         runtime: Runtime,
         gossip: GossipRing,
-        neighbourhood: Neighbourhood,
+        work: RingWork,
         broadcast: Broadcast,
         rng: Random,
         clock: Callable[[], int],
     ) -> None:
         self._runtime = runtime
         self._gossip = gossip
+        neighbourhood = work.neighbourhood
         config = runtime.config
         self._began = runtime.now()
         book = StateBook(
@@ -122,7 +123,7 @@ class Features:
             rng,
         )
         self._comparing = Comparing(
-            [told, claims], runtime, back, neighbourhood, broadcast, rng
+            [told, claims], work, runtime, back, neighbourhood, broadcast, rng
         )
         self.readiness = Readiness(book, told.said)
         self._forgetting = Forgetting(
@@ -133,6 +134,7 @@ class Features:
             self._liveness,
             observation,
             claims,
+            self._comparing,
             self._reasons,
             gossip,
             neighbourhood,

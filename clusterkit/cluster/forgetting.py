@@ -87,12 +87,11 @@ class Forgetting:
     def _gone_for(self, seconds: float) -> list[str]:
         """Return who has been dead, or has left, for so long; none but by a majority."""
         known = self._liveness
-        names = list(known.names())
-        if 2 * sum(known.claim(name).state <= SUSPECT for name in names) <= len(names):
+        if not known.is_majority:
             return []
         until = self._runtime.now() - seconds
-        dead = (name for name in names if known.claim(name).state >= DEAD)
-        return [n for n in dead if (s := known.since(n)) is not None and s <= until]
+        gone = known.gone()
+        return [n for n in gone if (s := known.since(n)) is not None and s <= until]
 
     def _to_remove(self) -> str | None:
         """Return whom this node is to remove: the first by name of the living does.

@@ -94,10 +94,10 @@ class GossipRing(Hearing):
         return tuple(self._meetings.seeking)
 
     async def init(self) -> None:
-        """Announce this life of the node, and begin to poll."""
+        """Announce this life of the node; from now on it polls."""
         await self._done(self._work.submit(self._membership.start()))
         self._work.neighbourhood.tend(self._membership.members)
-        self._poll_later()
+        self._work.polls = True
 
     async def join(self, ring: str) -> bool:
         """Belong to a ring of this name, alone for now; then `meet` a member.
@@ -322,21 +322,10 @@ class GossipRing(Hearing):
         return hook
 
     async def handle_info(self, message: Any) -> None:
-        """Poll when it is time; greet a member whose link has come up."""
+        """Greet a member whose link has come up."""
         if isinstance(message, LinkUp):
             self._membership.outgrow(self._runtime.kernel.me.incarnation)
             self._work.submit(self._membership.greet(message.peer))
-        elif message == "poll":
-            self._work.submit(self._membership.expire(self._platform.wall_clock()))
-            partner = self._work.neighbourhood.partner() if self.name else None
-            if partner is not None:
-                self._work.submit(self._membership.greet(partner))
-            self._poll_later()
-
-    def _poll_later(self) -> None:
-        # A tenth of jitter keeps the polls of many nodes apart.
-        period = self._config.gossip_interval * self._platform.rng.uniform(0.9, 1.1)
-        self.send_after(period, "poll")
 
     async def _mutate(
         self, operation: Callable[[], list[Effect]], *, force: bool

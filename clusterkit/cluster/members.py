@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.claims_exchange import ClaimsExchange
+    from clusterkit.cluster.comparing import Comparing
     from clusterkit.cluster.gossip import GossipRing
     from clusterkit.cluster.neighbourhood import Neighbourhood
     from clusterkit.cluster.reasons import Reasons
@@ -75,6 +76,7 @@ class Members(MemberActor):
         liveness: What is known.
         observation: What this node sees itself.
         exchange: Has others know it.
+        comparing: Compares it, and all else, with others.
         reasons: What was seen.
         gossip: The ring.
         neighbourhood: Who is a member.
@@ -88,6 +90,7 @@ class Members(MemberActor):
         liveness: Liveness,
         observation: Observation,
         exchange: ClaimsExchange,
+        comparing: Comparing,
         reasons: Reasons,
         gossip: GossipRing,
         neighbourhood: Neighbourhood,
@@ -96,6 +99,7 @@ class Members(MemberActor):
         self._liveness = liveness
         self._observation = observation
         self._exchange = exchange
+        self._comparing = comparing
         self._reasons = reasons
         self._gossip = gossip
         super().__init__(neighbourhood)
@@ -172,6 +176,12 @@ class Members(MemberActor):
                 except (ClusterError, ValueError):
                     continue  # perhaps it is dead by now, too; or it tells nonsense
         return rows
+
+    @call
+    async def differing(self, hashes: list[int]) -> list[int]:
+        """Return which of all books are not as a member has them."""
+        self._neighbourhood.polled_by(self._member())
+        return self._checked(self._comparing.differing, hashes)
 
     @call
     async def compare(self, hash: int) -> Any:

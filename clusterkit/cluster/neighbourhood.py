@@ -64,6 +64,7 @@ class Neighbourhood:
         self._config = config
         self._rng = rng
         self._others: list[str] = []
+        self._sought: tuple[str, ...] = ()
         self._members: frozenset[str] = frozenset()
         self._forgotten: frozenset[str] = frozenset()
         self._kept: dict[str, None] = {}
@@ -111,7 +112,7 @@ class Neighbourhood:
                 link.give_up(FORGOTTEN)
 
     def _choose(self) -> None:
-        sought = self.sought()
+        sought = self._sought = tuple(n for n in self._others if self.is_sought(n))
         chosen = dict.fromkeys(sought)
         if not self.is_mesh:
             alive = [name for name in sought if name not in self._dead]
@@ -138,7 +139,11 @@ class Neighbourhood:
 
     def sought(self) -> tuple[str, ...]:
         """Return those of them that are not forgotten."""
-        return tuple(name for name in self._others if name not in self._forgotten)
+        return self._sought
+
+    def keeps(self, name: str) -> bool:
+        """Say whether a link is kept to another node."""
+        return name in self._kept
 
     def is_sought(self, name: str) -> bool:
         """Say whether another node is a member, and not forgotten."""
@@ -160,12 +165,14 @@ class Neighbourhood:
         it would not be heard of from then on is nothing to ask others about.
         """
         recent = trio.current_time() - HEARD * self._config.gossip_interval
+        near = self._kept.copy()
         for peer, when in list(self._polled_by.items()):
             if when < recent:
                 del self._polled_by[peer]
-        polling = (peer for peer in self._polled_by if not self._has_parted(peer))
-        near = dict.fromkeys((*self._kept, *polling))
-        return tuple(name for name in near if name in self._members)
+            elif peer not in near and not self._has_parted(peer):
+                near[peer] = None
+        # In line: each node asks four times a second.
+        return tuple([name for name in near if name in self._members])
 
     def audience(self) -> tuple[str, ...]:
         """Return those of them that news may reach: neither down nor ended.
@@ -178,20 +185,18 @@ class Neighbourhood:
             if not self._is_down(name) and not self._has_parted(name)
         )
 
-    def partner(self, *, strays: bool = True) -> str | None:
+    def partner(self) -> str | None:
         """Return whom to ask for news, None if this node is alone.
 
         Somebody who said Bye is asked, too: it may have come back, or have
-        closed the link before it knew that it is a member.
-
-        Args:
-            strays: Whether it is now and then a member that is not near.
+        closed the link before it knew that it is a member. Now and then it is
+        somebody who is not near.
         """
         sought = self.sought()
         if not sought:
             return None
         near = [name for name in self._kept if not self._is_down(name)]
-        far = strays and len(self._kept) < len(sought)
+        far = len(self._kept) < len(sought)
         stray = far and self._rng.random() < STRAY
         return self._rng.choice(sought if stray or not near else near)
 

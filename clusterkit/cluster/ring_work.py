@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from contextlib import contextmanager
-from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -20,7 +19,7 @@ import trio
 from clusterkit.cluster.handing_over import HandingOver
 from clusterkit.cluster.ring_job import Job
 from clusterkit.cluster.ring_post import RingPost
-from clusterkit.core import ring_effects as effects
+from clusterkit.core import HashRing, ring_effects as effects
 from clusterkit.errors import StateError
 from clusterkit.events import Left, Removed, RingChanged, RingConflict, RingEntry
 from clusterkit.logs import log
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from clusterkit.cluster.process_hooks import ProcessHooks
     from clusterkit.cluster.ring_file import RingFile
     from clusterkit.config import Config
-    from clusterkit.core import HashRing
     from clusterkit.core.membership import Membership
     from clusterkit.core.registers import Entry
     from clusterkit.events import Event
@@ -44,6 +42,8 @@ logger = logging.getLogger("clusterkit.cluster")
 
 SAVE_AGAIN: Final = 1.0
 """Seconds until what could not be saved is tried again without a new step."""
+
+_SAYING: Final = frozenset({effects.Send, effects.Dropped})
 
 HELD: Final = 100
 """Steps held back while nothing can be saved, beside those that close links or
@@ -67,6 +67,7 @@ class RingWork:
     Attributes:
         name: Of the ring, "" while this node is in none.
         ring: The members as a hash ring, as of the last `RingChanged`.
+        polls: Whether members may be asked what is new: the ring was announced.
         dropped: What was ignored, by kind; `unsent` and `failed` are our own.
     """
 
@@ -86,6 +87,7 @@ class RingWork:
     ) -> None:
         self.name = name
         self.ring = ring
+        self.polls = False
         self.dropped: Counter[str] = Counter()
         self.neighbourhood = neighbourhood
         self._members: Mapping[NodeInfo, int] | None = None
@@ -102,6 +104,7 @@ class RingWork:
         self._jobs: deque[Job] = deque()
         self._held: deque[Job] = deque()
         self._arrived = trio.lowlevel.ParkingLot()
+        self._idle = False  # the worker waits for a job; with nothing to save
         self._unsaved = False
         self._failing = False
         self._table: dict[type, Callable[[Any, Job], None]] = {
@@ -135,9 +138,34 @@ class RingWork:
         A step without any is done when what came before is.
         """
         job = Job(todo, force=force)
+        self._idle = False
         self._jobs.append(job)
         self._arrived.unpark()
         return job
+
+    def tidy(self) -> None:
+        """Forget what is old; called once per `gossip_interval`."""
+        if self.polls:
+            self.work_off(self._membership.expire(self._wall_clock()))
+
+    def poll(self, peer: str) -> None:
+        """Send a member a digest: it answers if it holds anything else."""
+        if self.polls and self.name:
+            self.work_off(self._membership.greet(peer))
+
+    def work_off(self, todo: list[effects.Effect]) -> Job | None:
+        """Do what only says something, if nothing came before; else queue it.
+
+        Most steps are of that kind: it saves them a task that wakes for each.
+
+        Returns:
+            The job, None if it is done.
+        """
+        if not self._idle or not all(type(effect) in _SAYING for effect in todo):
+            return self.submit(todo)
+        if todo:
+            self._carry_out(Job(todo, force=False))
+        return None
 
     async def caught_up(self) -> None:
         """Wait until everything submitted so far is saved and carried out.
@@ -173,9 +201,14 @@ class RingWork:
 
     async def _next_job(self) -> Job:
         """Wait for a job; after a save that failed, at last return an empty one."""
-        with trio.move_on_after(SAVE_AGAIN if self._unsaved else inf):
-            while not self._jobs:
-                await self._arrived.park()
+        if self._jobs:
+            return self._jobs.popleft()
+        if not self._unsaved:
+            self._idle = not self._held
+            await self._arrived.park()
+            return self._jobs.popleft()
+        with trio.move_on_after(SAVE_AGAIN):
+            await self._arrived.park()
         return self._jobs.popleft() if self._jobs else Job([], force=False)
 
     async def _save(self, job: Job) -> bool:
@@ -273,7 +306,8 @@ class RingWork:
         return self._post.send(self.name, to, message)
 
     def _changed(self, effect: effects.Changed, job: Job) -> None:
-        old, self.ring = self.ring, apply(self.ring, effect.new)
+        old, is_latest = self.ring, effect.new is self._membership.members
+        self.ring = self.current_ring() if is_latest else apply(old, effect.new)
         self.neighbourhood.tend(effect.new)
         log(
             logger,
@@ -343,8 +377,11 @@ def apply(ring: HashRing, members: Mapping[NodeInfo, int]) -> HashRing:
     """Return `ring` with exactly these members and weights.
 
     By differences from the ring that is there, so that its sorted positions
-    are spliced instead of sorted anew.
+    are spliced instead of sorted anew; unless most are new, since each of them
+    would be a ring of its own on the way.
     """
+    if 2 * ring.number_nodes() < len(members):
+        return HashRing.of(members, ring.rfactor, ring.pfactor)
     for node in ring.nodes():
         if node not in members:
             ring = ring.remove(node)

@@ -55,6 +55,11 @@ class StateExchange:
     def __repr__(self) -> str:
         return f"<StateExchange {self.telling!r}>"
 
+    @property
+    def hash(self) -> int:
+        """See `Comparable`."""
+        return self._book.known.hashes.hash
+
     def tidy(self) -> None:
         """Delete what has come to its end."""
         self._book.tidy()

@@ -103,14 +103,14 @@ class Watching:
             expected = now + TICK
 
     def _look(self, now: float) -> None:
-        own = self._runtime.name
-        self._exchange.apply(self._liveness.expire(now), own)
+        self._exchange.apply(self._liveness.expire(now), self._runtime.name)
         watched = self._watched(now)
         self._observation.watch(watched, now)
-        for name in watched:
-            link = self._runtime.kernel.peers.get(name)
-            if link is not None and link.connection is not None:
-                self._observation.hear(name, link.connection.session.heard)
+        peers = self._runtime.kernel.peers
+        connections = [(n, peers[n].connection) for n in watched if n in peers]
+        self._observation.hear(
+            [(name, c.session.heard) for name, c in connections if c is not None]
+        )
         for name in self._observation.silent(now):
             if self._may_accuse(name) and name not in self._probing:
                 self._probing.add(name)
@@ -122,7 +122,7 @@ class Watching:
         more = self._runtime.name not in by and len(by) < MOST_ACCUSERS
         return state == ALIVE or (state == SUSPECT and more)
 
-    def _watched(self, now: float) -> list[str]:
+    def _watched(self, now: float) -> tuple[str, ...]:
         for name, since in list(self._unanswering.items()):
             alive = self._liveness.claim(name).state == ALIVE
             if (
@@ -131,7 +131,10 @@ class Watching:
                 or not self._neighbourhood.is_member(name)
             ):
                 del self._unanswering[name]
-        return list(dict.fromkeys((*self._neighbourhood.near(), *self._unanswering)))
+        near = self._neighbourhood.near()
+        if not self._unanswering:
+            return near
+        return tuple(dict.fromkeys((*near, *self._unanswering)))
 
     async def _probe(self, name: str) -> None:
         """Ask others for a silent member; suspect it if none of them reaches it."""

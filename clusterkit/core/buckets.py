@@ -22,28 +22,24 @@ class Buckets:
     """A hash of what is known of each of many names.
 
     They are combined by exclusive or: in no order, and one at a time.
+
+    Attributes:
+        hash: Eight bytes that are equal where, and nearly only where, all is.
     """
 
-    __slots__ = ("_buckets", "_hashes")
+    __slots__ = ("_buckets", "_hashes", "hash")
 
     def __init__(self) -> None:
         self._hashes: dict[str, int] = {}
         self._buckets = [0] * BUCKETS
+        self.hash = 0
 
     def __repr__(self) -> str:
         return f"<Buckets {self.hash:016x} of {len(self._hashes)}>"
 
     @property
-    def hash(self) -> int:
-        """Eight bytes that are equal where, and nearly only where, all is."""
-        total = 0
-        for bucket in self._buckets:
-            total ^= bucket
-        return total
-
-    @property
     def each(self) -> list[int]:
-        """The same of each bucket."""
+        """The same as `hash`, of each bucket."""
         return list(self._buckets)
 
     def put(self, name: str, *numbers: int) -> None:
@@ -51,12 +47,16 @@ class Buckets:
         text = f"{name} {'.'.join(map(str, numbers))}"
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         fresh = int.from_bytes(digest, "big")
-        self._buckets[bucket_of(name)] ^= self._hashes.get(name, 0) ^ fresh
+        self._change(name, self._hashes.get(name, 0) ^ fresh)
         self._hashes[name] = fresh
 
     def drop(self, name: str) -> None:
         """Know nothing of a name any more."""
-        self._buckets[bucket_of(name)] ^= self._hashes.pop(name)
+        self._change(name, self._hashes.pop(name))
+
+    def _change(self, name: str, bits: int) -> None:
+        self._buckets[bucket_of(name)] ^= bits
+        self.hash ^= bits
 
     def differing(self, others: Iterable[int]) -> list[int]:
         """Return which buckets are not as here."""

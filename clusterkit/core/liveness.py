@@ -116,6 +116,7 @@ class Liveness:
         self._claims: dict[str, Claim] = {}
         self._since: dict[str, float] = {}
         self._suspects: dict[str, None] = {}
+        self._gone: dict[str, None] = {}
         self._put(name, Claim(incarnation, 0, ALIVE), now)
 
     def __repr__(self) -> str:
@@ -129,6 +130,15 @@ class Liveness:
     def names(self) -> Iterator[str]:
         """Yield the members, this one first."""
         return iter(self._claims)
+
+    def gone(self) -> tuple[str, ...]:
+        """Return the members that are dead or have left, in no order."""
+        return tuple(self._gone)
+
+    @property
+    def is_majority(self) -> bool:
+        """Whether more than half of the members are alive, or suspect."""
+        return 2 * len(self._gone) < len(self._claims)
 
     def claim(self, name: str) -> Claim:
         """Return what is known of a member."""
@@ -152,6 +162,7 @@ class Liveness:
             before = self._claims.pop(name)
             self._since.pop(name)
             self._suspects.pop(name, None)
+            self._gone.pop(name, None)
             self.hashes.drop(name)
             turns.append(Turn(name, before, before._replace(state=LEFT)))
         for name in wanted:
@@ -249,3 +260,7 @@ class Liveness:
             self._suspects[name] = None
         else:
             self._suspects.pop(name, None)
+        if claim.state >= DEAD:
+            self._gone[name] = None
+        else:
+            self._gone.pop(name, None)

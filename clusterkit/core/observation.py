@@ -56,6 +56,8 @@ class Observation:
     def watch(self, names: Iterable[str], now: float) -> None:
         """Watch these members and no others; a new one's silence begins now."""
         wanted = dict.fromkeys(names)
+        if wanted.keys() == self._heard.keys():
+            return
         for name in [name for name in self._heard if name not in wanted]:
             del self._heard[name], self._phis[name]
         for name in wanted:
@@ -63,11 +65,13 @@ class Observation:
                 self._heard[name] = now
                 self._phis[name] = self._make_phi(now)
 
-    def hear(self, name: str, when: float) -> None:
-        """Note when the last byte came from a member that is watched."""
-        if when > self._heard[name]:
-            self._heard[name] = when
-            self._phis[name].arrive(when)
+    def hear(self, last: Iterable[tuple[str, float]]) -> None:
+        """Note when the last byte came from each of some members that are watched."""
+        known = self._heard
+        for name, when in last:
+            if when > known[name]:
+                known[name] = when
+                self._phis[name].arrive(when)
 
     def vouch(self, name: str, now: float) -> None:
         """Note that others have reached it: its silence begins anew."""

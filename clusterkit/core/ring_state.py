@@ -107,6 +107,14 @@ class RingState:
         """Whether `other` lacks something of this, its join with something."""
         return self.entries != other.entries or self.ring_ids != other.ring_ids
 
+    def has_all_but_entries(self, other: RingState) -> bool:
+        """Whether the join with `other` is this, if its entries are the same."""
+        return (
+            other.ring_ids == self.ring_ids
+            and other.lamport <= self.lamport
+            and self.clock.descends(other.clock)
+        )
+
     def prune(self) -> RingState:
         """Return the state with no clock entry for a name that is forgotten."""
         clock = self.clock

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from clusterkit.core.registers import Registers
 from clusterkit.core.ring_effects import (
     Changed,
     CloseLinks,
@@ -25,6 +24,7 @@ from clusterkit.core.ring_state import Kind, Message, RingState
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from clusterkit.core.registers import Registers
     from clusterkit.core.standing import Standing
     from clusterkit.events import Cause
 
@@ -49,6 +49,11 @@ class Step:
         self._known = standing.state.entries
         self._effects: list[Effect] = []
         self._rumour: tuple[Registers, Collection[str]] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing follows from it so far."""
+        return not self._effects and self._rumour is None and not self.standing.unsaved
 
     def note(self, effect: Effect) -> None:
         """Add an effect."""
@@ -76,9 +81,7 @@ class Step:
 
     def send_digest(self, to: str, kind: Kind) -> None:
         """Send the digest of the own state, without its entries."""
-        state = self.standing.state
-        bare = replace(state, entries=Registers())
-        self.send(to, kind, state.entries.digest, state=bare)
+        self.note(Send(to, self.standing.digest(kind)))
 
     def send_some(self, names: Iterable[str], entries: Registers) -> None:
         """Send only some entries of the own state to each of `names`."""
@@ -122,7 +125,9 @@ class Step:
             effects.append(Persist())
             self.standing.unsaved = False
         now = self.standing.state.entries
-        if now is not self._known and now.members != self._known.members:
+        if now is self._known:  # as most messages find it
+            return effects + self._effects
+        if now.members != self._known.members:
             effects.append(Changed(self._known.members, now.members, self.cause))
         effects += self._effects
         gone = set(self._known.present).difference(now.present)

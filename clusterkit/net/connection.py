@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from clusterkit.errors import ProtocolError
+from clusterkit.net.alarm import alarm
 from clusterkit.net.transport import StreamBroken
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_alarm",
         "_deliver",
         "_direct",
         "_early",
@@ -67,8 +69,6 @@ class Connection:
         "_rest",
         "_scope",
         "_stream",
-        "_timer",
-        "_wake_at",
         "ended",
         "error",
         "session",
@@ -88,8 +88,7 @@ class Connection:
         self._deliver = deliver
         self._early = early
         self._scope = trio.CancelScope()
-        self._timer = trio.CancelScope()
-        self._wake_at = 0.0
+        self._alarm = alarm()
         # `trio.current_time` without its two layers: it is asked for every frame.
         self._now = trio.lowlevel.current_clock().current_time
         self._parked: trio.lowlevel.Task | None = None
@@ -234,9 +233,8 @@ class Connection:
         elif session.has_work:
             self.flush()
         due = session.ack_due
-        if due is not None and due < self._wake_at:
-            self._wake_at = due
-            self._timer.deadline = due
+        if due is not None:
+            self._alarm.hasten(due)
         return count
 
     async def _write(self) -> None:
@@ -281,9 +279,7 @@ class Connection:
     async def _keep_time(self) -> None:
         """Wake the session when something is due; end it when the peer is dead."""
         while True:
-            self._wake_at = self.session.next_deadline()
-            with trio.CancelScope(deadline=self._wake_at) as self._timer:
-                await trio.sleep_forever()
+            await self._alarm.sleep_until(self.session.next_deadline())
             if not self.session.on_time(trio.current_time()):
                 # When a handler has held the loop, bytes may be there that the
                 # reader only gets to see in this very pass.

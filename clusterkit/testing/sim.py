@@ -75,6 +75,7 @@ class ClusterSimulation(Simulation):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self._lives: dict[str, _Life] = {}
+        self._hashes: dict[int, tuple[HashRing, int]] = {}
 
     @property
     def nodes(self) -> dict[str, ClusterNode]:
@@ -233,18 +234,33 @@ class ClusterSimulation(Simulation):
 
     def _agreed(self) -> bool:
         nodes = list(self.nodes.values())
-        names = [node.name for node in nodes]
+        names = {node.name for node in nodes}
         # A member is the node at its address, or else the one of its name.
-        rings: dict[NodeInfo | str, HashRing] = {
-            key: node.ring for node in nodes for key in (node.name, node.info)
-        }
+        hashes: dict[NodeInfo | str, int] = {}
+        # Of equal rings one is looked at: to compare each one with those of all
+        # its members would take a cube of their number.
+        rings: dict[int, HashRing] = {}
         for node in nodes:
             if any(seed.id in names for seed in node.gossip.seeking):
                 return False
-            ring = rings[node.info]
-            if any(rings.get(m, rings.get(m.id, ring)) != ring for m in ring.nodes()):
-                return False
-        return True
+            hashed = self._hash(node.ring)
+            hashes[node.name] = hashes[node.info] = hashed
+            rings[hashed] = node.ring
+        return all(
+            hashes.get(member, hashes.get(member.id, hashed)) == hashed
+            for hashed, ring in rings.items()
+            for member in ring.nodes()
+        )
+
+    def _hash(self, ring: HashRing) -> int:
+        """Return the hash of a ring, which takes long and is asked for at each look."""
+        known = self._hashes.get(id(ring))
+        if known is None:
+            if len(self._hashes) > 2 * len(self._lives):  # most are of former rings
+                self._hashes.clear()
+            # With the ring, whose id is another's once it is gone.
+            known = self._hashes[id(ring)] = ring, hash(ring)
+        return known[1]
 
     def _life(self, host: str) -> _Life:
         if host not in self.nodes:

@@ -14,9 +14,9 @@ import argparse
 import json
 import sys
 from contextlib import contextmanager
-from math import ceil, log2
+from math import ceil, exp, factorial, log2
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import trio
 from membership_plot import draw
@@ -29,7 +29,10 @@ from clusterkit.core.replica import Part
 from clusterkit.events import MemberDown
 from clusterkit.testing import simulate
 
-LOSS = 0.1
+LOSSY = {"delay": 0.0005, "spread": 0.0005, "loss": 0.1}
+NODE_HOURS = 80.0
+"""Of them without a death show that there are no more than 0.04 in one."""
+
 QUICK = Config(idle_close=5.0)
 """Links that only the making of a ring needed are closed at once; else as usual."""
 
@@ -78,27 +81,25 @@ async def when(sim, nodes, holds, every=0.01):
 # What is measured. Each returns figures by name.
 
 
-async def quiet(sim, count):
+async def quiet(sim, nodes):
     """An idle cluster: bytes, links, and how fast the simulator is."""
-    nodes = await formed(sim, count)
-    seconds = 20.0 if count <= 100 else 5.0
-    before, began = sim.network.statistics(), perf_counter()
+    seconds = 20.0 if len(nodes) <= 100 else 10.0
+    before, began = sim.network.statistics(), process_time()
     await trio.sleep(seconds)
     after = sim.network.statistics()
     return {
         "idle_bytes": (after.bytes - before.bytes) / seconds / len(nodes),
-        "links": after.streams / 2 / len(nodes),
-        "sim_speed": seconds / (perf_counter() - began),
+        "links": after.streams / len(nodes),
+        "sim_speed": seconds / (process_time() - began),
     }
 
 
-async def spread(sim, count):
+async def spread(sim, nodes):
     """A key that one sets, until the last has it, at 10 % loss."""
-    nodes = await formed(sim, count)
-    sim.network.everywhere(delay=0.0005, spread=0.0005, loss=LOSS)
+    sim.network.everywhere(**LOSSY)
     await trio.sleep(2)
     taken = []
-    for number in range(10 if count <= 100 else 4):
+    for number in range(10 if len(nodes) <= 100 else 4):
         writer = sim.rng.choice(nodes)
         writer.state.set("key", number)
         taken += await when(
@@ -112,16 +113,16 @@ async def spread(sim, count):
         "spread_p50": share(taken, 0.5),
         "spread_p99": share(taken, 0.99),
         "spread_rounds": share(taken, 0.99) / rounds,
-        "spread_allowed": ceil(log2(count)) + 1,
+        "spread_allowed": ceil(log2(len(nodes))) + 1,
     }
 
 
-async def detection(sim, count):
+async def detection(sim, nodes):
     """A node that crashes, until all know it, at 10 % loss."""
-    nodes = {node.name: node for node in await formed(sim, count)}
-    sim.network.everywhere(delay=0.0005, spread=0.0005, loss=LOSS)
+    nodes = {node.name: node for node in nodes}
+    sim.network.everywhere(**LOSSY)
     first, last, each = [], [], []
-    for number in range(min(6 if count <= 100 else 2, count // 2)):
+    for number in range(min(10 if len(nodes) <= 100 else 4, len(nodes) // 2)):
         await trio.sleep(3 * sim.rng.random())
         name = sim.rng.choice(sorted(nodes))
         del nodes[name]
@@ -144,7 +145,7 @@ async def detection(sim, count):
 
 
 @contextmanager
-def counted(nodes, count):
+def counted(nodes):
     """Count deaths that any node is told of."""
     deaths = []
 
@@ -163,53 +164,64 @@ def counted(nodes, count):
     yield deaths
 
 
-async def false_deaths(sim, count):
+async def false_deaths(sim, nodes):
     """Members that are said to be dead, and are not, at 10 % loss."""
-    nodes = await formed(sim, count)
-    sim.network.everywhere(delay=0.0005, spread=0.0005, loss=LOSS)
-    seconds = {10: 3_600.0, 100: 120.0}.get(count, 30.0)
-    with counted(nodes, count) as deaths:
-        await trio.sleep(seconds)
-    hours = seconds * count / 3600
-    return {"false_deaths": len({peer for _, peer in deaths}) / hours, "hours": hours}
+    sim.network.everywhere(**LOSSY)
+    await trio.sleep(2)
+    hours = NODE_HOURS if len(nodes) >= 10 else 0.1
+    with counted(nodes) as deaths:
+        await trio.sleep(3600 * hours / len(nodes))
+    count = len({peer for _, peer in deaths})
+    return {
+        "false_deaths": count / hours,
+        "false_at_most": at_most(count) / hours,
+        "hours": hours,
+    }
 
 
-async def paused(sim, count, *, health=True):
+def at_most(count):
+    """Return the mean of which so few are seen in one case of twenty (Poisson)."""
+    low, high = 0.0, 10.0 + 3.0 * count
+    for _ in range(60):
+        mean = (low + high) / 2
+        terms = [mean**k / factorial(k) for k in range(count + 1)]
+        low, high = (mean, high) if exp(-mean) * sum(terms) > 0.05 else (low, mean)
+    return high
+
+
+async def paused(sim, nodes):
     """Members said to be dead while one hears and says nothing half of the time."""
+    first, *others = nodes
+    with counted(nodes) as deaths:
+        for _ in range(60):
+            sim.partition({first.name}, {node.name for node in others})
+            await trio.sleep(5)
+            sim.heal()
+            await trio.sleep(5)
+    return {"paused": len([peer for _, peer in deaths if peer != first.name])}
+
+
+@contextmanager
+def no_local_health():
+    """Have no node judge itself."""
     judge = Observation.judge_itself
-    if not health:
-        Observation.judge_itself = lambda *_: None
+    Observation.judge_itself = lambda *_: None
     try:
-        nodes = await formed(sim, count)
-        others = {node.name for node in nodes[1:]}
-        with counted(nodes, count) as deaths:
-            for _ in range(20):
-                sim.partition({nodes[0].name}, others)
-                await trio.sleep(5)
-                sim.heal()
-                await trio.sleep(5)
+        yield
     finally:
         Observation.judge_itself = judge
-    return len([peer for _, peer in deaths if peer != nodes[0].name])
 
 
-async def paused_with_and_without(sim, count):
-    """The same beside what it is without local health."""
-    return {"paused": await paused(sim, count)}
-
-
-async def isolated(sim, count):
+async def isolated(sim, nodes):
     """One cut off for five minutes, then healed: until all see all alive again."""
-    nodes = await formed(sim, count)
     sim.partition({nodes[0].name}, {node.name for node in nodes[1:]})
     await trio.sleep(300)
     sim.heal()
     return {"isolated": max(await when(sim, nodes, sees(nodes), 0.05))}
 
 
-async def restarted(sim, count):
+async def restarted(sim, nodes):
     """All crash and are started again at once: until all see all alive."""
-    nodes = await formed(sim, count, disk=True)
     names = [node.name for node in nodes]
     for name in names:
         await sim.crash(name)
@@ -218,9 +230,8 @@ async def restarted(sim, count):
     return {"restarted": max(await when(sim, nodes, sees(nodes), 0.25))}
 
 
-async def two_masters(sim, count):
+async def two_masters(sim, nodes):
     """A split with a master on each side, healed: until there is one."""
-    nodes = await formed(sim, count)
     for node in nodes:
         node.masters.stand()
     await trio.sleep(5)
@@ -255,9 +266,9 @@ def sees(nodes):
 SCENARIOS = {
     "quiet": quiet,
     "spread": spread,
-    "detection": detection,
     "false": false_deaths,
-    "paused": paused_with_and_without,
+    "detection": detection,
+    "paused": paused,
     "isolated": isolated,
     "restarted": restarted,
     "masters": two_masters,
@@ -269,31 +280,53 @@ MOST = {"paused": 10, "isolated": 100, "restarted": 200, "masters": 100}
 ALONE = {200: {"restarted"}}
 """At which size only some are run."""
 
+TOGETHER = 500
+"""Nodes from which on scenarios follow each other in one cluster: it takes a minute to
+form. None of those that are run then leaves it other than it was, but the last."""
+
+
+def is_run(name, count):
+    """Say whether a scenario is run at a size."""
+    return count <= MOST.get(name, count) and name in ALONE.get(count, {name})
+
+
+def run(names, count, seed):
+    """Return the figures of some scenarios, one after the other in one cluster."""
+    figures = {}
+
+    async def main(sim):
+        nodes = await formed(sim, count, disk="restarted" in names)
+        for name in names:
+            began = process_time()
+            figures.update(await SCENARIOS[name](sim, nodes))
+            took = process_time() - began
+            print(f"{name} at {count}: {took:.0f} s", file=sys.stderr, flush=True)
+
+    simulate(main, seed=seed, limit=float("inf"))
+    return figures
+
 
 def measure(only, sizes, seed):
     """Return the figures of every scenario at every size."""
     figures = {}
     for count in sizes:
-        for name in only:
-            if count > MOST.get(name, count) or name not in ALONE.get(count, {name}):
-                continue
-            began = perf_counter()
-            found = {}
-
-            async def main(sim, name=name, count=count, found=found):
-                found.update(await SCENARIOS[name](sim, count))
-
-            simulate(main, seed=seed, limit=float("inf"))
-            if name == "paused":
-
-                async def without(sim, count=count, found=found):
-                    found["paused_without"] = await paused(sim, count, health=False)
-
-                simulate(without, seed=seed, limit=float("inf"))
-            figures.setdefault(count, {}).update(found)
-            took = perf_counter() - began
-            print(f"{name} at {count}: {took:.0f} s", file=sys.stderr, flush=True)
+        names = [name for name in SCENARIOS if name in only and is_run(name, count)]
+        found = figures.setdefault(count, {})
+        for group in [names] if count >= TOGETHER else [[name] for name in names]:
+            found.update(run(group, count, seed))
+        if "paused" in names:
+            with no_local_health():
+                found["paused_without"] = run(["paused"], count, seed)["paused"]
+            found["fewer"] = found["paused_without"] / max(found["paused"], 1)
     return figures
+
+
+def left_out(only, sizes):
+    """Yield what is not measured at which sizes."""
+    for name in only:
+        without = [str(count) for count in sizes if not is_run(name, count)]
+        if without:
+            yield f"{name} at N = {', '.join(without)}"
 
 
 def main():
@@ -304,9 +337,10 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--svg")
     args = parser.parse_args()
-    sizes = [int(size) for size in args.sizes.split(",")]
-    figures = measure(args.only.split(","), sizes, args.seed)
+    sizes, only = [int(size) for size in args.sizes.split(",")], args.only.split(",")
+    figures = measure(only, sizes, args.seed)
     print_table(figures)
+    print("\nNot measured:", "; ".join(left_out(only, sizes)) or "nothing")
     if args.json:
         Path(args.json).write_text(json.dumps(figures))
     if args.svg:

@@ -29,8 +29,15 @@ ROWS = (
         dict.fromkeys((10, 100, 1000), (0.04, 0.001)),
     ),
     ("hours", "  in so much time", "node-hours", {}),
+    (
+        "false_at_most",
+        "  hence at most, with 95 %",
+        "/node-hour",
+        dict.fromkeys((10, 100, 1000), (0.04, 0.001)),
+    ),
     ("paused", "others said to be dead, one cut off half of the time", "", {}),
     ("paused_without", "  the same without local health", "", {}),
+    ("fewer", "  so many times fewer", "x", {10: (10, 50)}),
     (
         "isolated",
         "one view, after 5 min of isolation",
@@ -54,7 +61,7 @@ ROWS = (
     ("sim_speed", "simulator, times real time", "x", {100: (20, 100), 1000: (2, 10)}),
 )
 
-MORE_IS_BETTER = {"sim_speed"}
+MORE_IS_BETTER = {"sim_speed", "fewer"}
 
 
 def verdict(key, value, limits):

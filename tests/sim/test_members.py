@@ -232,6 +232,20 @@ def test_a_liar_convinces_nobody_for_long(sim_seed):
     simulate(main, seed=sim_seed)
 
 
+def test_a_member_says_which_books_are_not_as_its_own(sim_seed):
+    async def main(sim):
+        _a, b = await formed(sim, "ab")
+        keys, claims = (book.hash for book in b.members._comparing._books)
+        for hashes, differing in [
+            ([keys, claims], []),
+            ([keys, claims ^ 1], [1]),
+            ([keys ^ 1, claims ^ 1], [0, 1]),
+        ]:
+            assert await b.call("_members@a", "differing", hashes) == differing
+
+    simulate(main, seed=sim_seed)
+
+
 def test_nonsense_is_refused_and_counted(sim_seed):
     async def main(sim):
         a, b = await formed(sim, "ab")
@@ -240,15 +254,20 @@ def test_nonsense_is_refused_and_counted(sim_seed):
             ("tell", [{"a": [1, 0, 4, []]}]),
             ("exchange", [[64], {}]),
             ("exchange", [[], []]),
+            ("differing", [1]),
+            ("differing", [[1]]),
+            ("differing", [[1, "2"]]),
         ]:
             with pytest.raises(ClusterError):
                 await b.call("_members@a", event, *args)
-        assert a.members.ignored["invalid"] == 4
+        assert a.members.ignored["invalid"] == 7
         stranger = await sim.start("s")
         await stranger.kernel.connect(a.address)
         with pytest.raises(ClusterError, match="only members"):
             await stranger.call("_members@a", "tell", {})
-        assert a.members.ignored["foreign"] == 1
+        with pytest.raises(ClusterError, match="only members"):
+            await stranger.call("_members@a", "differing", [1, 2])
+        assert a.members.ignored["foreign"] == 2
 
     simulate(main, seed=sim_seed)
 

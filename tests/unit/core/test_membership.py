@@ -742,6 +742,33 @@ def test_equal_digests_end_the_exchange():
     assert play.run() == ["digest"]
 
 
+def test_what_was_agreed_on_is_answered_again_once_it_is_not():
+    play = Playbook("abc").ring("a", "b")
+    (greeting,) = only(play.call("a", "greet", "b"), Send)
+    for _ in range(3):
+        assert play.call("b", "receive", "a", greeting.message) == []
+    play.insert("b", "c")
+    play.lose_all()
+    (answer,) = only(play.call("b", "receive", "a", greeting.message), Send)
+    assert answer.message[0] == "state"
+    play = Playbook("ab").ring("a", "b")
+    (greeting,) = only(play.call("a", "greet", "b"), Send)
+    assert play.call("b", "receive", "a", greeting.message) == []
+    play.b._standing.become(play.b.state.merge(RingState(frozenset({7}))))
+    assert only(play.call("b", "receive", "a", greeting.message), Send) != []
+
+
+def test_a_greeting_says_what_is_so_by_then():
+    play = Playbook("abc").ring("a", "b")
+    (before,) = only(play.call("a", "greet", "b"), Send)
+    assert only(play.call("a", "greet", "b"), Send) == [before]
+    play.insert("a", "c")
+    play.lose_all()
+    (after,) = only(play.call("a", "greet", "b"), Send)
+    assert after.message != before.message
+    assert play.run()[:3] == ["digest", "ask", "state"]
+
+
 def test_who_is_behind_asks_and_who_is_ahead_tells():
     play = Playbook("abc").ring("a", "b")
     play.insert("a", "c")

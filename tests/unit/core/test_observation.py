@@ -16,18 +16,18 @@ def observation(detector="probe", **options):
 
 def test_who_is_not_heard_for_longer_than_is_usual_is_silent():
     seen = observation()
-    seen.hear("a", 1.0)
+    seen.hear([("a", 1.0)])
     assert seen.silent(1.5) == []
     assert seen.silent(1.6) == ["b"]
     assert seen.silent(2.6) == ["a", "b"]
-    seen.hear("b", 2.5)
+    seen.hear([("b", 2.5)])
     assert seen.silent(2.6) == ["a"]
 
 
 def test_older_news_changes_nothing():
     seen = observation()
-    seen.hear("a", 1.0)
-    seen.hear("a", 0.5)
+    seen.hear([("a", 1.0)])
+    seen.hear([("a", 0.5)])
     assert seen.silence("a", 2.0) == 1.0
 
 
@@ -76,8 +76,8 @@ def test_a_node_that_has_slept_heard_nothing_for_that_reason():
 def test_phi_decides_if_it_is_told_to(form):
     seen = observation("phi", form=form, first=1.0)
     for second in range(1, 50):
-        seen.hear("a", float(second))
-        seen.hear("b", float(second))
+        seen.hear([("a", float(second))])
+        seen.hear([("b", float(second))])
     assert seen.silent(51.0) == []
     assert seen.phi("a", 49.0) < seen.phi("a", 54.0)
     at = next(t for t in range(50, 90) if seen.silent(float(t)))
