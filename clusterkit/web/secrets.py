@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections import Counter
 from hashlib import sha256
 from typing import Final
@@ -13,6 +14,8 @@ LEAST_SECRET: Final = 16
 """Bytes that a secret has at least: it can be tried from anywhere."""
 
 SCHEME: Final = "bearer "
+
+_NO_HEADER: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class Gate:
@@ -43,7 +46,8 @@ class Gate:
     def admits(self, authorization: str) -> bool:
         """Say whether a header has the secret; takes as long whatever it has."""
         given = authorization if authorization.lower().startswith(SCHEME) else ""
-        digest = sha256(given[len(SCHEME) :].strip().encode("utf-8", "replace"))
+        # As it came: bytes of headers are read as Latin-1.
+        digest = sha256(given[len(SCHEME) :].encode("latin-1", "replace").strip())
         wanted = self._digest or b""
         return hmac.compare_digest(digest.digest(), wanted) and self.is_there
 
@@ -54,9 +58,13 @@ class Gate:
 
 def _checked(secret: object) -> bytes:
     data = secret.encode() if isinstance(secret, str) else secret
-    if not isinstance(data, bytes) or len(data.strip()) < LEAST_SECRET:
+    if (
+        not isinstance(data, bytes)
+        or len(data.strip()) < LEAST_SECRET
+        or _NO_HEADER.search(data.strip())
+    ):
         raise ConfigError(
-            f"operator_secret is text of at least {LEAST_SECRET} bytes, as "
+            f"operator_secret is one line of at least {LEAST_SECRET} bytes, as "
             "`python -c 'import secrets; print(secrets.token_urlsafe())'` makes it"
         )
     return data.strip()

@@ -166,8 +166,26 @@ async def test_what_is_no_wish_is_refused(body):
         assert a.is_ready
 
 
-@pytest.mark.parametrize("secret", ["short", b"short", 5, " " * 30, ""])
-async def test_a_secret_is_long(secret):
+@pytest.mark.parametrize(
+    "secret", ["ein längeres Geheimnis", "la volonté et au-delà".encode(), b"\xff" * 20]
+)
+async def test_a_secret_may_be_any_text_that_a_header_can_have(secret):
+    data = secret.encode() if isinstance(secret, str) else secret
+    async with running("a") as a, served(a, operator_secret=secret) as client:
+        for shown, status in ((data, 200), (data[:-1], 401), (b"?" * len(data), 401)):
+            answer = await client.post(
+                "/control",
+                headers=[(b"authorization", b"Bearer " + shown)],
+                json={"online": True},
+            )
+            assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["short", b"short", 5, " " * 30, "", "two lines, and so\nno header", b"\0" * 20],
+)
+async def test_a_secret_is_long_and_fits_a_header(secret):
     async with running("a") as a:
         with pytest.raises(ConfigError, match="operator_secret"):
             web.app(a, operator_secret=secret)
