@@ -254,7 +254,9 @@ def test_a_secret_in_a_url_is_refused_and_not_shown(file, url):
 def test_what_cannot_be_a_header_is_refused_and_not_shown(auth):
     environ = {"CLUSTERKIT_MASTER_LIST_AUTH": auth}
     settings = load_settings(environ=environ, name="a", master_list="http://h/x")
-    with pytest.raises(ConfigError, match="characters that no header may have") as caught:
+    with pytest.raises(
+        ConfigError, match="characters that no header may have"
+    ) as caught:
         _ = settings.options
     assert auth not in str(caught.value)
 
