@@ -5,17 +5,17 @@ The invariant is that a bad entry costs itself and no other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
 from clusterkit.names import Address, NodeInfo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from clusterkit.discovery.allowed import Allowed
-    from clusterkit.discovery.source import Found, Surroundings
+    from clusterkit.discovery.source import Keeper
 
 MOST_ENTRIES: Final = 10_000
 """Entries that are read of one list, as many as a ring has names."""
@@ -49,10 +49,10 @@ async def in_turns(entries: Iterable[T]) -> AsyncIterator[T]:
 
 
 async def tell_all(
-    addresses: list[NodeInfo | Address],
+    addresses: list[Any],
     allowed: Allowed,
-    found: Found,
-    node: Surroundings,
+    found: Callable[[Any], None],
+    node: Keeper,
 ) -> None:
     """Tell of those that are allowed, in an order of this node's own.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.entries import MOST_ENTRIES, in_turns, read_entry, tell_all
+from clusterkit.discovery.entries import MOST_ENTRIES, in_turns, tell_all
 from clusterkit.discovery.http import (
     MAX_BODY,
     RequestFailed,
@@ -26,11 +26,10 @@ from clusterkit.frozen import frozen
 from clusterkit.names import check_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from clusterkit.discovery.http import Http
-    from clusterkit.discovery.source import Found, Surroundings
-    from clusterkit.names import Address, NodeInfo
+    from clusterkit.discovery.source import Keeper, Place
 
 UPLOADS: Final = 5
 """How often an upload is tried that others are ahead of, before the next round."""
@@ -98,7 +97,7 @@ class MasterList:
     def __repr__(self) -> str:
         return f"<MasterList {self._url} upload={self._upload}>"
 
-    async def run(self, found: Found, node: Surroundings) -> None:
+    async def run(self, found: Callable[[Any], None], node: Keeper) -> None:
         """Read the list now and then, for as long as the node lives."""
         async with open_http(self._url, self._auth) as http:
             try:
@@ -110,7 +109,9 @@ class MasterList:
                     with trio.move_on_after(END_WITHIN, shield=True):
                         await self._end(http, node)
 
-    async def _round(self, http: Http, found: Found, node: Surroundings) -> None:
+    async def _round(
+        self, http: Http, found: Callable[[Any], None], node: Keeper
+    ) -> None:
         try:
             listing = await _download(http)
             await self._tell(listing, found, node)
@@ -119,21 +120,23 @@ class MasterList:
         except RequestFailed as error:
             self._failed(error, node)
 
-    async def _end(self, http: Http, node: Surroundings) -> None:
+    async def _end(self, http: Http, node: Keeper) -> None:
         try:
             await self._put(http, node, await _download(http), without=node.info())
         except RequestFailed as error:
             self._failed(error, node)
 
-    def _failed(self, error: RequestFailed, node: Surroundings) -> None:
+    def _failed(self, error: RequestFailed, node: Keeper) -> None:
         node.count("list_failed")
         node.say("master_list_failed", url=self._url, error=error)
 
-    async def _tell(self, listing: _Listing, found: Found, node: Surroundings) -> None:
-        addresses: list[NodeInfo | Address] = []
+    async def _tell(
+        self, listing: _Listing, found: Callable[[Any], None], node: Keeper
+    ) -> None:
+        addresses: list[Any] = []
         async for entry in in_turns(listing.entries):
             try:
-                addresses.append(read_entry(entry))
+                addresses.append(node.read(entry))
             except ConfigError as error:
                 node.count("invalid_entry")
                 node.say("master_list_entry", url=self._url, error=error)
@@ -142,9 +145,9 @@ class MasterList:
     async def _put(
         self,
         http: Http,
-        node: Surroundings,
+        node: Keeper,
         listing: _Listing,
-        without: NodeInfo | None = None,
+        without: Place | None = None,
     ) -> None:
         """Upload what is known, until nobody was faster, or it is there already.
 
@@ -191,9 +194,7 @@ class _Listing:
         return {"If-Match": self.etag}
 
 
-def merged(
-    entries: list[Any], node: Surroundings, without: NodeInfo | None
-) -> list[Any] | None:
+def merged(entries: list[Any], node: Keeper, without: Place | None) -> list[Any] | None:
     """Return the list as it should be, None if it is so already.
 
     What others have put there stays until it has not been seen for a day: it may be
@@ -241,7 +242,7 @@ def _fitting(entries: list[Any]) -> list[Any]:
     return entries
 
 
-def _is_current(entry: Any, member: NodeInfo, now: int) -> bool:
+def _is_current(entry: Any, member: Place, now: int) -> bool:
     same = all(entry.get(key) == value for key, value in member.to_json().items())
     return same and 0 <= now - _seen(entry, 0) < SEEN_AGAIN
 

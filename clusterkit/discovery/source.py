@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import trio
 
+from clusterkit.discovery.entries import read_entry
 from clusterkit.frozen import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from random import Random
 
     from clusterkit.names import Address, NodeInfo
@@ -62,9 +63,62 @@ class Surroundings:
     say: Callable[..., None]
     """Logs a warning, `say(event, **fields)`, at most once a minute for each event."""
 
+    read: Callable[[object], Any] = read_entry
+    """Reads an entry of a list; raises `ConfigError` if it is none."""
+
     async def refresh(self, seconds: float) -> None:
         """Wait about so many seconds, a tenth more or less."""
         await trio.sleep(seconds * self.rng.uniform(0.9, 1.1))
+
+
+class Place(Protocol):
+    """Where a node is, as a list has it."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its entry."""
+
+
+class Keeper(Protocol):
+    """What a list may know of the node that reads and keeps it; see `Surroundings`."""
+
+    @property
+    def info(self) -> Callable[[], Place]:
+        """Returns where it is itself."""
+
+    @property
+    def ring(self) -> Callable[[], str]:
+        """Returns "" while it does not want to be found."""
+
+    @property
+    def members(self) -> Callable[[], Sequence[Place]]:
+        """Returns the members that are not known to be dead."""
+
+    @property
+    def rng(self) -> Random:
+        """Jitter."""
+
+    @property
+    def wall_clock(self) -> Callable[[], float]:
+        """Returns seconds since 1970."""
+
+    @property
+    def count(self) -> Callable[[str], None]:
+        """Counts what went wrong."""
+
+    @property
+    def say(self) -> Callable[..., None]:
+        """Logs a warning, now and then."""
+
+    @property
+    def read(self) -> Callable[[object], Any]:
+        """Reads an entry, into something that has a `host`."""
+
+    async def refresh(self, seconds: float) -> None:
+        """Wait about so many seconds."""
 
 
 class Found(Protocol):

@@ -26,10 +26,11 @@ from clusterkit.httpcluster.asking import Asking
 from clusterkit.httpcluster.cluster import DRAIN, HttpCluster
 from clusterkit.httpcluster.gossiping import Gossiping
 from clusterkit.httpcluster.identity import MOST_NODES, Identity
+from clusterkit.httpcluster.listing import Listing
 from clusterkit.httpcluster.members import PLACE, HttpMembers
 from clusterkit.httpcluster.posting import httpx_post
 from clusterkit.httpcluster.state import HttpState
-from clusterkit.httpcluster.urls import Dialable, check_url
+from clusterkit.httpcluster.urls import Dialable, HttpPlace, check_url
 from clusterkit.names import check_name, check_timeout
 from clusterkit.wire.http_judge import Judge
 from clusterkit.wire.http_seal import LIFE_BYTES
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Iterable, Sequence
 
+    from clusterkit.discovery.master_list import MasterList
     from clusterkit.httpcluster.posting import Post
 
 INTERVAL: Final = 1.0
@@ -62,6 +64,7 @@ async def create_http_cluster(
     allow: Iterable[str] = (),
     monitor: bool = False,
     interval: float = INTERVAL,
+    master_list: MasterList | None = None,
     config: Config | None = None,
     platform: Platform | None = None,
     post: Post | None = None,
@@ -87,6 +90,8 @@ async def create_http_cluster(
             None: only what has the scheme, host and port of this node or a seed.
         monitor: Whether others prefer this node to gossip with.
         interval: Seconds between two exchanges, a tenth more or less.
+        master_list: A list of URLs to look for others at, and to keep up to date if it
+            is told to. What it allows is dialled.
         config: Of it count `forget_after`, `state_tombstone_ttl`, `event_buffer`.
         platform: Dice and clocks; for simulations.
         post: Sends requests; for simulations. None: httpx does.
@@ -129,6 +134,9 @@ async def create_http_cluster(
             cluster = parts.cluster(own, keyring, gossiping, ending, nursery)
             parts.book.set(PLACE, {"url": own, "monitor": bool(monitor)}, None)
             nursery.start_soon(gossiping.run)
+            if master_list is not None:
+                listing = parts.listing(own, gossiping)
+                nursery.start_soon(master_list.run, listing.found, listing)
             try:
                 yield cluster
             finally:
@@ -154,6 +162,8 @@ class _Parts:
         self.broadcast = Broadcast(config.event_buffer)
         self.thread = OwnThread.here()
         self.rng = platform.rng
+        self.wall_clock = platform.wall_clock
+        self.dialable = dialable
         self.interval = interval
         incarnation = int(platform.wall_clock() * 1000)
         self.heartbeats = Heartbeats(
@@ -197,6 +207,18 @@ class _Parts:
             seeds,
             self.interval,
             self.rng,
+            self.refused,
+        )
+
+    def listing(self, url: str, gossiping: Gossiping) -> Listing:
+        """Return what a master list may know of the node."""
+        return Listing(
+            HttpPlace(self.identity.name, url),
+            self.members,
+            gossiping,
+            self.dialable,
+            self.rng,
+            self.wall_clock,
             self.refused,
         )
 

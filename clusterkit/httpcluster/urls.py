@@ -8,12 +8,13 @@ this node was given, and those whose host it was allowed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from clusterkit.discovery.allowed import Allowed
 from clusterkit.errors import ConfigError
-from clusterkit.names import check_host
+from clusterkit.frozen import frozen
+from clusterkit.names import check_host, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,6 +72,46 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
+@frozen
+class HttpPlace:
+    """Where a node is, as a list has it.
+
+    Attributes:
+        id: Its name; "" if that is not known.
+        url: Its base URL.
+    """
+
+    id: str
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def host(self) -> str:
+        """The host of its URL."""
+        return urlsplit(self.url).hostname or ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"id": …, "url": …}`."""
+        return {"id": self.id, "url": self.url}
+
+
+def read_place(entry: object) -> HttpPlace:
+    """Return what an entry of a list says.
+
+    Args:
+        entry: A URL, or an object with `url` and perhaps `id`.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if not isinstance(entry, dict):
+        return HttpPlace("", check_url(entry))
+    name = entry.get("id", "")
+    return HttpPlace(name and check_name(name), check_url(entry.get("url")))
+
+
 class Dialable:
     """Which URLs one node dials.
 
@@ -86,15 +127,21 @@ class Dialable:
 
     def __init__(self, given: Iterable[str], allow: Iterable[str]) -> None:
         self._origins = {origin_of(url) for url in given}
+        self._listed: set[str] = set()
         self._allowed = Allowed(allow)
         self._is_limited = bool(self._allowed)
 
     def __repr__(self) -> str:
         return f"<Dialable {sorted(self._origins)} {self._allowed!r}>"
 
+    def keep_to(self, listed: Iterable[str]) -> None:
+        """Dial what is listed, too, and nothing that was listed before."""
+        self._listed = {origin_of(url) for url in listed}
+
     def admits(self, url: str) -> bool:
         """Say whether a URL, that was checked, may be dialled."""
-        if origin_of(url) in self._origins:
+        origin = origin_of(url)
+        if origin in self._origins or origin in self._listed:
             return True
         host = urlsplit(url).hostname or ""
         return self._is_limited and self._allowed.admits(host)

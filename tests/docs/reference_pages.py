@@ -249,6 +249,8 @@ MORE_BOUNDS = (
     ("httpcluster.gossiping", "MOST_AT_ONCE", ""),
     ("httpcluster.gossiping", "LATE", "intervals"),
     ("httpcluster.identity", "MOST_NODES", ""),
+    ("httpcluster.listing", "MOST_LISTED", ""),
+    ("httpcluster.listing", "LISTED_FOR", "s"),
     ("httpcluster.partners", "MONITORS", "share"),
     ("httpcluster.partners", "STRAY", "share"),
     ("httpcluster.partners", "AT_START", ""),
