@@ -136,6 +136,9 @@ class Channels(GenServer):
         What waits for its handler is dropped; one that runs is cancelled, unless it
         is the one that asks.
 
+        Args:
+            pattern: As it was joined.
+
         Raises:
             ConfigError: The pattern is none.
         """
@@ -203,6 +206,9 @@ class Channels(GenServer):
     def forget_kept(self, channel: str) -> bool:
         """Keep the last message of this node no more; return whether there was one.
 
+        Args:
+            channel: Where it was sent.
+
         Raises:
             ConfigError: There is no such channel.
         """
@@ -211,6 +217,9 @@ class Channels(GenServer):
 
     def members(self, channel: str) -> tuple[str, ...]:
         """Return the nodes that have joined a channel, in order.
+
+        Args:
+            channel: Its name.
 
         Raises:
             ConfigError: There is no such channel.

@@ -132,6 +132,9 @@ class Members(MemberActor):
     def state(self, name: str) -> str:
         """Return what a member is: `alive`, `suspect`, `dead` or `left`.
 
+        Args:
+            name: The member's.
+
         Raises:
             NotInRing: It is no member.
         """
@@ -163,6 +166,9 @@ class Members(MemberActor):
 
         Raises:
             NotInRing: It is no member.
+
+        Cancellation:
+            Ends the wait for those that are asked.
         """
         self.state(name)
         rows = {self._runtime.name: self._reasons.of(name)}

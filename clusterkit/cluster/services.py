@@ -106,6 +106,9 @@ class Services:
     def withdraw(self, name: str) -> bool:
         """Offer a service no more; return whether it was offered.
 
+        Args:
+            name: Of the service.
+
         Raises:
             ConfigError: It has no valid name.
         """
@@ -116,6 +119,9 @@ class Services:
 
     def need(self, *names: str) -> None:
         """Need services: this node is ready once each has a provider.
+
+        Args:
+            names: Of the services, beside those that it needs already.
 
         Raises:
             ConfigError: A name is not valid.
@@ -196,6 +202,9 @@ class Services:
 
     def all(self, name: str) -> tuple[Service, ...]:
         """Return the providers of a service that count, by node.
+
+        Args:
+            name: Of the service.
 
         Raises:
             ConfigError: The name is not valid.

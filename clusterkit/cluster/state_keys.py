@@ -49,11 +49,19 @@ class StateKeys:
         self._book.set(key, value, ttl)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a value of this node's own; `default` if there is none."""
+        """Return a value of this node's own; see `value`.
+
+        Args:
+            key: The key.
+            default: Returned if there is none.
+        """
         return self.value(self._name, key, default)
 
     def delete(self, key: str) -> bool:
         """Delete a key of this node, everywhere; return whether it was there.
+
+        Args:
+            key: The key.
 
         Raises:
             ConfigError: The key is not valid.

@@ -128,7 +128,7 @@ class Beacons:
         return local
 
     async def run(self, found: Found, node: Surroundings) -> None:
-        """Say that the node is there, and listen, for as long as it lives."""
+        """Say that the node is there, and listen; see `Source.run`."""
         talk = _Talk(self, found, node)
         while True:
             try:
@@ -144,7 +144,11 @@ class Beacons:
             await node.refresh(_REOPEN)
 
     def keys(self, secrets: tuple[bytes, ...]) -> BeaconKeys:
-        """Return the keys that follow from stretched cookies."""
+        """Return the keys that follow from stretched cookies.
+
+        Args:
+            secrets: The cookies; the first signs.
+        """
         return BeaconKeys(secrets, encrypted=self._encrypt)
 
 

@@ -59,7 +59,7 @@ class Dns:
         return f"<Dns {Address(self._host, self._port)}>"
 
     async def run(self, found: Found, node: Surroundings) -> None:
-        """Ask now and then, for as long as the node lives."""
+        """Ask now and then; see `Source.run`."""
         while True:
             try:
                 with trio.fail_after(RESOLVE_WITHIN):

@@ -60,7 +60,7 @@ class DnsSrv:
         return f"<DnsSrv {self._record}>"
 
     async def run(self, found: Found, node: Surroundings) -> None:
-        """Ask now and then, for as long as the node lives."""
+        """Ask now and then; see `Source.run`."""
         import dns.exception  # noqa: PLC0415 - an extra
 
         while True:

@@ -98,7 +98,7 @@ class MasterList:
         return f"<MasterList {self._url} upload={self._upload}>"
 
     async def run(self, found: Callable[[Any], None], node: Keeper) -> None:
-        """Read the list now and then, for as long as the node lives."""
+        """Read the list now and then; see `Source.run`."""
         async with open_http(self._url, self._auth) as http:
             try:
                 while True:

@@ -57,7 +57,7 @@ class SeedFile:
         return f"<SeedFile {self._path}>"
 
     async def run(self, found: Found, node: Surroundings) -> None:
-        """Look into the file now and then, for as long as the node lives."""
+        """Look into the file now and then; see `Source.run`."""
         while True:
             try:
                 content, _ = await node.run_blocking(read_regular, self._path, MAX_FILE)

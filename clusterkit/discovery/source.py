@@ -67,7 +67,14 @@ class Surroundings:
     """Reads an entry of a list; raises `ConfigError` if it is none."""
 
     async def refresh(self, seconds: float) -> None:
-        """Wait about so many seconds, a tenth more or less."""
+        """Wait about so many seconds, a tenth more or less.
+
+        Args:
+            seconds: How many.
+
+        Cancellation:
+            Ends the wait.
+        """
         await trio.sleep(seconds * self.rng.uniform(0.9, 1.1))
 
 

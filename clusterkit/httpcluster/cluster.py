@@ -91,7 +91,7 @@ class HttpCluster:
     @overload
     def events(self, *kinds: type[E]) -> Events[E]: ...
     def events(self, *kinds: type[Event]) -> Events[Event]:
-        """Subscribe to events, as `ClusterNode.events`.
+        """Subscribe to events; see `ClusterNode.events`.
 
         There are `MemberUp`, `MemberDown`, `MemberLeft`, `MemberBack`,
         `StateUpdated` and `StateDeleted`.
@@ -114,7 +114,7 @@ class HttpCluster:
     ) -> None:
         """Run until SIGTERM or SIGINT, or `drain`, then shut down; main thread only.
 
-        As `ClusterNode.serve_forever`. Where a web server answers to signals, it is
+        See `ClusterNode.serve_forever`. Where a web server answers to signals, it is
         enough to leave the block when that ends.
         """
         await in_foreground(

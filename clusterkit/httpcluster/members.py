@@ -109,6 +109,9 @@ class HttpMembers:
     def state(self, name: str) -> str:
         """Return what a member is: `alive`, `dead` or `left`.
 
+        Args:
+            name: The member's.
+
         Raises:
             NotInRing: It is no member.
         """

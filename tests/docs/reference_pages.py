@@ -16,10 +16,13 @@ from fractions import Fraction
 from functools import cache
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import clusterkit
 import clusterkit.core
+import clusterkit.discovery
 import clusterkit.testing
+import clusterkit.web
 from clusterkit import create_cluster, errors, events
 from clusterkit.actors.server import GenServer
 from clusterkit.actors.statistics import ActorStatistics
@@ -34,11 +37,17 @@ from clusterkit.cluster.node_statistics import NodeStatistics
 from clusterkit.cluster.services import Services
 from clusterkit.cluster.subscriptions import ChannelStatistics
 from clusterkit.config import Config
+from clusterkit.httpcluster.cluster import HttpCluster
+from clusterkit.httpcluster.members import HttpMember, HttpMembers
+from clusterkit.httpcluster.state import HttpState
 from clusterkit.net.kernel import Kernel
 from clusterkit.net.peer import LinkStatistics
 from clusterkit.settings.environment import TEST_VARIABLES
 from clusterkit.settings.table import ROWS
 from clusterkit.settings.values import Setting, Settings
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 MADE_BY = "Generated from the code by `python tests/docs/reference_pages.py`; a test keeps it current."
@@ -684,6 +693,14 @@ CLASSES = (
     Shown(Channels, "`node.channels`", only=CHANNELS),
     Shown(clusterkit.ChannelMessage, "clusterkit"),
     Shown(ChannelStatistics, "`node.channels.statistics()`"),
+    Shown(HttpCluster, "`web.create_http_cluster()`", hidden=("gossip",)),
+    Shown(HttpState, "`cluster.state` of a cluster over HTTP"),
+    Shown(
+        HttpMembers,
+        "`cluster.members` of a cluster over HTTP",
+        only=("all", "alive", "state"),
+    ),
+    Shown(HttpMember, "`cluster.members.all()` of a cluster over HTTP"),
     Shown(Settings, "`load_settings()`"),
     Shown(Setting, "`load_settings()`, one by one"),
     Shown(Keyring, "`node.cookies`", hidden=("reload_or_log",)),
@@ -711,9 +728,20 @@ def function_row(name: str) -> tuple[str, str]:
     return f"`{name}`", value_docs("clusterkit.cluster.options")[name]
 
 
-def exported() -> list[str]:
-    """The public names of the package, as its `__init__` gives them out."""
-    tree = ast.parse(inspect.getsource(clusterkit))
+def rows_of(package: ModuleType) -> list[tuple[str, str]]:
+    """What a package gives out: what one calls, as it is called."""
+    things = [(name, getattr(package, name)) for name in exported(package)]
+    return [(f"`{called(thing, name)}`", summary(thing)) for name, thing in things]
+
+
+def called(thing: object, name: str) -> str:
+    is_seam = getattr(thing, "_is_protocol", False) or is_dataclass(thing)
+    return name if is_seam else signature(thing, name)
+
+
+def exported(package: ModuleType = clusterkit) -> list[str]:
+    """The public names of a package, as its `__init__` gives them out."""
+    tree = ast.parse(inspect.getsource(package))
     imports = [
         n
         for n in tree.body
@@ -774,6 +802,10 @@ def api() -> str:
                 ],
             ],
         ),
+        "## `clusterkit.web`",
+        table("name", "what", rows=rows_of(clusterkit.web)),
+        "## `clusterkit.discovery`",
+        table("name", "what", rows=rows_of(clusterkit.discovery)),
         "## `clusterkit.events`",
         table("event", "what", rows=event_rows()),
         "## `clusterkit.errors`",

@@ -12,12 +12,23 @@ import pytest
 
 import clusterkit
 import clusterkit.core
+import clusterkit.discovery
 import clusterkit.testing
+import clusterkit.web
 from clusterkit import errors, events
 from clusterkit.actors.statistics import ActorStatistics
 from clusterkit.cluster.broadcast import Events
+from clusterkit.cluster.channels import Channels
 from clusterkit.cluster.gossip import GossipRing
+from clusterkit.cluster.keyring import Keyring
+from clusterkit.cluster.masters import Masters
+from clusterkit.cluster.members import Members
+from clusterkit.cluster.node_state import NodeState
 from clusterkit.cluster.node_statistics import NodeStatistics
+from clusterkit.cluster.services import Services
+from clusterkit.httpcluster.cluster import HttpCluster
+from clusterkit.httpcluster.members import HttpMembers
+from clusterkit.httpcluster.state import HttpState
 from clusterkit.net.kernel import Kernel
 from clusterkit.net.peer import LinkStatistics
 
@@ -108,13 +119,30 @@ REACHED = {
     ActorStatistics: None,
     Events: {"__aiter__"},
     GossipRing: set(vars(GossipRing)) - {"init", "handle_info"},
+    HttpCluster: None,
+    HttpMembers: {"all", "alive", "state"},
+    HttpState: None,
+    NodeState: {"set", "get", "delete", "peers", "keys", "value"},
+    Members: {"all", "alive", "state", "why", "health"},
+    Services: None,
+    Masters: None,
+    Channels: {"join", "leave", "send", "members", "forget_kept", "statistics"},
+    Keyring: {"replace", "reload", "fingerprints"},
     Kernel: {"connect", "disconnect", "is_connected", "links"},
     LinkStatistics: None,
     NodeStatistics: None,
 }
 GIVEN_OUT = [
     thing
-    for module in (clusterkit, clusterkit.core, clusterkit.testing, errors, events)
+    for module in (
+        clusterkit,
+        clusterkit.core,
+        clusterkit.discovery,
+        clusterkit.testing,
+        clusterkit.web,
+        errors,
+        events,
+    )
     for thing in given_out_by(module)
     if is_of_clusterkit(thing)
 ]
