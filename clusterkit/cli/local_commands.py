@@ -177,6 +177,19 @@ RUN_OPTIONS: Final = (
         repeats=True,
     ),
     *DISCOVERY_OPTIONS,
+    Option(
+        flags=("--http",),
+        name="http",
+        help="Serve health checks over HTTP at this `host:port`; the port may be 0.",
+        kind=Kind.WORD,
+    ),
+    Option(
+        flags=("--operator-secret-file",),
+        name="operator_secret_file",
+        help="The file with the secret by which operators may put the node offline or "
+        "have it end, over HTTP.",
+        kind=Kind.PATH,
+    ),
     *COOKIE_OPTIONS,
     *TLS_OPTIONS,
 )
@@ -209,7 +222,8 @@ LOCAL: Final = (
     Command(
         name="run",
         help="Run a node in the foreground, until SIGTERM or Ctrl-C.",
-        data="none; two lines, `ready <id>@<host>:<port> ring=<ring>` and `stopped <id>`",
+        data="none; two lines, `ready <id>@<host>:<port> ring=<ring>`, perhaps with "
+        "` http=<url>`, and `stopped <id>`",
         example=("run foo --meet bar@127.0.0.1:7023", "ready foo@127.0.0.1:7022 …"),
         arguments=(
             Argument(

@@ -13,6 +13,7 @@ from clusterkit.cli.log_lines import log_to_stderr
 from clusterkit.cli.output import OK
 from clusterkit.cli.reading import UsageError
 from clusterkit.cli.run_actors import actor_error, load_actors
+from clusterkit.cli.run_http import operator_secret, served
 from clusterkit.cli.run_settings import default_state, made_folder, run_settings
 from clusterkit.cluster.creation import create_cluster, not_started
 from clusterkit.cluster.groups import collapsed_groups
@@ -45,11 +46,15 @@ async def run_node(values: Mapping[str, Any], output: Output) -> int:
     settings = run_settings(values, output.note)
     name = require_name(settings)
     options = create_options(settings, values.get("key"), output)
+    secret = operator_secret(settings)
     log_to_stderr()
     try:
         with collapsed_groups():
-            async with create_cluster(**options) as node:
-                await _serve(node, options["ring"], output)
+            async with (
+                create_cluster(**options) as node,
+                served(node, settings["http"], secret) as url,
+            ):
+                await _serve(node, options["ring"], url, output)
     except Exception as error:
         host = chosen_host(options["host"], options.get("discover", ()))
         bind = Address(host, options["port"])
@@ -119,7 +124,7 @@ def _in_our_words(
     return None
 
 
-async def _serve(node: ClusterNode, ring: str, output: Output) -> None:
+async def _serve(node: ClusterNode, ring: str, url: str | None, output: Output) -> None:
     async with trio.open_nursery() as nursery:
         # From the moment that `ready` can be read, signals are answered.
         await nursery.start(node.serve_forever)
@@ -129,4 +134,5 @@ async def _serve(node: ClusterNode, ring: str, output: Output) -> None:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
-        output.text(f"ready {node.address} ring={ring}")
+        http = "" if url is None else f" http={url}"
+        output.text(f"ready {node.address} ring={ring}{http}")

@@ -114,15 +114,28 @@ def read_cookie_file(path: str | Path) -> CookieFile:
             its mode lets others read it (the mode counts, also for root).
     """
     file = Path(path).expanduser()
+    content = read_private(file, "the cookie file")
+    return CookieFile.parse(content, f"the cookie file {file}")
+
+
+def read_private(file: Path, what: str) -> bytes:
+    """Return the content of a file that nobody but its owner can read.
+
+    Args:
+        file: The file.
+        what: How errors call it.
+
+    Raises:
+        ConfigError: It cannot be read, is too long, or others can read it (the mode
+            counts, also for root).
+    """
     try:
         content, mode = read_regular(file, MAX_COOKIE)
     except OSError as error:
-        raise ConfigError(
-            f"cannot read the cookie file {file}: {error.strerror}"
-        ) from error
+        raise ConfigError(f"cannot read {what} {file}: {error.strerror}") from error
     if mode & 0o077:
         raise ConfigError(f"others can read {file}; run: chmod 600 {file}")
-    return CookieFile.parse(content, f"the cookie file {file}")
+    return content
 
 
 def write_cookie_file(

@@ -136,6 +136,15 @@ def _actors(places: dict[str, str]) -> dict[str, str]:
     return places
 
 
+def _bound(text: str) -> str:
+    host, port = text.rpartition(":")[::2]
+    if not host or not port.isdecimal():
+        raise ConfigError(f"it is host:port, not {told(text)}")
+    check_host(host.removeprefix("[").removesuffix("]"))
+    check_port(int(port), lowest=0)
+    return text
+
+
 def _rfactor(value: int) -> int:
     return _factors(value, DEFAULT_PFACTOR, value)
 
@@ -302,6 +311,21 @@ _OWN: Final = (
         "`Authorization`.",
         flag="--master-list",
         check=check_url,
+    ),
+    Row(
+        name="http",
+        kind=TEXT,
+        help="Where `cluster-cli run` serves health checks over HTTP, as `host:port`. "
+        "Programs give it to `web.serve`.",
+        flag="--http",
+        check=_bound,
+    ),
+    Row(
+        name="operator_secret_file",
+        kind=PATH,
+        help="The file that holds the secret of operators over HTTP, at least 16 "
+        "bytes, which nobody else may read.",
+        flag="--operator-secret-file",
     ),
     Row(
         name="actors",
