@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from clusterkit.cluster.cookie_file import read_private
 from clusterkit.errors import ClusterError, ConfigError
 
 if TYPE_CHECKING:
@@ -25,15 +23,13 @@ def operator_secret(settings: Settings) -> bytes | None:
         ConfigError: Its file cannot be read, others can read it, or it says where
             nothing is served.
     """
-    file = settings["operator_secret_file"]
-    if file is None:
-        return None
-    if settings["http"] is None:
+    secret = settings.operator_secret
+    if secret is not None and settings["http"] is None:
         raise ConfigError(
-            "operator_secret_file is of use with http only: say where to serve it, "
+            "a secret of operators is of use with http only: say where to serve it, "
             "with --http or CLUSTERKIT_HTTP"
         )
-    return read_private(Path(file).expanduser(), "the operators' secret in")
+    return secret
 
 
 @asynccontextmanager

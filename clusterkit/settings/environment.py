@@ -24,7 +24,12 @@ COOKIE_VARIABLE: Final = f"{PREFIX}COOKIE"
 AUTH_VARIABLE: Final = f"{PREFIX}MASTER_LIST_AUTH"
 """The variable with what a master list is told as `Authorization`, likewise."""
 
-NO_SETTINGS: Final = frozenset({COOKIE_VARIABLE, AUTH_VARIABLE, FILE_VARIABLE})
+OPERATOR_VARIABLE: Final = f"{PREFIX}OPERATOR_SECRET"
+"""The variable with the secret of operators over HTTP, likewise."""
+
+NO_SETTINGS: Final = frozenset(
+    {COOKIE_VARIABLE, AUTH_VARIABLE, OPERATOR_VARIABLE, FILE_VARIABLE}
+)
 """What a node takes beside its settings: secrets, and where those are."""
 
 TEST_VARIABLES: Final = frozenset(

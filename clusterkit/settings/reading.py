@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.errors import ConfigError
-from clusterkit.settings.environment import AUTH_VARIABLE, COOKIE_VARIABLE, variables
+from clusterkit.settings.environment import (
+    AUTH_VARIABLE,
+    COOKIE_VARIABLE,
+    OPERATOR_VARIABLE,
+    variables,
+)
 from clusterkit.settings.kinds import PATH, told
 from clusterkit.settings.spelling import shown, unknown, unknown_key, ways
 from clusterkit.settings.table import CONFIG, FILE_VARIABLE, ROWS
@@ -55,8 +60,9 @@ def read_settings(
     found |= _checked(_of_arguments(arguments, spelled, wrong), "argument", wrong)
     if wrong:
         raise ConfigError("\n".join(wrong))
-    cookie, auth = environ.get(COOKIE_VARIABLE), environ.get(AUTH_VARIABLE)
-    settings = Settings(found, cookie or None, auth or None, file)
+    names = (COOKIE_VARIABLE, AUTH_VARIABLE, OPERATOR_VARIABLE)
+    cookie, auth, operator = (environ.get(name) or None for name in names)
+    settings = Settings(found, cookie, auth, operator, file)
     _check_together(settings)
     return settings
 

@@ -324,7 +324,8 @@ _OWN: Final = (
         name="operator_secret_file",
         kind=PATH,
         help="The file that holds the secret of operators over HTTP, at least 16 "
-        "bytes, which nobody else may read.",
+        "bytes, which nobody else may read. The variable "
+        "`CLUSTERKIT_OPERATOR_SECRET`, which is not shown, holds the secret itself.",
         flag="--operator-secret-file",
     ),
     Row(

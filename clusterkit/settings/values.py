@@ -10,6 +10,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from clusterkit.cluster.cookie_file import read_private
 from clusterkit.config import Config
 from clusterkit.errors import ConfigError
 from clusterkit.frozen import frozen
@@ -61,6 +62,7 @@ class Settings:
     _all: Mapping[str, Setting] = field(repr=False)
     _cookie: str | None = field(repr=False)
     _auth: str | None = field(repr=False)
+    _operator: str | None = field(repr=False)
     file: str | None
 
     def __iter__(self) -> Iterator[Setting]:
@@ -142,6 +144,24 @@ class Settings:
         if self._cookie is not None and file.source != "argument":
             return os.fsencode(self._cookie)
         return None if file.value is None else Path(file.value)
+
+    @property
+    def operator_secret(self) -> bytes | None:
+        """The secret of operators over HTTP; None if nobody is one.
+
+        An argument counts before the variable `CLUSTERKIT_OPERATOR_SECRET`, and that
+        before another variable or the file.
+
+        Raises:
+            ConfigError: Its file cannot be read, or others can read it.
+        """
+        file = self._all["operator_secret_file"]
+        if self._operator is not None and file.source != "argument":
+            return os.fsencode(self._operator)
+        if file.value is None:
+            return None
+        path = Path(file.value).expanduser()
+        return read_private(path, "the operators' secret in")
 
     @property
     def config(self) -> Config | None:

@@ -41,6 +41,16 @@ def test_a_node_that_is_run_answers_probes_and_operators(process, secret_file):
     assert (ran.status, ran.out) == (0, "stopped foo\n")
 
 
+def test_the_secret_may_be_a_variable(process, monkeypatch):
+    monkeypatch.setenv("CLUSTERKIT_OPERATOR_SECRET", SECRET)
+    with process("run", "foo", "--port", "0", "--http", "127.0.0.1:0") as foo:
+        url = ready(foo)
+        operator = {"authorization": f"Bearer {SECRET}"}
+        drain = {"drain": True}
+        assert httpx.post(url + "/control", headers=operator, json=drain).is_success
+        assert foo.wait().status == 0
+
+
 def test_without_a_secret_nobody_is_an_operator(process, monkeypatch):
     monkeypatch.setenv("CLUSTERKIT_HTTP", "127.0.0.1:0")
     with process("run", "foo", "--port", "0") as foo:
@@ -90,3 +100,10 @@ async def test_a_secret_without_a_place_to_serve_is_told(cli, secret_file):
     ran = await cli("run", "foo", "--port", "0", *words)
     assert ran.status != 0
     assert "--http" in ran.err
+
+
+async def test_no_secret_is_shown(cli, secret_file, monkeypatch):
+    monkeypatch.setenv("CLUSTERKIT_OPERATOR_SECRET", SECRET)
+    ran = await cli("config", "show", "--origin", "--http", "127.0.0.1:0")
+    assert ran.status == 0
+    assert SECRET not in ran.out + ran.err
