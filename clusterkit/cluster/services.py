@@ -124,11 +124,11 @@ class Services:
             names: Of the services, beside those that it needs already.
 
         Raises:
-            ConfigError: A name is not valid.
+            ConfigError: A name is not valid; none of them is needed then.
         """
         self._runtime.thread.require()
-        for name in names:
-            self._hooks.setdefault(checked(name), [])
+        for name in [checked(name) for name in names]:
+            self._hooks.setdefault(name, [])
         self._judge()
 
     def setup(self, name: str, hook: SetUp) -> None:

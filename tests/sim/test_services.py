@@ -356,6 +356,16 @@ def test_nobody_waits_for_services_of_a_node_that_has_ended(how):
     simulate(main)
 
 
+def test_all_names_are_needed_or_none():
+    async def main(sim):
+        a = await sim.start("a")
+        with pytest.raises(ConfigError, match="service name 'no name'"):
+            a.services.need("db", "no name")
+        assert a.services.missing == ()
+
+    simulate(main)
+
+
 @pytest.mark.parametrize("hook", [None, 5, "hook"])
 def test_what_cannot_be_called_is_no_hook(hook):
     async def main(sim):
