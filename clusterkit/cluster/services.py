@@ -39,6 +39,11 @@ PREFIX: Final = "_service."
 MOST_NAME: Final = 100
 """Longest name of a service, in characters."""
 
+TOO_EARLY: Final = (
+    "a node meets others once its actors have started: start this one then, with "
+    "node.start"
+)
+
 FIELDS: Final = 2
 """What is said of a service: the info, and the life of its node."""
 
@@ -172,7 +177,9 @@ class Services:
     async def ready(self) -> dict[str, tuple[Service, ...]]:
         """Wait until everything that is needed has a provider; return them by name.
 
-        What is needed later, or lost, makes it wait again.
+        What is needed later, or lost, makes it wait again. In the `init` of an actor
+        that starts with the node it waits in vain for others: a node meets them when
+        its actors have started.
 
         Raises:
             NodeDown: This node ends without it.
@@ -182,6 +189,9 @@ class Services:
         """
         self._runtime.thread.require()
         await trio.lowlevel.checkpoint()
+        if self.missing and self._runtime.node.phase == "starting":
+            told = {"missing": ",".join(self.missing), "remedy": TOO_EARLY}
+            log(logger, logging.WARNING, "services_awaited_too_early", **told)
         while not self.is_ready:
             if self._over:
                 missing = ", ".join(self.missing)

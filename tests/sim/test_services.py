@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import trio
 
+from clusterkit import GenServer
 from clusterkit.cluster.services import Service
 from clusterkit.errors import ConfigError, EncodeError, MessageTooLarge, NodeDown
 from clusterkit.events import (
@@ -17,7 +20,7 @@ from clusterkit.events import (
 )
 from clusterkit.testing import simulate
 
-from .rings import form, listening, until
+from .rings import at, form, listening, until
 
 KINDS = (
     ServiceUp,
@@ -354,6 +357,37 @@ def test_nobody_waits_for_services_of_a_node_that_has_ended(how):
         assert told == ["not sent"] * 2
 
     simulate(main)
+
+
+class Early(GenServer):
+    """Waits for what no node can have met."""
+
+    async def init(self):
+        self.node.services.need("db")
+        with trio.move_on_after(60):
+            await self.node.services.ready()
+
+
+class Late(Early):
+    """Has what it needs."""
+
+    async def init(self):
+        self.node.services.advertise("db")
+        await super().init()
+
+
+def test_who_waits_before_the_node_meets_anybody_is_told(caplog):
+    async def main(sim):
+        await sim.start("a", actors={"late": Late})
+        assert not caplog.records
+        b = await sim.start("b", actors={"early": Early}, seeds=[at("a")])
+        await b.services.ready()
+
+    with caplog.at_level(logging.WARNING):
+        simulate(main)
+    (said,) = [r.getMessage() for r in caplog.records if "too_early" in r.getMessage()]
+    assert "missing=db" in said
+    assert "node.start" in said
 
 
 def test_all_names_are_needed_or_none():
