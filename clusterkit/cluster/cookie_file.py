@@ -218,7 +218,7 @@ def _text(content: bytes, what: str) -> str:
         ConfigError: It is none.
     """
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{what} is no text; a cookie is a line of it") from None
     if not all(line.strip().isprintable() for line in text.split("\n")):

@@ -27,6 +27,10 @@ def test_white_space_around_a_cookie_does_not_count():
     assert parsed("\n  new \r\n\n\told\n\n").cookies == (b"new", b"old")
 
 
+def test_a_mark_that_some_editors_begin_with_does_not_count():
+    assert CookieFile.parse(b"\xef\xbb\xbfone\n", "it").cookies == (b"one",)
+
+
 def test_a_cookie_may_have_spaces_within():
     assert parsed("a b\n").cookies == (b"a b",)
 
