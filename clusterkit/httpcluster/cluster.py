@@ -147,7 +147,8 @@ class HttpCluster:
     def drain(self) -> None:
         """Begin to `shutdown`, and do not wait for it; `serve_forever` returns then."""
         self._thread.require()
-        self._nursery.start_soon(self.shutdown)
+        if not self._ending.over:
+            self._nursery.start_soon(self.shutdown)
 
     def gossip(self, body: bytes, source: str | None) -> Response:
         """Return the response to what another node has posted: see `web.app`.

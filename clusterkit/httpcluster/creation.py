@@ -14,11 +14,11 @@ from clusterkit.cluster.cookies import found_cookies
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.keyring import Keyring
+from clusterkit.cluster.options import checked_config
 from clusterkit.cluster.platform import Platform
 from clusterkit.cluster.readiness import Readiness
 from clusterkit.cluster.reconciling import Answers, Reconciling
 from clusterkit.cluster.state_book import StateBook
-from clusterkit.config import Config
 from clusterkit.core.heartbeats import Heartbeats
 from clusterkit.errors import ConfigError
 from clusterkit.httpcluster.answering import Answering
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Iterable, Sequence
 
+    from clusterkit.config import Config
     from clusterkit.discovery.master_list import MasterList
     from clusterkit.httpcluster.posting import Post
 
@@ -111,7 +112,7 @@ async def create_http_cluster(
     Cancellation:
         Says to some that it ends, as leaving the block does.
     """
-    platform, config = platform or Platform(), config or Config()
+    platform, config = platform or Platform(), checked_config(config)
     own = check_url(url)
     others = [check_url(seed, "a seed") for seed in _listed(seeds, "seeds")]
     dialable = Dialable([own, *others], allow)

@@ -265,6 +265,7 @@ async def test_a_process_that_is_killed_is_seen_and_its_restart_comes_back():
         {"interval": float("nan")},
         {"interval": "1"},
         {"cookie": ""},
+        {"config": {"forget_after": 5}},
         {"name": "a b"},
         {"ring": ""},
     ],
@@ -275,3 +276,13 @@ async def test_options_that_cannot_be_are_told(options):
     with pytest.raises(ConfigError):
         async with web.create_http_cluster(**options):
             pass
+
+
+async def test_one_that_has_ended_may_be_told_to_end_again():
+    async with served("a") as a:
+        a.drain()
+        await until(lambda: a.phase == "ended")
+        a.drain()
+    a.drain()
+    await a.shutdown()
+    assert a.phase == "ended"
