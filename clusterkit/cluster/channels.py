@@ -112,8 +112,8 @@ class Channels(GenServer):
             kept: Whether it first gets what senders have kept (`send(keep=True)`).
 
         Raises:
-            ConfigError: The pattern is none, or is joined already; or the handler cannot
-                be called.
+            ConfigError: The pattern is none, or is joined already, or the handler
+                cannot be called.
             MessageTooLarge: This node has joined too many.
         """
         self._runtime.thread.require()

@@ -12,7 +12,12 @@ from clusterkit.core.liveness import (
     SUSPECT,
     Claim,
 )
-from clusterkit.core.registers import MOST_INCARNATION, check_list, check_whole
+from clusterkit.core.registers import (
+    MOST_INCARNATION,
+    check_list,
+    check_whole,
+    read_by_name,
+)
 from clusterkit.names import check_name
 
 
@@ -26,9 +31,7 @@ def read_claims(value: object, most: int) -> dict[str, Claim]:
     Raises:
         ValueError: It has another shape, or names more.
     """
-    if type(value) is not dict or len(value) > most:
-        raise ValueError(f"claims are a map of up to {most} members")
-    return {check_name(name): _read_claim(claim) for name, claim in value.items()}
+    return read_by_name(value, _read_claim, most, "claims")
 
 
 def _read_claim(value: object) -> Claim:

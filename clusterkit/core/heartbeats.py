@@ -20,8 +20,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from clusterkit.core.phi import PhiAccrual
-from clusterkit.core.registers import MOST_INCARNATION, check_list, check_whole
-from clusterkit.names import check_name
+from clusterkit.core.registers import (
+    MOST_INCARNATION,
+    check_list,
+    check_whole,
+    read_by_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -258,9 +262,7 @@ def read_beats(value: object, most: int) -> dict[str, Beat]:
     Raises:
         ValueError: It has another shape, or names more.
     """
-    if type(value) is not dict or len(value) > most:
-        raise ValueError(f"counters are a map of up to {most} nodes")
-    return {check_name(name): _read_beat(item) for name, item in value.items()}
+    return read_by_name(value, _read_beat, most, "counters")
 
 
 def _read_beat(value: object) -> Beat:

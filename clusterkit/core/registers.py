@@ -9,15 +9,17 @@ it is commutative, associative and idempotent, and no wall clock takes part.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from clusterkit.core.ring_input import check_weight
 from clusterkit.errors import RingError
 from clusterkit.frozen import frozen
 from clusterkit.names import NodeInfo, check_host, check_name, check_port
+
+V = TypeVar("V")
 
 MAX_NAMES = 10_000
 """Most names in one map, removed ones included. A peer cannot make it larger."""
@@ -63,6 +65,25 @@ def check_list(value: object, length: int, what: str) -> list[Any]:
     if isinstance(value, list | tuple) and len(value) == length:
         return list(value)
     raise ValueError(f"{what} is a list of {length}, not {value!r:.100}")
+
+
+def read_by_name(
+    value: object, read: Callable[[object], V], most: int, what: str
+) -> dict[str, V]:
+    """Return what a peer says of nodes, by their names.
+
+    Args:
+        value: What it sent.
+        read: Reads what it says of one; raises `ValueError`.
+        most: Nodes that it may name.
+        what: How the error calls it.
+
+    Raises:
+        ValueError: It has another shape, or names more.
+    """
+    if type(value) is not dict or len(value) > most:
+        raise ValueError(f"{what} are a map of up to {most} nodes")
+    return {check_name(name): read(item) for name, item in value.items()}
 
 
 class Stamp(NamedTuple):

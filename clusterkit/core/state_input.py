@@ -11,7 +11,12 @@ from itertools import pairwise
 from typing import Any, Final
 
 from clusterkit.core.buckets import BUCKETS
-from clusterkit.core.registers import MOST_INCARNATION, check_list, check_whole
+from clusterkit.core.registers import (
+    MOST_INCARNATION,
+    check_list,
+    check_whole,
+    read_by_name,
+)
 from clusterkit.core.replica import (
     DELETED,
     MOST_CHANGES,
@@ -98,9 +103,7 @@ def read_digest(value: object, most: int) -> dict[str, Summary]:
     Raises:
         ValueError: It has another shape, or names more.
     """
-    if type(value) is not dict or len(value) > most:
-        raise ValueError(f"a digest is a map of up to {most} nodes")
-    return {check_name(name): read_summary(item) for name, item in value.items()}
+    return read_by_name(value, read_summary, most, "summaries of a digest")
 
 
 def read_buckets(value: object) -> list[int]:

@@ -31,7 +31,7 @@ _MARK: Final = re.compile(
     r"""'''(?:[^']|'(?!''))*+'{3,5}|'[^'\n]*'|#[^\n]*|[][{}=,.\n]""",
     re.DOTALL,
 )
-"""Strings and comments, in which nothing means anything, and marks that mean something."""
+"""Strings and comments, in which nothing means anything; and what means something."""
 
 
 @frozen

@@ -39,8 +39,9 @@ def app(node: Hosted, *, operator_secret: str | bytes | None = None) -> Starlett
     """Return the HTTP side of a node, as an ASGI application.
 
     `GET /livez`, `/readyz`, `/startupz`, `/health`, `/list`; `POST /control`. All
-    answer JSON. Of an `HttpCluster` also `POST /gossip`. It can be mounted in a Starlette or FastAPI application that runs on
-    trio, under any path, and needs none of its start-up events.
+    answer JSON. Of an `HttpCluster` also `POST /gossip`. It can be mounted in a
+    Starlette or FastAPI application that runs on trio, under any path, and needs none
+    of its start-up events.
 
     Args:
         node: A `ClusterNode`, or an `HttpCluster`.
