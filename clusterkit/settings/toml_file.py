@@ -95,7 +95,6 @@ def _lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
         names = tuple(_names(values))
         if statement.lstrip().startswith("["):
             table = max(names, key=len)
-            names = (table,)
         else:
             names = tuple((*table, *name) for name in names)
         found += ((name, line) for name in names)

@@ -48,6 +48,7 @@ LINES = {
     ("config",): 16,
     ("config", "gossip_interval"): 17,
     ("config", "odd"): 18,
+    ("x",): 20,
     ("x", "y"): 20,
     ("x", "y", "z"): 21,
     ("many",): 23,
