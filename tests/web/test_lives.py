@@ -30,23 +30,28 @@ async def control(client, **wish):
     return answer.status_code, answer.json().get("error")
 
 
+async def asked(node, online):
+    """Return the phase of a node, its answers, and what it says to two orders."""
+    async with served(node, operator_secret=SECRET) as client:
+        orders = [
+            await control(client, online=online),
+            await control(client, drain=True),
+        ]
+        return node.phase, *await answers(client), orders
+
+
 async def test_a_node_that_starts_has_not_started_and_takes_no_orders():
     told = []
 
     class Asks(GenServer):
         async def init(self):
-            async with served(self.node, operator_secret=SECRET) as client:
-                told.append(self.node.phase)
-                told.append(await answers(client))
-                told.append(await control(client, online=False))
-                told.append(await control(client, drain=True))
+            told.append(await asked(self.node, online=False))
 
     async with running("a", actors={"asks": Asks}) as a:
         assert (a.phase, a.is_ready) == ("running", True)
-    starting = "the node is starting"
-    assert told[0] == "starting"
-    assert told[1] == ([200, 503, 503, 200, 200], {starting})
-    assert told[2:] == [(503, starting)] * 2
+    said = "the node is starting"
+    statuses = [200, 503, 503, 200, 200]
+    assert told == [("starting", statuses, {said}, [(503, said)] * 2)]
 
 
 async def test_a_node_that_ends_is_not_put_online():
@@ -54,18 +59,13 @@ async def test_a_node_that_ends_is_not_put_online():
 
     class Asks(GenServer):
         async def terminate(self, reason):
-            async with served(self.node, operator_secret=SECRET) as client:
-                told.append(self.node.phase)
-                told.append(await answers(client))
-                told.append(await control(client, online=True))
-                told.append(await control(client, drain=True))
+            told.append(await asked(self.node, online=True))
 
     async with running("a", actors={"asks": Asks}) as a:
         pass
-    ending = "the node is ending"
-    assert told[0] == "ending"
-    assert told[1] == ([200, 200, 503, 200, 200], {ending})
-    assert told[2:] == [(503, ending), (200, None)]
+    said = "the node is ending"
+    statuses = [200, 200, 503, 200, 200]
+    assert told == [("ending", statuses, {said}, [(503, said), (200, None)])]
     assert a.phase == "ended"
 
 
