@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -166,10 +166,11 @@ class Masters:
             required: How many masters there are to be, the same for all. 0: none is
                 chosen, and those that are asked to be are.
             eligible: Whether this node may be chosen.
-            patience: Seconds for which masters must have been wanting.
+            patience: Seconds for which masters must have been wanting; finite, for
+                others wait for whoever is next.
 
         Raises:
-            ConfigError: A value is impossible.
+            ConfigError: A value is impossible, and nothing is changed.
             NodeDown: This node ends.
             MessageTooLarge: There is no room for it in what the node says of itself.
         """
@@ -179,12 +180,17 @@ class Masters:
                 f"required is 0 to {MOST_REQUIRED}, not {required!r:.100}"
             )
         check_timeout(patience)
+        if patience == inf or type(eligible) is not bool:
+            raise ConfigError(
+                "patience is finite, eligible true or false: who is not to be chosen "
+                "stands with eligible=False"
+            )
+        counter = 0 if self._own is None else self._own.counter
+        own = Candidate(_weight(weight), eligible, counter, required, 0)
         if patience != self._patience:
             self._patience = patience
             self._stop_waiting()
-        counter = 0 if self._own is None else self._own.counter
         self._rest(None)
-        own = Candidate(_weight(weight), bool(eligible), counter, required, 0)
         self._say(own)
 
     def retire(self) -> None:

@@ -295,6 +295,8 @@ def test_who_watches_knows_the_masters_and_how_many_there_are_to_be(sim_seed):
         {"required": 10_001},
         {"patience": -1},
         {"patience": nan},
+        {"patience": inf},
+        {"eligible": "no"},
     ],
     ids=str,
 )
@@ -367,10 +369,28 @@ def test_a_node_that_ends_is_no_candidate_and_says_so():
     simulate(main)
 
 
+def test_what_is_impossible_changes_nothing_else(sim_seed):
+    async def main(sim):
+        a, b = await standing(sim, "ab", patience=0)
+        await until(lambda: agree([a, b], 1))
+        first, other = (a, b) if a.masters.is_master else (b, a)
+        first.masters.demote()
+        for node in (first, other):
+            with pytest.raises(ConfigError):
+                node.masters.stand(weight=nan, patience=60)
+        await until(lambda: names(first) == [other.name], 1)
+        other.masters.demote(permanent=True)
+        await trio.sleep(1)
+        assert names(first) == []  # it still sits out
+        await until(lambda: names(other) == [first.name])
+
+    simulate(main, seed=sim_seed)
+
+
 def test_patience_is_what_was_said_last():
     async def main(sim):
         a = await sim.start("a")
-        a.masters.stand(patience=inf)
+        a.masters.stand(patience=60)
         await trio.sleep(10)
         assert not a.masters.is_master
         a.masters.stand(patience=2)
