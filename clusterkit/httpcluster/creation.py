@@ -30,7 +30,7 @@ from clusterkit.httpcluster.listing import Listing
 from clusterkit.httpcluster.members import PLACE, HttpMembers
 from clusterkit.httpcluster.posting import httpx_post
 from clusterkit.httpcluster.state import HttpState
-from clusterkit.httpcluster.urls import Dialable, HttpPlace, check_url
+from clusterkit.httpcluster.urls import Dialable, HttpPlace, read_url
 from clusterkit.names import check_name, check_timeout
 from clusterkit.wire.http_judge import Judge
 from clusterkit.wire.http_seal import LIFE_BYTES
@@ -113,8 +113,8 @@ async def create_http_cluster(
         Says to some that it ends, as leaving the block does.
     """
     platform, config = platform or Platform(), checked_config(config)
-    own = check_url(url)
-    others = [check_url(seed, "a seed") for seed in _listed(seeds, "seeds")]
+    own = read_url(url)
+    others = [read_url(seed, "a seed") for seed in _listed(seeds, "seeds")]
     dialable = Dialable([own, *others], allow)
     found = found_cookies(cookie)
     for secret in found.cookies:

@@ -15,7 +15,7 @@ from clusterkit.core.replica import Summary
 from clusterkit.errors import ConfigError, DecodeError, NotInRing
 from clusterkit.events import MemberBack, MemberDown, MemberLeft, MemberUp
 from clusterkit.frozen import frozen
-from clusterkit.httpcluster.urls import check_url
+from clusterkit.httpcluster.urls import read_url
 from clusterkit.logs import Seldom, log
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class HttpMembers:
         if said is None:
             return None
         try:
-            return check_url(said["url"]), said["monitor"] is True
+            return read_url(said["url"]), said["monitor"] is True
         except (ConfigError, TypeError, KeyError, IndexError) as error:
             self._refuse("url", peer=name, error=error)
             return None

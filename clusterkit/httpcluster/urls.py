@@ -25,7 +25,7 @@ MOST_URL: Final = 512
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-def check_url(url: object, what: str = "url") -> str:
+def read_url(url: object, what: str = "url") -> str:
     """Return a base URL in its one form: without a slash at its end.
 
     Args:
@@ -107,9 +107,9 @@ def read_place(entry: object) -> HttpPlace:
         ConfigError: It is neither.
     """
     if not isinstance(entry, dict):
-        return HttpPlace("", check_url(entry))
+        return HttpPlace("", read_url(entry))
     name = entry.get("id", "")
-    return HttpPlace(name and check_name(name), check_url(entry.get("url")))
+    return HttpPlace(name and check_name(name), read_url(entry.get("url")))
 
 
 class Dialable:

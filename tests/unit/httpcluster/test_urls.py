@@ -10,9 +10,9 @@ from clusterkit.httpcluster.urls import (
     MOST_URL,
     Dialable,
     HttpPlace,
-    check_url,
     origin_of,
     read_place,
+    read_url,
 )
 
 
@@ -30,8 +30,8 @@ from clusterkit.httpcluster.urls import (
     ],
 )
 def test_a_url_has_one_form(given, read):
-    assert check_url(given) == read
-    assert check_url(read) == read
+    assert read_url(given) == read
+    assert read_url(read) == read
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_a_url_has_one_form(given, read):
 )
 def test_what_is_no_base_url_is_refused(url):
     with pytest.raises(ConfigError):
-        check_url(url)
+        read_url(url)
 
 
 @given(st.text(max_size=100) | st.from_regex(r"https?://[a-z@:/?#\[\].0-9]{0,30}"))
 def test_any_text_is_a_url_in_one_form_or_refused(text):
     try:
-        url = check_url(text)
+        url = read_url(text)
     except ConfigError:
         return
-    assert check_url(url) == url
+    assert read_url(url) == url
     assert not url.endswith("/")
     assert url.startswith(origin_of(url))
 
