@@ -8,7 +8,7 @@ its own, and one look each at those of the others.
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -30,6 +30,9 @@ BEACON_PORT: Final = 7022
 
 GROUP: Final = "239.255.70.22"
 """Multicast group of beacons, of those that stay within a site (RFC 2365)."""
+
+LOOPBACK: Final = "127.0.0.1"
+"""Where those of a node that listens on this machine only leave."""
 
 BROADCAST: Final = "255.255.255.255"
 """Address for those that no switch carries a group for."""
@@ -117,7 +120,7 @@ class Beacons:
         On a loopback address beacons stay on this machine; on another IPv4
         address they use its interface.
         """
-        host = "127.0.0.1" if host == "localhost" else host
+        host = LOOPBACK if host == "localhost" or _is_ipv6_loopback(host) else host
         if self.interface is not None or not is_ipv4(host) or is_unspecified(host):
             return self
         reach = replace(self.reach, interface=host)
@@ -286,6 +289,15 @@ class _Talk:
         if secrets != self._secrets:
             self._secrets, self._keys = secrets, self._beacons.keys(secrets)
         return self._keys
+
+
+def _is_ipv6_loopback(host: str) -> bool:
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped
+    return address.is_loopback or (mapped is not None and mapped.is_loopback)
 
 
 def _first(group: BaseExceptionGroup[OSError]) -> BaseException:
