@@ -66,7 +66,7 @@ class Dns:
                     addresses = await self._resolve()
             except (OSError, UnicodeError, trio.TooSlowError) as error:
                 node.count("unresolved")
-                node.say("unresolved", host=self._host, error=_said(error))
+                node.say("unresolved", host=self._host, error=said(error))
             else:
                 await tell_all(addresses, self._allowed, found, node)
             await node.refresh(self._interval)
@@ -80,5 +80,8 @@ class Dns:
         return found[:MOST_ENTRIES]
 
 
-def _said(error: Exception) -> str:
-    return str(error) or "no answer in time"
+def said(error: Exception) -> str:
+    """Return what is wrong."""
+    if isinstance(error, trio.TooSlowError):
+        return f"no answer within {RESOLVE_WITHIN:g} s"
+    return str(error) or type(error).__name__
