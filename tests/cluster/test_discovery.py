@@ -16,7 +16,13 @@ from clusterkit import GenServer, call, create_cluster
 from clusterkit.cluster.discovering import MOST_DIALS
 from clusterkit.cluster.places import LOOPBACK, chosen_host, outward, placed
 from clusterkit.core.quota import BURST, RATE
-from clusterkit.discovery import Beacons, Dns, SeedFile, seed_file
+from clusterkit.discovery import (
+    Beacons,
+    Dns,
+    SeedFile,
+    beacons as beacons_module,
+    seed_file,
+)
 from clusterkit.errors import ConfigError
 from clusterkit.names import NodeInfo
 from clusterkit.net.datagrams import Reach, UdpTransport
@@ -230,7 +236,13 @@ async def test_what_is_too_long_is_read_in_part_and_said_to_be(port):
 PROGRAM = """
 import sys, trio
 from clusterkit import GenServer, call, create_cluster
-from clusterkit.discovery import Beacons, Dns, SeedFile, seed_file
+from clusterkit.discovery import (
+    Beacons,
+    Dns,
+    SeedFile,
+    beacons as beacons_module,
+    seed_file,
+)
 
 async def main():
     beacons = Beacons(port=int(sys.argv[2]))
@@ -315,6 +327,47 @@ async def test_a_resolver_that_hangs_does_not_hold_up_the_end(monkeypatch, hangi
     async with node("a", Dns("nodes.invalid")):
         await until(hanging.began.is_set)
     assert not hanging.in_vain
+
+
+async def test_names_that_nobody_resolves_leave_threads_to_others(
+    monkeypatch, hanging, tmp_path
+):
+    resolve = socket.getaddrinfo
+
+    def answer(host, port, family=0, kind=0, protocol=0, flags=0):
+        if ".invalid" in str(host) and not flags & socket.AI_NUMERICHOST:
+            hanging()
+        return resolve(host, port, family, kind, protocol, flags)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    threads = trio.to_thread.current_default_thread_limiter()
+    async with create_cluster("a", "127.0.0.1", 0, cookie="monster") as a:
+        path = tmp_path / "seeds"
+        dead = "".join(f"h{i}.invalid:7022\n" for i in range(200))
+        path.write_text(dead)
+        async with node("b", SeedFile(path, interval=0.05)) as b:
+            # Each hangs for longer than the dial waits.
+            await until(lambda: b.discovery.refused["busy"] > 100)
+            path.write_text(f"{dead}127.0.0.1:{a.port}\n")
+            await until(lambda: len(b.ring.nodes()) == 2)
+            assert threads.available_tokens >= threads.total_tokens // 4
+            assert await trio.to_thread.run_sync(lambda: "done") == "done"
+    assert not hanging.in_vain
+
+
+async def test_a_port_of_beacons_that_another_program_has_is_waited_for(
+    port, monkeypatch, caplog
+):
+    monkeypatch.setattr(beacons_module, "_REOPEN", 0.05)
+    taken = socket.socket(type=socket.SOCK_DGRAM)
+    taken.bind(("", port))
+    beacons = Beacons(port=port)
+    with caplog.at_level(logging.WARNING):
+        async with node("a", beacons) as a, node("b", beacons) as b:
+            await until(lambda: a.discovery.refused["no_socket"])
+            taken.close()
+            await until(lambda: len(a.ring.nodes()) == len(b.ring.nodes()) == 2)
+    assert f"is UDP port {port} free" in caplog.text
 
 
 async def test_the_one_live_host_among_ten_thousand_dead_is_found(tmp_path):
