@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -94,8 +95,8 @@ class Beacons:
                 raise ConfigError(f"beacons are sent by IPv4, not to {address!r:.100}")
         if group is not None and not ip_address(group).is_multicast:
             raise ConfigError(f"{group} is no multicast group: 224.0.0.0 and above are")
-        if not (interval > 0 and window > 0):
-            raise ConfigError("interval and window are seconds above 0")
+        _check_seconds("interval", interval)
+        _check_seconds("window", window)
         BeaconKeys((bytes(32),), encrypted=encrypt)
         self.interface = interface
         self.reach = Reach(
@@ -289,6 +290,11 @@ class _Talk:
         if secrets != self._secrets:
             self._secrets, self._keys = secrets, self._beacons.keys(secrets)
         return self._keys
+
+
+def _check_seconds(what: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or not 0 < value < inf:
+        raise ConfigError(f"{what} is seconds above 0, not {value!r:.100}")
 
 
 def _is_ipv6_loopback(host: str) -> bool:

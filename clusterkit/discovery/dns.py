@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.entries import MOST_ENTRIES, tell_all
-from clusterkit.errors import ConfigError
+from clusterkit.discovery.entries import MOST_ENTRIES, check_interval, tell_all
 from clusterkit.names import Address, check_host, check_port
 
 if TYPE_CHECKING:
@@ -48,11 +47,9 @@ class Dns:
         interval: float = 10.0,
         allow: Iterable[str] = (),
     ) -> None:
-        if not interval > 0:
-            raise ConfigError("interval is seconds above 0")
         self._host = check_host(host)
         self._port = check_port(port)
-        self._interval = interval
+        self._interval = check_interval(interval)
         self._allowed = Allowed(allow)
 
     def __repr__(self) -> str:
