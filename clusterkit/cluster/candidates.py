@@ -200,7 +200,9 @@ class Candidates:
     def _take_fresh(self) -> Candidate | None:
         while self._fresh:
             candidate = self._fresh.popleft()
-            if candidate.due < inf and self._is_kept(candidate):
+            # Who has spoken since waits among those that have.
+            waits = candidate.due < inf and not candidate.heard
+            if waits and self._is_kept(candidate):
                 return candidate
         return None
 

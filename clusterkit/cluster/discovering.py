@@ -89,8 +89,8 @@ class Discovering:
 
     Attributes:
         refused: What was not taken or not reached, by reason: those of beacons
-            are in `wire.beacon_judge`; `full`, `name_taken`, `other_ring`,
-            `unreachable`, `busy` (a name that was not looked up, since half of the
+            are in `wire.beacon_judge`; `full`, `name_taken`, `other_ring`
+            (or none, if it has left), `unreachable`, `busy` (a name that was not looked up, since half of the
             threads for that were taken), and what each source counts.
     """
 
@@ -221,11 +221,13 @@ class Discovering:
                 self.refused["full"] = self._candidates.dropped
             self._publish(Discovered(str(address), source))
             log(logger, logging.INFO, "discovered", address=address, source=source)
+        came_forward = heard and not candidate.heard and candidate.due < inf
         candidate.told = now
         candidate.heard |= heard
         if self._state(candidate) != "trying":
             return
-        if new or _is_idle(candidate, now) or (heard and _is_late(candidate, now)):
+        late = heard and _is_late(candidate, now)
+        if new or _is_idle(candidate, now) or came_forward or late:
             self._candidates.try_at(candidate, now + self._spread(heard=heard))
             self._news.set()
 
@@ -308,8 +310,8 @@ class Discovering:
                 self._say_taken(candidate)
                 raise NameTaken(f"another node at {candidate.where} has our name")
             return
-        if who.ring not in ("", self._gossip.name):
-            raise WrongRing(f"{who.name} is in ring {who.ring}")
+        if who.ring != self._gossip.name:  # in none, once it has left
+            raise WrongRing(f"{who.name} is in ring {who.ring or 'none'}")
         candidate.node = NodeInfo(who.name, *candidate.where)
 
     def _say_taken(self, candidate: Candidate) -> None:

@@ -7,9 +7,10 @@ import trio
 
 from clusterkit import Config
 from clusterkit.discovery import Beacons
+from clusterkit.names import Address, NodeInfo
 from clusterkit.testing.sim import simulate
 
-from .rings import members, until
+from .rings import Listed, at, members, until
 
 
 async def found(sim, names, **options):
@@ -127,5 +128,40 @@ def test_who_encrypts_and_who_does_not_are_told_of_each_other_only(sim_seed):
         await trio.sleep(20)
         assert [members(node) for node in nodes] == ["ac", "b", "ac"]
         assert all(set(node.discovery.refused) == {"form"} for node in nodes)
+
+    simulate(main, seed=sim_seed)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "address"])
+def test_who_has_left_is_not_drawn_into_a_ring_by_who_finds_it_on_a_list(
+    sim_seed, named
+):
+    async def main(sim):
+        b = await sim.start("b")
+        await b.gossip.leave()
+        there = NodeInfo.parse(at("b")) if named else Address("b", 7022)
+        c = await sim.start("c", discover=Listed(there))
+        await trio.sleep(30)
+        assert (b.gossip.name, members(b), members(c)) == ("", "b", "c")
+        assert c.discovery.refused["other_ring"]
+        await b.gossip.join("ring")
+        await until(lambda: members(b) == members(c) == "bc", 70)
+
+    simulate(main, seed=sim_seed)
+
+
+def test_who_speaks_itself_need_not_wait_for_a_list_of_dead_ones_that_it_is_on(
+    sim_seed,
+):
+    async def main(sim):
+        sim.network.host("dark")
+        sim.crash_host("dark", silent=True)
+        dead = [NodeInfo(f"n{i}", "dark", 1 + i) for i in range(500)]
+        listed = Listed(*dead, *(NodeInfo.parse(at(name)) for name in "ab"))
+        nodes = [
+            await sim.start(name, discover=[listed, Beacons()]) for name in ("a", "b")
+        ]
+        # Each of the dead takes half a second, eight at once.
+        await until(lambda: all(members(node) == "ab" for node in nodes), 3)
 
     simulate(main, seed=sim_seed)
