@@ -224,6 +224,8 @@ class Discovering:
         came_forward = heard and not candidate.heard and candidate.due < inf
         candidate.told = now
         candidate.heard |= heard
+        if self._state(candidate) == "removed" and candidate.may_be_another(now):
+            candidate.node = None
         if self._state(candidate) != "trying":
             return
         late = heard and _is_late(candidate, now)

@@ -150,6 +150,19 @@ def test_who_has_left_is_not_drawn_into_a_ring_by_who_finds_it_on_a_list(
     simulate(main, seed=sim_seed)
 
 
+def test_another_node_at_the_address_of_one_that_has_left_is_found(sim_seed):
+    async def main(sim):
+        a = await sim.start("a", discover=Listed(Address("b", 7022)))
+        await sim.start("b", on_exit="leave")
+        await until(lambda: members(a) == "ab")
+        await sim.stop("b")
+        await until(lambda: members(a) == "a")
+        await sim.start("c", host="b")
+        await until(lambda: members(a) == "ac", 70)
+
+    simulate(main, seed=sim_seed)
+
+
 def test_who_speaks_itself_need_not_wait_for_a_list_of_dead_ones_that_it_is_on(
     sim_seed,
 ):
