@@ -93,6 +93,14 @@ class Candidate:
         address = self.address
         return address.address if isinstance(address, NodeInfo) else address
 
+    def may_be_another(self, now: float) -> bool:
+        """Say whether another node may answer by now than the one that did.
+
+        At an address without a name, which addresses of pods for one are given anew.
+        """
+        nameless = not isinstance(self.address, NodeInfo)
+        return nameless and now - self.tried > BACKOFF_CAP
+
 
 class Candidates:
     """All of them.
@@ -200,7 +208,9 @@ class Candidates:
     def _take_fresh(self) -> Candidate | None:
         while self._fresh:
             candidate = self._fresh.popleft()
-            if candidate.due < inf and self._is_kept(candidate):
+            # Who has spoken since waits among those that have.
+            waits = candidate.due < inf and not candidate.heard
+            if waits and self._is_kept(candidate):
                 return candidate
         return None
 

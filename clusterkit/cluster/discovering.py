@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from ipaddress import ip_address
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -88,8 +89,9 @@ class Discovering:
 
     Attributes:
         refused: What was not taken or not reached, by reason: those of beacons
-            are in `wire.beacon_judge`; `full`, `name_taken`, `other_ring`,
-            `unreachable`, and what each source counts.
+            are in `wire.beacon_judge`; `full`, `name_taken`, `other_ring`
+            (or none, if it has left), `unreachable`, `busy` (a name that was not looked up, since half of the
+            threads for that were taken), and what each source counts.
     """
 
     def __init__(
@@ -219,11 +221,15 @@ class Discovering:
                 self.refused["full"] = self._candidates.dropped
             self._publish(Discovered(str(address), source))
             log(logger, logging.INFO, "discovered", address=address, source=source)
+        came_forward = heard and not candidate.heard and candidate.due < inf
         candidate.told = now
         candidate.heard |= heard
+        if self._state(candidate) == "removed" and candidate.may_be_another(now):
+            candidate.node = None
         if self._state(candidate) != "trying":
             return
-        if new or _is_idle(candidate, now) or (heard and _is_late(candidate, now)):
+        late = heard and _is_late(candidate, now)
+        if new or _is_idle(candidate, now) or came_forward or late:
             self._candidates.try_at(candidate, now + self._spread(heard=heard))
             self._news.set()
 
@@ -265,16 +271,22 @@ class Discovering:
 
     async def _try(self, candidate: Candidate) -> None:
         try:
-            await self._meet(candidate)
+            if _needs_a_thread(candidate.where.host) and _are_threads_short():
+                self._put_off(candidate, "busy")
+            else:
+                await self._meet(candidate)
         except ClusterError as error:
-            self.refused[_reason(error)] += 1
             log(
                 logger, logging.DEBUG, "not_met", address=candidate.address, error=error
             )
-            self._candidates.put_off(candidate, trio.current_time())
+            self._put_off(candidate, _reason(error))
         finally:
             self._dials -= 1
             self._news.set()
+
+    def _put_off(self, candidate: Candidate, reason: str) -> None:
+        self.refused[reason] += 1
+        self._candidates.put_off(candidate, trio.current_time())
 
     async def _meet(self, candidate: Candidate) -> None:
         """Find out who is there, unless it has said so itself; then meet it."""
@@ -300,8 +312,8 @@ class Discovering:
                 self._say_taken(candidate)
                 raise NameTaken(f"another node at {candidate.where} has our name")
             return
-        if who.ring not in ("", self._gossip.name):
-            raise WrongRing(f"{who.name} is in ring {who.ring}")
+        if who.ring != self._gossip.name:  # in none, once it has left
+            raise WrongRing(f"{who.name} is in ring {who.ring or 'none'}")
         candidate.node = NodeInfo(who.name, *candidate.where)
 
     def _say_taken(self, candidate: Candidate) -> None:
@@ -321,6 +333,25 @@ def _is_late(candidate: Candidate, now: float) -> bool:
     """Say whether one that speaks would be tried much later."""
     waits = candidate.due - now
     return inf > waits > HEARD_AGAIN and now - candidate.tried > HEARD_AGAIN
+
+
+def _needs_a_thread(host: str) -> bool:
+    """Say whether a host is a name, which the system looks up in a thread."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return True
+    return False
+
+
+def _are_threads_short() -> bool:
+    """Say whether half of the threads are taken that a program shares.
+
+    A look-up cannot be ended: where nobody answers it holds its thread for long after
+    the dial was given up, and ten thousand dead names would hold them all.
+    """
+    threads = trio.to_thread.current_default_thread_limiter()
+    return threads.available_tokens < threads.total_tokens / 2
 
 
 def _reason(error: ClusterError) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -36,8 +37,10 @@ class Platform:
         rng: Jitter, ids and the choice of gossip partners.
         disk: Keeps the state file.
         wall_clock: Seconds since 1970; only for incarnations and expiry.
-        run_blocking: Runs a function that takes tens of milliseconds; in a
-            thread, or in place where virtual time knows no threads.
+        run_blocking: Runs a function that takes tens of milliseconds, or hangs
+            with the file system that it reads; in a thread, which is left alone
+            when the caller is cancelled, or in place where virtual time knows no
+            threads.
         copy_local: Send local calls through the codec, too, so that a test
             with one node finds what would fail between two.
         watchdog: Measure how long handlers hold the event loop, by real time.
@@ -50,7 +53,9 @@ class Platform:
     rng: random.Random = field(default_factory=random.SystemRandom)
     disk: Disk = field(default_factory=FileDisk)
     wall_clock: Callable[[], float] = time.time
-    run_blocking: Callable[..., Awaitable[Any]] = trio.to_thread.run_sync
+    run_blocking: Callable[..., Awaitable[Any]] = partial(
+        trio.to_thread.run_sync, abandon_on_cancel=True
+    )
     copy_local: bool = False
     watchdog: bool = True
     ending: Ending | None = None

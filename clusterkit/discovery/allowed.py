@@ -6,6 +6,7 @@ address that the nodes can reach, and see from the answers what is there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from clusterkit.errors import ConfigError
 from clusterkit.names import check_host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from ipaddress import IPv4Address, IPv6Address
 
 
@@ -29,7 +29,7 @@ class Allowed:
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
-        if isinstance(entries, str):
+        if isinstance(entries, (str, bytes)) or not isinstance(entries, Iterable):
             raise ConfigError(f"allow is a list: [{entries!r:.100}]")
         self._entries = tuple(entries)
         self._networks = []

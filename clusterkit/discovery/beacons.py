@@ -8,7 +8,8 @@ its own, and one look each at those of the others.
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -30,6 +31,9 @@ BEACON_PORT: Final = 7022
 
 GROUP: Final = "239.255.70.22"
 """Multicast group of beacons, of those that stay within a site (RFC 2365)."""
+
+LOOPBACK: Final = "127.0.0.1"
+"""Where those of a node that listens on this machine only leave."""
 
 BROADCAST: Final = "255.255.255.255"
 """Address for those that no switch carries a group for."""
@@ -91,8 +95,8 @@ class Beacons:
                 raise ConfigError(f"beacons are sent by IPv4, not to {address!r:.100}")
         if group is not None and not ip_address(group).is_multicast:
             raise ConfigError(f"{group} is no multicast group: 224.0.0.0 and above are")
-        if not (interval > 0 and window > 0):
-            raise ConfigError("interval and window are seconds above 0")
+        _check_seconds("interval", interval)
+        _check_seconds("window", window)
         BeaconKeys((bytes(32),), encrypted=encrypt)
         self.interface = interface
         self.reach = Reach(
@@ -117,7 +121,7 @@ class Beacons:
         On a loopback address beacons stay on this machine; on another IPv4
         address they use its interface.
         """
-        host = "127.0.0.1" if host == "localhost" else host
+        host = LOOPBACK if host == "localhost" or _is_ipv6_loopback(host) else host
         if self.interface is not None or not is_ipv4(host) or is_unspecified(host):
             return self
         reach = replace(self.reach, interface=host)
@@ -286,6 +290,20 @@ class _Talk:
         if secrets != self._secrets:
             self._secrets, self._keys = secrets, self._beacons.keys(secrets)
         return self._keys
+
+
+def _check_seconds(what: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or not 0 < value < inf:
+        raise ConfigError(f"{what} is seconds above 0, not {value!r:.100}")
+
+
+def _is_ipv6_loopback(host: str) -> bool:
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped
+    return address.is_loopback or (mapped is not None and mapped.is_loopback)
 
 
 def _first(group: BaseExceptionGroup[OSError]) -> BaseException:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.entries import MOST_ENTRIES, tell_all
-from clusterkit.errors import ConfigError
+from clusterkit.discovery.entries import MOST_ENTRIES, check_interval, tell_all
 from clusterkit.names import Address, check_host, check_port
 
 if TYPE_CHECKING:
@@ -48,11 +47,9 @@ class Dns:
         interval: float = 10.0,
         allow: Iterable[str] = (),
     ) -> None:
-        if not interval > 0:
-            raise ConfigError("interval is seconds above 0")
         self._host = check_host(host)
         self._port = check_port(port)
-        self._interval = interval
+        self._interval = check_interval(interval)
         self._allowed = Allowed(allow)
 
     def __repr__(self) -> str:
@@ -66,7 +63,7 @@ class Dns:
                     addresses = await self._resolve()
             except (OSError, UnicodeError, trio.TooSlowError) as error:
                 node.count("unresolved")
-                node.say("unresolved", host=self._host, error=_said(error))
+                node.say("unresolved", host=self._host, error=said(error))
             else:
                 await tell_all(addresses, self._allowed, found, node)
             await node.refresh(self._interval)
@@ -80,5 +77,8 @@ class Dns:
         return found[:MOST_ENTRIES]
 
 
-def _said(error: Exception) -> str:
-    return str(error) or "no answer in time"
+def said(error: Exception) -> str:
+    """Return what is wrong."""
+    if isinstance(error, trio.TooSlowError):
+        return f"no answer within {RESOLVE_WITHIN:g} s"
+    return str(error) or type(error).__name__

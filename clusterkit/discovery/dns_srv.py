@@ -6,10 +6,14 @@ over trio's sockets, so a question can be cancelled.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
+import trio
+
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.dns import RESOLVE_WITHIN
+from clusterkit.discovery.dns import RESOLVE_WITHIN, said
 from clusterkit.discovery.entries import MOST_ENTRIES, tell_all
 from clusterkit.errors import ConfigError
 from clusterkit.names import Address, check_host, check_port
@@ -52,7 +56,7 @@ class DnsSrv:
         self, name: str, *, server: str | None = None, allow: Iterable[str] = ()
     ) -> None:
         self._record = check_host(name)
-        self._server = Address.parse(server, default_port=53) if server else None
+        self._server = None if server is None else _checked_server(server)
         self._allowed = Allowed(allow)
         _resolver_module()
 
@@ -65,10 +69,11 @@ class DnsSrv:
 
         while True:
             try:
-                answer = await self._ask()
-            except (dns.exception.DNSException, OSError) as error:
+                with trio.fail_after(RESOLVE_WITHIN):
+                    answer = await self._ask()
+            except (dns.exception.DNSException, OSError, trio.TooSlowError) as error:
                 node.count("unresolved")
-                node.say("unresolved", host=self._record, error=_said(error))
+                node.say("unresolved", host=self._record, error=said(error))
                 pause = _FAILED_PAUSE
             else:
                 await tell_all(_addresses(answer, node), self._allowed, found, node)
@@ -84,6 +89,20 @@ class DnsSrv:
         return await resolver.resolve(
             self._record, "SRV", lifetime=RESOLVE_WITHIN, search=False
         )
+
+
+def _checked_server(server: object) -> Address:
+    """Return the address of a name server.
+
+    Raises:
+        ConfigError: It is none, or a name, which would need a name server.
+    """
+    if isinstance(server, str):
+        address = Address.parse(server, default_port=53)
+        with suppress(ValueError):
+            ip_address(address.host)
+            return address
+    raise ConfigError(f"a name server is an IP address, host:port, not {server!r:.100}")
 
 
 def _addresses(answer: Any, node: Surroundings) -> list[NodeInfo | Address]:
@@ -108,7 +127,3 @@ def _resolver_module() -> Any:
             'DnsSrv needs another package: pip install "clusterkit[dns]"'
         ) from error
     return dns.asyncresolver
-
-
-def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__

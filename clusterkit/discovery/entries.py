@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
+from clusterkit.errors import ConfigError
 from clusterkit.names import Address, NodeInfo
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ TURN: Final = 100
 """Entries that are dealt with before others have a turn: some milliseconds."""
 
 T = TypeVar("T")
+
+
+def check_interval(interval: object) -> float:
+    """Return the seconds between two looks; infinity has a source look once.
+
+    Raises:
+        ConfigError: It is no such number.
+    """
+    if isinstance(interval, (int, float)) and interval > 0:
+        return interval
+    raise ConfigError(f"interval is seconds above 0, not {interval!r:.100}")
 
 
 def read_entry(entry: object) -> NodeInfo | Address:

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.entries import MOST_ENTRIES, in_turns, tell_all
+from clusterkit.discovery.entries import (
+    MOST_ENTRIES,
+    check_interval,
+    in_turns,
+    tell_all,
+)
 from clusterkit.discovery.http import (
     MAX_BODY,
     RequestFailed,
@@ -84,12 +89,10 @@ class MasterList:
         upload_on_end: bool = False,
         allow: Iterable[str] = (),
     ) -> None:
-        if not interval > 0:
-            raise ConfigError("interval is seconds above 0")
         require_httpx()
         self._url = check_url(url)
         self._auth = check_auth(auth)
-        self._interval = interval
+        self._interval = check_interval(interval)
         self._upload = upload
         self._upload_on_end = upload_on_end
         self._allowed = Allowed(allow)

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clusterkit.discovery.allowed import Allowed
-from clusterkit.discovery.entries import MOST_ENTRIES, in_turns, read_entry, tell_all
+from clusterkit.discovery.entries import (
+    MOST_ENTRIES,
+    check_interval,
+    in_turns,
+    read_entry,
+    tell_all,
+)
 from clusterkit.errors import ConfigError
 from clusterkit.net.disk import read_regular
 
@@ -47,10 +53,8 @@ class SeedFile:
         interval: float = 5.0,
         allow: Iterable[str] = (),
     ) -> None:
-        if not interval > 0:
-            raise ConfigError("interval is seconds above 0")
-        self._path = Path(path).expanduser()
-        self._interval = interval
+        self._path = _checked_path(path)
+        self._interval = check_interval(interval)
         self._allowed = Allowed(allow)
 
     def __repr__(self) -> str:
@@ -88,3 +92,18 @@ class SeedFile:
             node.count("too_many")
             node.say("seed_file_too_long", path=self._path, read=MOST_ENTRIES)
         return addresses
+
+
+def _checked_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path that there may be one day.
+
+    Raises:
+        ConfigError: There cannot be, or it is of a home that nobody has.
+    """
+    try:
+        found = Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:
+        raise ConfigError(f"{path!r:.200} is no path of a file: {error}") from error
+    if "\0" in str(found):
+        raise ConfigError(f"{path!r:.200} is no path of a file")
+    return found

@@ -257,9 +257,9 @@ def _asked(sock: socket.socket, what: int, name: str, size: int) -> bytes:
     return fcntl.ioctl(sock, what, request)[16 : 16 + size]
 
 
-def is_ipv4(host: str) -> bool:
+def is_ipv4(host: object) -> bool:
     """Say whether a host is written as an IPv4 address."""
     try:
-        return ip_address(host).version == 4
+        return isinstance(host, str) and ip_address(host).version == 4
     except ValueError:
         return False

@@ -6,15 +6,23 @@ import logging
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 import trio
 
 from clusterkit import GenServer, call, create_cluster
+from clusterkit.cluster.discovering import MOST_DIALS
 from clusterkit.cluster.places import LOOPBACK, chosen_host, outward, placed
 from clusterkit.core.quota import BURST, RATE
-from clusterkit.discovery import Beacons
+from clusterkit.discovery import (
+    Beacons,
+    Dns,
+    SeedFile,
+    beacons as beacons_module,
+    seed_file,
+)
 from clusterkit.errors import ConfigError
 from clusterkit.names import NodeInfo
 from clusterkit.net.datagrams import Reach, UdpTransport
@@ -55,6 +63,26 @@ async def test_two_nodes_find_each_other(way, port):
     beacons = Beacons(port=port, **WAYS[way])
     async with node("a", beacons) as a, node("b", beacons) as b:
         await until(lambda: len(a.ring.nodes()) == len(b.ring.nodes()) == 2)
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+async def test_nodes_on_the_loopback_address_of_ipv6_find_each_other(port):
+    options = {"cookie": "monster", "discover": Beacons(port=port)}
+    async with (
+        create_cluster("a", "::1", 0, **options) as a,
+        create_cluster("b", "::1", 0, **options) as b,
+    ):
+        await until(lambda: len(a.ring.nodes()) == len(b.ring.nodes()) == 2)
+        assert a.address.startswith("a@[::1]:")
 
 
 @pytest.mark.parametrize("way", ["multicast", "broadcast"])
@@ -150,8 +178,11 @@ async def test_a_beacon_from_another_address_than_it_names_is_said(port, caplog)
     assert "beacon_from_elsewhere source=beacons peer=b@127.0.0.2:1" in caplog.text
 
 
-async def test_a_loopback_node_stays_on_loopback():
-    (local,) = placed((Beacons(),), "127.0.0.1")
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "::1", "0:0::0:1", "::ffff:127.0.0.1"]
+)
+async def test_a_loopback_node_stays_on_loopback(host):
+    (local,) = placed((Beacons(),), host)
     assert local.reach.interface == "127.0.0.1"
     assert local.reach.broadcast == "127.255.255.255"
     (wide,) = placed((Beacons(),), None)
@@ -205,7 +236,13 @@ async def test_what_is_too_long_is_read_in_part_and_said_to_be(port):
 PROGRAM = """
 import sys, trio
 from clusterkit import GenServer, call, create_cluster
-from clusterkit.discovery import Beacons
+from clusterkit.discovery import (
+    Beacons,
+    Dns,
+    SeedFile,
+    beacons as beacons_module,
+    seed_file,
+)
 
 async def main():
     beacons = Beacons(port=int(sys.argv[2]))
@@ -248,3 +285,108 @@ async def test_two_processes_find_each_other(port):
                 process.kill()
                 await process.wait()
             await process.stdout.aclose()
+
+
+class Hanging:
+    """A call that does not return before it is let go, in its thread."""
+
+    def __init__(self, patience=20):
+        self.began, self.let_go = threading.Event(), threading.Event()
+        self.in_vain = False
+        self._patience = patience
+
+    def __call__(self, *_, **__):
+        self.began.set()
+        self.in_vain = not self.let_go.wait(self._patience)
+        raise OSError("let go")
+
+
+@pytest.fixture
+def hanging():
+    call = Hanging()
+    yield call
+    call.let_go.set()
+
+
+async def test_a_file_system_that_hangs_does_not_hold_up_the_end(monkeypatch, hanging):
+    monkeypatch.setattr(seed_file, "read_regular", hanging)
+    async with node("a", SeedFile("/mnt/gone/seeds")):
+        await until(hanging.began.is_set)
+    assert not hanging.in_vain
+
+
+async def test_a_resolver_that_hangs_does_not_hold_up_the_end(monkeypatch, hanging):
+    resolve = socket.getaddrinfo
+
+    def answer(host, port, family=0, kind=0, protocol=0, flags=0):
+        if host == b"nodes.invalid" and not flags & socket.AI_NUMERICHOST:
+            hanging()
+        return resolve(host, port, family, kind, protocol, flags)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    async with node("a", Dns("nodes.invalid")):
+        await until(hanging.began.is_set)
+    assert not hanging.in_vain
+
+
+async def test_names_that_nobody_resolves_leave_threads_to_others(
+    monkeypatch, hanging, tmp_path
+):
+    resolve = socket.getaddrinfo
+
+    def answer(host, port, family=0, kind=0, protocol=0, flags=0):
+        if ".invalid" in str(host) and not flags & socket.AI_NUMERICHOST:
+            hanging()
+        return resolve(host, port, family, kind, protocol, flags)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    threads = trio.to_thread.current_default_thread_limiter()
+    async with create_cluster("a", "127.0.0.1", 0, cookie="monster") as a:
+        path = tmp_path / "seeds"
+        dead = "".join(f"h{i}.invalid:7022\n" for i in range(200))
+        path.write_text(dead)
+        async with node("b", SeedFile(path, interval=0.05)) as b:
+            # Each hangs for longer than the dial waits.
+            await until(lambda: b.discovery.refused["busy"] > 100)
+            path.write_text(f"{dead}127.0.0.1:{a.port}\n")
+            await until(lambda: len(b.ring.nodes()) == 2)
+            assert threads.available_tokens >= threads.total_tokens // 4
+            assert await trio.to_thread.run_sync(lambda: "done") == "done"
+    assert not hanging.in_vain
+
+
+async def test_a_port_of_beacons_that_another_program_has_is_waited_for(
+    port, monkeypatch, caplog
+):
+    monkeypatch.setattr(beacons_module, "_REOPEN", 0.05)
+    taken = socket.socket(type=socket.SOCK_DGRAM)
+    taken.bind(("", port))
+    beacons = Beacons(port=port)
+    with caplog.at_level(logging.WARNING):
+        async with node("a", beacons) as a, node("b", beacons) as b:
+            await until(lambda: a.discovery.refused["no_socket"])
+            taken.close()
+            await until(lambda: len(a.ring.nodes()) == len(b.ring.nodes()) == 2)
+    assert f"is UDP port {port} free" in caplog.text
+
+
+async def test_the_one_live_host_among_ten_thousand_dead_is_found(tmp_path):
+    async with create_cluster("a", "127.0.0.1", 0, cookie="monster") as a:
+        # Nobody listens at these; each host of 127.0.0.0/8 is this machine.
+        hosts = [
+            f"127.{1 + i // 2500}.{i // 10 % 250}.{i % 10 + 1}" for i in range(9_999)
+        ]
+        lines = [f"{host}:9" for host in hosts]
+        lines.insert(len(lines) // 2, f"127.0.0.1:{a.port}")
+        path = tmp_path / "seeds"
+        path.write_text("\n".join(lines))
+        most = 0
+        async with node("b", SeedFile(path), actors={"echo": Echo}) as b:
+            with trio.fail_after(60):
+                while len(b.ring.nodes()) < 2:
+                    most = max(most, b.discovery._dials)
+                    assert await b.call("echo", "echo", 1) == 1
+                    await trio.lowlevel.checkpoint()
+            assert most <= MOST_DIALS
+            await until(lambda: len(b.discovery.found()) == 10_000)
+        assert b.discovery._dials == 0

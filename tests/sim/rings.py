@@ -30,6 +30,21 @@ class Collector(GenServer):
         return self.items
 
 
+class Listed:
+    """A source of addresses that tells of some addresses, every second."""
+
+    name = "listed"
+
+    def __init__(self, *addresses):
+        self.addresses = addresses
+
+    async def run(self, found, node):
+        while True:
+            for address in self.addresses:
+                found(address)
+            await node.refresh(1.0)
+
+
 def at(name, port=PORT):
     """Return the address of a node, which has a host of its own."""
     return f"{name}@{name}:{port}"

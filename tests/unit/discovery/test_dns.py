@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from contextlib import asynccontextmanager
 
+import dns.flags
 import dns.message
+import dns.rcode
 import dns.rrset
 import pytest
 import trio
 
-from clusterkit.discovery import Dns, DnsSrv
+from clusterkit.discovery import Dns, DnsSrv, dns_srv
 from clusterkit.discovery.dns_srv import LONGEST_TTL, SHORTEST_TTL
 from clusterkit.errors import ConfigError
 from clusterkit.names import Address
@@ -83,6 +85,136 @@ async def test_no_answer_is_counted():
     async with name_server() as server:
         await node.run(DnsSrv(RECORD, server=server), lambda: node.counted)
     assert node.counted["unresolved"]
+
+
+def made(query, *records, code=0, flags=0):
+    answer = dns.message.make_response(query)
+    answer.set_rcode(code)
+    answer.flags |= flags
+    answer.answer += [dns.rrset.from_text(*record) for record in records]
+    return answer
+
+
+def srv(*targets, name=f"{RECORD}."):
+    return (name, 60, "IN", "SRV", *targets)
+
+
+def alias(name, target):
+    return (name, 60, "IN", "CNAME", target)
+
+
+@asynccontextmanager
+async def odd_server(answer):
+    """A DNS server on UDP and TCP; `answer(query, over_tcp)` is what it sends."""
+
+    def packets(data, *, over_tcp):
+        query = dns.message.from_wire(data)
+        return [
+            said if isinstance(said, bytes) else said.to_wire(max_size=65_535)
+            for said in answer(query, over_tcp)
+        ]
+
+    async def serve(sock):
+        while True:
+            data, where = await sock.recvfrom(2048)
+            for packet in packets(data, over_tcp=False):
+                await sock.sendto(packet, where)
+
+    async def talk(stream):
+        length = int.from_bytes(await stream.receive_some(2), "big")
+        for packet in packets(await stream.receive_some(length), over_tcp=True):
+            await stream.send_all(len(packet).to_bytes(2, "big") + packet)
+        await stream.receive_some(1)
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as sock:
+        await sock.bind(("127.0.0.1", port))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, sock)
+            nursery.start_soon(trio.serve_listeners, talk, [listener])
+            yield f"127.0.0.1:{port}"
+            nursery.cancel_scope.cancel()
+
+
+MANY = [f"0 0 {7000 + i} h{i}.example." for i in range(1000)]
+HELPFUL = {
+    "long": lambda query, over_tcp: [
+        made(query, srv(*MANY)) if over_tcp else made(query, flags=dns.flags.TC)
+    ],
+    "aliases": lambda query, _: [
+        made(
+            query,
+            alias(f"{RECORD}.", "x.example."),
+            alias("x.example.", "y.example."),
+            srv(*MANY, name="y.example."),
+        )
+    ],
+    "forged before": lambda query, _: [
+        (query.id ^ 1).to_bytes(2, "big") + made(query, srv(*MANY)).to_wire()[2:],
+        made(query, srv(*MANY)),
+    ],
+}
+
+
+@pytest.mark.parametrize("how", HELPFUL)
+async def test_a_thousand_records_are_found_however_they_come(how):
+    node = Node()
+    async with odd_server(HELPFUL[how]) as server:
+        await node.run(DnsSrv(RECORD, server=server), lambda: len(node.found) == 1000)
+    assert not node.counted
+
+
+USELESS = {
+    "no such name": lambda query, _: [made(query, code=dns.rcode.NXDOMAIN)],
+    "failure": lambda query, _: [made(query, code=dns.rcode.SERVFAIL)],
+    "refused": lambda query, _: [made(query, code=dns.rcode.REFUSED)],
+    "silence": lambda query, _: [],
+    "silence over TCP": lambda query, over_tcp: (
+        [] if over_tcp else [made(query, flags=dns.flags.TC)]
+    ),
+    "garbage": lambda query, _: [query.to_wire()[:2] + b"\x81\x80" + b"\xff" * 50, b""],
+    "torn": lambda query, _: [made(query, srv(*MANY[:3])).to_wire()[:-5]],
+    "circle": lambda query, _: [
+        made(
+            query, alias(f"{RECORD}.", "x.example."), alias("x.example.", f"{RECORD}.")
+        )
+    ],
+    "other name": lambda query, _: [made(query, srv(*MANY[:3], name="evil.example."))],
+}
+
+
+@pytest.mark.parametrize("how", USELESS)
+async def test_what_is_no_answer_is_counted_and_said(how, monkeypatch):
+    monkeypatch.setattr(dns_srv, "RESOLVE_WITHIN", 0.3)
+    node = Node()
+    async with odd_server(USELESS[how]) as server:
+        source = DnsSrv(RECORD, server=server)
+        await node.run(source, lambda: node.counted["unresolved"])
+    assert not node.found
+    assert [event for event, _ in node.said] == ["unresolved"]
+    assert node.said[0][1]["error"]
+
+
+@pytest.mark.parametrize(
+    "record", ["a\\ b", "\\000x", "*.example", ".".join(["a" * 60] * 5)]
+)
+async def test_a_target_that_is_no_host_costs_itself_only(record):
+    node = Node()
+    async with name_server(f"0 0 1 {record[:250]}.", "9 9 7022 h.example.") as server:
+        await node.run(DnsSrv(RECORD, server=server), lambda: node.found)
+    assert Address("h.example", 7022) in node.found
+
+
+@pytest.mark.parametrize("server", ["localhost", "ns.example:53", "", 5, "::1:x"])
+def test_a_name_server_is_given_by_its_address(server):
+    with pytest.raises(ConfigError):
+        DnsSrv(RECORD, server=server)
+
+
+@pytest.mark.parametrize("server", ["::1", "[::1]:5353", "10.0.0.53", "10.0.0.53:5353"])
+def test_a_name_server_may_have_a_port(server):
+    assert DnsSrv(RECORD, server=server)._server.port in {53, 5353}
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import trio
 
 from clusterkit.discovery import MasterList, http, master_list
+from clusterkit.discovery.master_list import UPLOADS
 from clusterkit.errors import ConfigError
 from clusterkit.names import Address, NodeInfo
 
@@ -162,6 +164,105 @@ async def test_a_server_that_says_nothing_is_not_waited_for(server, monkeypatch)
     node = Node()
     await node.run(MasterList(server.url), lambda: node.counted["list_failed"])
     assert "no answer within" in str(node.said[0][1]["error"])
+
+
+LIST = b'{"nodes": ["10.0.0.3:7022"]}'
+
+
+def answer(*, body=LIST, length=None, head=b"", status=b"200 OK"):
+    length = len(body) if length is None else length
+    head += b'ETag: "1"\r\nContent-Length: %d\r\n' % length
+    return b"HTTP/1.1 %s\r\n%s\r\n%s" % (status, head, body)
+
+
+@asynccontextmanager
+async def raw_server(get, put=b""):
+    """Answer any GET, and any PUT, with these bytes; then end the connection.
+
+    What is to be sent without an end is a list: its items over and over.
+    """
+
+    async def talk(stream):
+        asked = b""
+        with suppress(trio.BrokenResourceError):
+            while b"\r\n\r\n" not in asked:
+                asked += await stream.receive_some()
+            said = put if asked.startswith(b"PUT") else get
+            if isinstance(said, bytes):
+                await stream.send_all(said)
+                await stream.send_eof()
+                return
+            start, *rest = said
+            await stream.send_all(start)
+            while True:
+                for part in rest:
+                    await stream.send_all(part)
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, talk, [listener])
+        yield f"http://127.0.0.1:{listener.socket.getsockname()[1]}/nodes"
+        nursery.cancel_scope.cancel()
+
+
+WRONG = {
+    "cut": answer(length=1000),
+    "negative length": answer(length=-5),
+    "two lengths": answer(head=b"Content-Length: 3\r\n"),
+    "nothing": b"",
+    "ssh": b"SSH-2.0-OpenSSH\r\n",
+    "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "circle": answer(status=b"301 Moved", head=b"Location: /nodes\r\n"),
+    "compressed": answer(body=b"\x1f\x8b" * 9, head=b"Content-Encoding: gzip\r\n"),
+    "compressed on its way": answer(head=b"Transfer-Encoding: gzip, chunked\r\n"),
+    "endless": [b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536],
+    "endless head": [b"HTTP/1.1 200 OK\r\nX: ", b"x" * 65_536],
+    "endless interim": [b"", b"HTTP/1.1 100 Continue\r\n\r\n"],
+    "in drops": [answer(body=b"", length=10**6), b" "],
+    "in bytes": [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"1\r\nx\r\n" * 1000,
+    ],
+}
+
+
+@pytest.mark.parametrize("how", WRONG)
+async def test_a_server_of_any_other_kind_costs_a_round(how, monkeypatch):
+    monkeypatch.setattr(http, "WITHIN", 1.0)
+    node = Node()
+    async with raw_server(WRONG[how]) as url:
+        await node.run(MasterList(url), lambda: node.counted["list_failed"])
+    assert not node.found
+    assert [event for event, _ in node.said] == ["master_list_failed"]
+
+
+REFUSALS = {
+    "cut": b"",
+    "error": b"HTTP/1.1 500 Sorry\r\nContent-Length: 0\r\n\r\n",
+    "conflict": b"HTTP/1.1 412 No\r\nContent-Length: 0\r\n\r\n",
+    "ssh": b"SSH-2.0-OpenSSH\r\n",
+}
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+async def test_an_upload_that_does_not_go_is_given_up_until_the_next_round(
+    how, monkeypatch
+):
+    monkeypatch.setattr(master_list, "UPLOAD_PAUSE", 0.001)
+    node = Node()
+    async with raw_server(answer(), REFUSALS[how]) as url:
+        source = MasterList(url, upload=True, interval=0.01)
+        await node.run(source, lambda: node.counted["list_failed"] > 1)
+    assert Address("10.0.0.3", 7022) in node.found
+    conflicts = node.counted["list_conflict"]
+    assert conflicts >= 2 * UPLOADS if how == "conflict" else not conflicts
+
+
+async def test_entries_with_odd_text_are_shown_as_such(server):
+    server.put_there(["foo@h\ud800:1", "\ud800", {"id": "\udfff"}, "a b@h:1", "x@h:-1"])
+    node = Node()
+    await node.run(MasterList(server.url), lambda: node.counted["invalid_entry"] == 5)
+    assert str(node.said[0][1]["error"]).isprintable()
 
 
 async def test_a_server_that_is_not_there_is_asked_again():
