@@ -102,18 +102,22 @@ class VirtualClock(Clock):
         """Jump to `deadline`, or deliver what is due before it."""
         # trio asks this when no task can run, before it looks whether one
         # waits for just that (`wait_all_tasks_blocked`). Then time stands.
-        if _run.GLOBAL_RUN_CONTEXT.runner.waiting_for_idle:
+        runner = _run.GLOBAL_RUN_CONTEXT.runner
+        if runner.waiting_for_idle:
             return _FOREVER
-        due = self._courier.next_due
-        wake = self._asleep[0][0] if self._asleep else inf
-        first = min(due, wake, deadline)
-        if first == inf:
-            return _FOREVER
-        self._now = max(self._now, first)
-        if due == first:
-            self._courier.deliver(self._now)
-        elif wake == first:
-            self._wake()
+        while not runner.runq:  # what comes need not wake anybody
+            due = self._courier.next_due
+            wake = self._asleep[0][0] if self._asleep else inf
+            first = min(due, wake, deadline)
+            if first == inf:
+                return _FOREVER
+            self._now = max(self._now, first)
+            if due == first:
+                self._courier.deliver(self._now)
+            elif wake == first:
+                self._wake()
+            else:
+                break
         return 0
 
     async def sleep_until(self, deadline: float) -> None:
