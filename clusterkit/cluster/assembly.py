@@ -24,6 +24,7 @@ from clusterkit.cluster.node import ClusterNode
 from clusterkit.cluster.node_actor import node_actor
 from clusterkit.cluster.own_names import BENCH, COMMAND, NODE, RING
 from clusterkit.cluster.process_hooks import ProcessHooks
+from clusterkit.cluster.ring_book import RingBook
 from clusterkit.cluster.ring_file import RingFile
 from clusterkit.cluster.ring_work import RingWork, apply
 from clusterkit.cluster.watchdog import Watchdog
@@ -207,7 +208,7 @@ class Assembly:
             kernel,
             self._runtime,
             self._gossip,
-            self._work,
+            RingBook(membership, self._work, plan.platform.wall_clock),
             self._broadcast,
             plan.platform.rng,
             lambda: int(plan.platform.wall_clock() * 1000),

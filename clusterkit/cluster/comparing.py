@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from clusterkit.cluster.background import Background
     from clusterkit.cluster.broadcast import Broadcast
     from clusterkit.cluster.neighbourhood import Neighbourhood
-    from clusterkit.cluster.ring_work import RingWork
+    from clusterkit.cluster.ring_book import RingBook
 
 logger = logging.getLogger("clusterkit.cluster")
 
@@ -62,8 +62,7 @@ class Comparing:
     """Compares books with members.
 
     Args:
-        books: All that this node compares.
-        work: Of the ring, which is compared by a digest of its own.
+        books: All that this node compares, the ring first.
         runtime: Says how often.
         background: Runs a task for each comparison.
         neighbourhood: Whom to ask.
@@ -76,8 +75,7 @@ class Comparing:
 
     def __init__(
         self,
-        books: Sequence[Comparable],
-        work: RingWork,
+        books: tuple[RingBook, *tuple[Comparable, ...]],
         runtime: Runtime,
         background: Background,
         neighbourhood: Neighbourhood,
@@ -85,8 +83,8 @@ class Comparing:
         rng: Random,
     ) -> None:
         self.failed = 0
-        self._books = books
-        self._work = work
+        self._books: Sequence[Comparable] = books
+        self._ring = books[0]
         self._runtime = runtime
         self._background = background
         self._neighbourhood = neighbourhood
@@ -128,20 +126,15 @@ class Comparing:
         while True:
             # A tenth of jitter keeps the polls of many nodes apart.
             await trio.sleep(interval * self._rng.uniform(0.9, 1.1))
-            self._work.tidy()
             for book in self._books:
                 book.tidy()
             partner = self._neighbourhood.partner()
-            if partner is not None:
-                self._background.spawn(self._poll_one, partner)
-
-    async def _poll_one(self, peer: str) -> None:
-        """Send a member all that is compared: what it takes, in one frame."""
-        self._work.poll(peer)
-        # With whom the poll strays to is compared as its link comes up.
-        if self._neighbourhood.keeps(peer) and peer not in self._asked:
-            self._asked.add(peer)
-            await self._ask(peer)
+            if partner is None:
+                continue
+            if self._neighbourhood.keeps(partner):
+                self._compare_soon(partner)
+            else:  # it is dialled, and compared with as the link comes up
+                self._ring.greet(partner)
 
     def _compare_soon(self, peer: str) -> None:
         if self._neighbourhood.is_member(peer) and peer not in self._asked:
@@ -158,6 +151,7 @@ class Comparing:
             differing = read_places(answer, len(self._books))
         except (ClusterError, ValueError):
             self.failed += 1
+            self._ring.greet(peer)  # it may take this node for no member
             return
         finally:
             self._asked.discard(peer)

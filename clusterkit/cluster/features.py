@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from clusterkit.actors.runtime import Runtime
     from clusterkit.cluster.broadcast import Broadcast
     from clusterkit.cluster.gossip import GossipRing
-    from clusterkit.cluster.ring_work import RingWork
+    from clusterkit.cluster.ring_book import RingBook
     from clusterkit.config import Config
     from clusterkit.core.liveness import Turn
     from clusterkit.net.kernel import Kernel
@@ -57,7 +57,7 @@ class Features:
         kernel: Its links.
         runtime: Its actors.
         gossip: Its ring.
-        work: What the ring says, and to whom.
+        ring_book: Its ring, as it is compared.
         broadcast: Its events.
         rng: Its dice.
         clock: The time of day, in ms.
@@ -77,14 +77,14 @@ class Features:
         kernel: Kernel,
         runtime: Runtime,
         gossip: GossipRing,
-        work: RingWork,
+        ring_book: RingBook,
         broadcast: Broadcast,
         rng: Random,
         clock: Callable[[], int],
     ) -> None:
         self._runtime = runtime
         self._gossip = gossip
-        neighbourhood = work.neighbourhood
+        neighbourhood = ring_book.neighbourhood
         config = runtime.config
         self._began = runtime.now()
         book = StateBook(
@@ -123,7 +123,7 @@ class Features:
             rng,
         )
         self._comparing = Comparing(
-            [told, claims], work, runtime, back, neighbourhood, broadcast, rng
+            (ring_book, told, claims), runtime, back, neighbourhood, broadcast, rng
         )
         self.readiness = Readiness(book, told.said)
         self._forgetting = Forgetting(

@@ -56,6 +56,7 @@ class Forgetting:
         self._runtime = runtime
         self._forgot = forgot
         self._forgotten: frozenset[str] = frozenset()
+        self._lot = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
         return f"<Forgetting {sorted(self._forgotten)}>"
@@ -63,6 +64,8 @@ class Forgetting:
     async def run(self) -> None:
         """Look at the dead until cancelled."""
         while True:
+            if not self._liveness.gone():
+                await self._lot.park()
             await trio.sleep(LOOK)
             self._look()
             name = self._to_remove()
@@ -70,7 +73,9 @@ class Forgetting:
                 await self._remove(name)
 
     def follow(self, turn: Turn) -> None:
-        """One that was forgotten may be back, or removed."""
+        """One may be dead now; or one that was forgotten back, or removed."""
+        if turn.after.state >= DEAD:
+            self._lot.unpark()
         if turn.name in self._forgotten:
             self._look()
 

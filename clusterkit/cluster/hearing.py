@@ -116,9 +116,7 @@ class Hearing(GenServer):
         todo = self._membership.receive(self.caller.node, message)
         if ring and not self.name and self._membership.others:
             self._enter(str(ring))  # another ring has inserted this node
-        job = self._work.work_off(todo)
-        if job is not None:
-            await job.taken.wait()
+        await self._work.submit(todo).taken.wait()
         self._meetings.look_again()
 
     def _may_hear(self, ring: object) -> bool:

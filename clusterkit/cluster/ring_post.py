@@ -65,7 +65,6 @@ class RingPost:
         self._dropped = dropped
         self._codec = Codec(MOST_BYTES)
         self._long = 0
-        self._said: tuple[str, object, bytes] = "", None, b""
         self._failing: set[tuple[str, type]] = set()
 
     def __repr__(self) -> str:
@@ -111,7 +110,7 @@ class RingPost:
                 nothing.
         """
         limit = min(link.max_message, self._kernel.codec.max_message)
-        whole = self._encoded(ring, message)
+        whole = self._codec.encode(_cast("gossip", [ring, list(message)]))
         if len(whole) <= limit:
             return [whole]
         size = max(1, limit - PART_ROOM)
@@ -126,13 +125,6 @@ class RingPost:
             self._codec.encode(_cast("part", [self._long, i, len(pieces), piece]))
             for i, piece in enumerate(pieces)
         ]
-
-    def _encoded(self, ring: str, message: tuple[Any, ...]) -> bytes:
-        """Return a message as one cast; what was said last is said again for ever."""
-        if self._said[:1] != (ring,) or self._said[1] is not message:
-            data = self._codec.encode(_cast("gossip", [ring, list(message)]))
-            self._said = ring, message, data
-        return self._said[2]
 
     def _link(self, name: str) -> Link | None:
         """Return the link to a node, None if nobody knows where it is."""

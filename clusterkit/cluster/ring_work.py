@@ -43,8 +43,6 @@ logger = logging.getLogger("clusterkit.cluster")
 SAVE_AGAIN: Final = 1.0
 """Seconds until what could not be saved is tried again without a new step."""
 
-_SAYING: Final = frozenset({effects.Send, effects.Dropped})
-
 HELD: Final = 100
 """Steps held back while nothing can be saved, beside those that close links or
 hand something over. Of more, the oldest changes are told as one with the next."""
@@ -104,7 +102,6 @@ class RingWork:
         self._jobs: deque[Job] = deque()
         self._held: deque[Job] = deque()
         self._arrived = trio.lowlevel.ParkingLot()
-        self._idle = False  # the worker waits for a job; with nothing to save
         self._unsaved = False
         self._failing = False
         self._table: dict[type, Callable[[Any, Job], None]] = {
@@ -138,34 +135,9 @@ class RingWork:
         A step without any is done when what came before is.
         """
         job = Job(todo, force=force)
-        self._idle = False
         self._jobs.append(job)
         self._arrived.unpark()
         return job
-
-    def tidy(self) -> None:
-        """Forget what is old; called once per `gossip_interval`."""
-        if self.polls:
-            self.work_off(self._membership.expire(self._wall_clock()))
-
-    def poll(self, peer: str) -> None:
-        """Send a member a digest: it answers if it holds anything else."""
-        if self.polls and self.name:
-            self.work_off(self._membership.greet(peer))
-
-    def work_off(self, todo: list[effects.Effect]) -> Job | None:
-        """Do what only says something, if nothing came before; else queue it.
-
-        Most steps are of that kind: it saves them a task that wakes for each.
-
-        Returns:
-            The job, None if it is done.
-        """
-        if not self._idle or not all(type(effect) in _SAYING for effect in todo):
-            return self.submit(todo)
-        if todo:
-            self._carry_out(Job(todo, force=False))
-        return None
 
     async def caught_up(self) -> None:
         """Wait until everything submitted so far is saved and carried out.
@@ -204,11 +176,10 @@ class RingWork:
         if self._jobs:
             return self._jobs.popleft()
         if not self._unsaved:
-            self._idle = not self._held
             await self._arrived.park()
-            return self._jobs.popleft()
-        with trio.move_on_after(SAVE_AGAIN):
-            await self._arrived.park()
+        else:
+            with trio.move_on_after(SAVE_AGAIN):
+                await self._arrived.park()
         return self._jobs.popleft() if self._jobs else Job([], force=False)
 
     async def _save(self, job: Job) -> bool:

@@ -200,6 +200,11 @@ class Membership:
         """Whether nobody else is a member."""
         return self._standing.alone
 
+    @property
+    def hash(self) -> int:
+        """Eight bytes that are equal where, and nearly only where, all of the ring is."""
+        return self._standing.hash
+
     def lists(self, name: str) -> bool:
         """Whether `name` is a member."""
         return self._standing.state.entries.lists(name)

@@ -43,8 +43,6 @@ def _on_digest(step: Step, sender: str, message: Message) -> None:
     if not mine.is_kin(theirs):
         _on_foreign_digest(step, sender, message)
     elif message.marks == (mine.entries.digest,):
-        if mine.has_all_but_entries(theirs) and not step.standing.owed:
-            return
         merged = mine.merge(theirs)
         step.standing.become(merged)
         if merged.ring_ids != theirs.ring_ids and message.kind is Kind.DIGEST:
@@ -190,9 +188,7 @@ def receive(step: Step, sender: str, plain: object) -> None:
         sender: The node that the link authenticated.
         plain: The message as it came in.
     """
-    standing, before = step.standing, step.standing.state
-    if standing.agrees(sender, plain):
-        return
+    standing = step.standing
     try:
         message, dropped = Message.from_plain(plain, standing.now, standing.latest)
     except ValueError:
@@ -209,8 +205,6 @@ def receive(step: Step, sender: str, plain: object) -> None:
         standing.meeting.discard(sender)
     if standing.state.fits(message.state, sender):
         RULES[message.kind](step, sender, message)
-        if message.kind is Kind.DIGEST and standing.state is before and step.is_done:
-            standing.agree(sender, plain)
     else:
         step.drop(sender, "full")
 

@@ -13,6 +13,7 @@ that has not run for a while, and sees the whole world silent, does not count th
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ class Observation:
             return [n for n, phi in self._phis.items() if self._is_beyond(phi, n, now)]
         limit = now - self._patience * (1 + self.health)
         return [name for name, heard in self._heard.items() if heard < limit]
+
+    @property
+    def next_silence(self) -> float:
+        """When somebody is silent next, if nothing more comes; by phi, at any time."""
+        if self._detector == "phi":
+            return -inf
+        patience = self._patience * (1 + self.health)
+        return min(self._heard.values(), default=inf) + patience
 
     def silence(self, name: str, now: float) -> float | None:
         """Return for how long nothing has come from a member, None if unwatched."""

@@ -8,6 +8,7 @@ that is lost, repeated or late can do no harm.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -106,14 +107,6 @@ class RingState:
     def says_more_than(self, other: RingState) -> bool:
         """Whether `other` lacks something of this, its join with something."""
         return self.entries != other.entries or self.ring_ids != other.ring_ids
-
-    def has_all_but_entries(self, other: RingState) -> bool:
-        """Whether the join with `other` is this, if its entries are the same."""
-        return (
-            other.ring_ids == self.ring_ids
-            and other.lamport <= self.lamport
-            and self.clock.descends(other.clock)
-        )
 
     def prune(self) -> RingState:
         """Return the state with no clock entry for a name that is forgotten."""
@@ -243,6 +236,15 @@ class Message:
         return cls(
             kind, state, tuple(check_whole(n, "a mark") for n in numbers)
         ), dropped
+
+
+def hash_of(state: RingState) -> int:
+    """Return 8 bytes of BLAKE2b over ring ids, digest, clock and Lamport time."""
+    clock = state.clock
+    counts = [f"{name}:{clock.get_count(name)}" for name in sorted(clock.nodes())]
+    numbers = (*sorted(state.ring_ids), state.entries.digest, *counts, state.lamport)
+    text = " ".join(map(str, numbers)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
 def stamps(entries: Registers) -> list[Stamp]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from clusterkit.core.registers import Registers
 from clusterkit.core.ring_effects import (
     Changed,
     CloseLinks,
@@ -24,7 +25,6 @@ from clusterkit.core.ring_state import Kind, Message, RingState
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from clusterkit.core.registers import Registers
     from clusterkit.core.standing import Standing
     from clusterkit.events import Cause
 
@@ -49,11 +49,6 @@ class Step:
         self._known = standing.state.entries
         self._effects: list[Effect] = []
         self._rumour: tuple[Registers, Collection[str]] | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing follows from it so far."""
-        return not self._effects and self._rumour is None and not self.standing.unsaved
 
     def note(self, effect: Effect) -> None:
         """Add an effect."""
@@ -81,7 +76,9 @@ class Step:
 
     def send_digest(self, to: str, kind: Kind) -> None:
         """Send the digest of the own state, without its entries."""
-        self.note(Send(to, self.standing.digest(kind)))
+        state = self.standing.state
+        bare = replace(state, entries=Registers())
+        self.send(to, kind, state.entries.digest, state=bare)
 
     def send_some(self, names: Iterable[str], entries: Registers) -> None:
         """Send only some entries of the own state to each of `names`."""

@@ -9,7 +9,7 @@ state: a node that leaves a ring is in the next one, if only alone, at once.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from clusterkit.core.registers import (
     MAX_NAMES,
@@ -20,7 +20,7 @@ from clusterkit.core.registers import (
     Registers,
     Stamp,
 )
-from clusterkit.core.ring_state import Kind, Message, RingState
+from clusterkit.core.ring_state import RingState, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,10 +61,8 @@ class Standing:
         self.left: dict[int, Parting] = {}
         self.owed: dict[int, RingState] = {}
         self.meeting: set[str] = set()
-        self._agreed: dict[str, object] = {}
-        self._agreed_on: RingState | None = None
-        self._digests: dict[Kind, tuple[Any, ...]] = {}
-        self._digests_of: RingState | None = None
+        self._hash = 0
+        self._hash_of: RingState | None = None
         self.generation = 0
         self.unsaved = True
         # Lamport time 0 loses against everything: a node that lost its disk
@@ -94,31 +92,13 @@ class Standing:
         """The latest Lamport time, tick or count to believe of a peer."""
         return min(MOST_TIME, self.state.lamport + MOST_JUMP)
 
-    def digest(self, kind: Kind) -> tuple[Any, ...]:
-        """Return the message that is the digest of the state; made once for each."""
+    @property
+    def hash(self) -> int:
+        """Eight bytes that stand for all of the state; made once for each."""
         state = self.state
-        if state is not self._digests_of:
-            self._digests, self._digests_of = {}, state
-        if kind not in self._digests:
-            bare = replace(state, entries=Registers())
-            message = Message(kind, bare, (state.entries.digest,))
-            self._digests[kind] = message.to_plain(self.now)
-        return self._digests[kind]
-
-    def agree(self, peer: str, plain: object) -> None:
-        """Note that there is nothing to do about a message, while all stays the same."""
-        if self.state is not self._agreed_on:
-            self._agreed, self._agreed_on = {}, self.state
-        self._agreed[peer] = plain
-
-    def agrees(self, peer: str, plain: object) -> bool:
-        """Say whether there is nothing to do about a message, as was found before.
-
-        Members poll each other for ever, and for the most part say the same again.
-        """
-        if self.state is not self._agreed_on or self.owed or peer in self.meeting:
-            return False
-        return peer in self._agreed and self._agreed[peer] == plain
+        if state is not self._hash_of:
+            self._hash, self._hash_of = hash_of(state), state
+        return self._hash
 
     def hear(self, lamport: int) -> None:
         """Take the Lamport time of a message, whatever else becomes of it."""

@@ -1,4 +1,4 @@
-"""A sleep whose end may come nearer while a task sleeps.
+"""A sleep whose end moves while a task sleeps.
 
 One lives here that trio's clocks know, as a scope that is cancelled. A clock that has
 its own, as that of a simulation, gives it by a method `alarm`, and `alarm()` asks.
@@ -7,16 +7,23 @@ its own, as that of a simulation, gives it by a method `alarm`, and `alarm()` as
 from __future__ import annotations
 
 from math import inf
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Alarm(Protocol):
     """Wakes one task, once for each time that it is set."""
 
-    async def sleep_until(self, deadline: float) -> None:
-        """Sleep until `deadline`, in trio's time, or whatever `hasten` says."""
+    async def wait(self, due: Callable[[], float]) -> None:
+        """Sleep until `due()`, in trio's time, or whatever `hasten` says.
+
+        By then it may have become later: whether the task wakes all the same is left to
+        the clock.
+        """
         ...
 
     def hasten(self, deadline: float) -> None:
@@ -33,10 +40,10 @@ class ScopeAlarm:
         self._scope = trio.CancelScope()
         self._deadline = -inf
 
-    async def sleep_until(self, deadline: float) -> None:
+    async def wait(self, due: Callable[[], float]) -> None:
         """See `Alarm`."""
-        self._deadline = deadline
-        with trio.CancelScope(deadline=deadline) as self._scope:
+        self._deadline = due()
+        with trio.CancelScope(deadline=self._deadline) as self._scope:
             await trio.sleep_forever()
 
     def hasten(self, deadline: float) -> None:

@@ -279,7 +279,7 @@ class Connection:
     async def _keep_time(self) -> None:
         """Wake the session when something is due; end it when the peer is dead."""
         while True:
-            await self._alarm.sleep_until(self.session.next_deadline())
+            await self._alarm.wait(self.session.next_deadline)
             if not self.session.on_time(trio.current_time()):
                 # When a handler has held the loop, bytes may be there that the
                 # reader only gets to see in this very pass.

@@ -68,10 +68,11 @@ class Route:
     def travel_time(self) -> float:
         """Return how long the next segment takes, retransmissions included."""
         seconds = self.one_way()
-        retry = FIRST_RETRY
-        while self.loses_one():
-            seconds += retry
-            retry = min(2 * retry, LONGEST_RETRY)
+        if self.loss:  # as `loses_one` asks for each try; most routes lose nothing
+            retry = FIRST_RETRY
+            while self.rng.random() < self.loss:
+                seconds += retry
+                retry = min(2 * retry, LONGEST_RETRY)
         return seconds
 
     def loses_one(self) -> bool:

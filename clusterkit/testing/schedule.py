@@ -20,7 +20,7 @@ from trio._core import _run
 from trio.abc import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from random import Random
 
     from clusterkit.testing.pipe import Courier
@@ -32,10 +32,13 @@ _MOST_AWOKEN: Final = 1000  # sleepers that were cancelled and are still in the 
 class _Sleeper:
     """A task that sleeps; none once it was woken, or cancelled."""
 
-    __slots__ = ("_clock", "task")
+    __slots__ = ("_clock", "due", "task")
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(
+        self, clock: VirtualClock, due: Callable[[], float] | None = None
+    ) -> None:
         self._clock = clock
+        self.due = due
         self.task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
 
     def abort(self, _: object) -> trio.lowlevel.Abort:
@@ -54,11 +57,11 @@ class _Alarm:
         self._deadline = -inf
         self._sleeper: _Sleeper | None = None
 
-    async def sleep_until(self, deadline: float) -> None:
-        self._deadline = deadline
-        self._sleeper = _Sleeper(self._clock)
+    async def wait(self, due: Callable[[], float]) -> None:
+        self._deadline = due()
+        self._sleeper = _Sleeper(self._clock, due)
         try:
-            await self._clock.doze(self._sleeper, deadline)
+            await self._clock.doze(self._sleeper, self._deadline)
         finally:
             self._deadline = -inf
 
@@ -99,18 +102,22 @@ class VirtualClock(Clock):
         """Jump to `deadline`, or deliver what is due before it."""
         # trio asks this when no task can run, before it looks whether one
         # waits for just that (`wait_all_tasks_blocked`). Then time stands.
-        if _run.GLOBAL_RUN_CONTEXT.runner.waiting_for_idle:
+        runner = _run.GLOBAL_RUN_CONTEXT.runner
+        if runner.waiting_for_idle:
             return _FOREVER
-        due = self._courier.next_due
-        wake = self._asleep[0][0] if self._asleep else inf
-        first = min(due, wake, deadline)
-        if first == inf:
-            return _FOREVER
-        self._now = max(self._now, first)
-        if due == first:
-            self._courier.deliver(self._now)
-        elif wake == first:
-            self._wake()
+        while not runner.runq:  # what comes need not wake anybody
+            due = self._courier.next_due
+            wake = self._asleep[0][0] if self._asleep else inf
+            first = min(due, wake, deadline)
+            if first == inf:
+                return _FOREVER
+            self._now = max(self._now, first)
+            if due == first:
+                self._courier.deliver(self._now)
+            elif wake == first:
+                self._wake()
+            else:
+                break
         return 0
 
     async def sleep_until(self, deadline: float) -> None:
@@ -144,9 +151,14 @@ class VirtualClock(Clock):
         """Wake who has slept until now."""
         while self._asleep and self._asleep[0][0] <= self._now:
             sleeper = heappop(self._asleep)[2]
-            task, sleeper.task = sleeper.task, None
-            if task is not None:
-                trio.lowlevel.reschedule(task)
+            task = sleeper.task
+            if task is None:
+                continue
+            if sleeper.due is not None and (due := sleeper.due()) > self._now:
+                self.wake_at(due, sleeper)
+                continue
+            sleeper.task = None
+            trio.lowlevel.reschedule(task)
 
     def forget(self) -> None:
         """Take out from time to time who is awake already."""

@@ -3,6 +3,7 @@
     python tests/bench/membership.py [--sizes 10,100,200,1000] [--only NAMES]
         [--seed N] [--json FILE] [--svg FILE]
 
+`--json` keeps the figures of a size in a file, where the next run finds those of others.
 Real nodes on a simulated network, so the figures are of the code that runs, and the
 same for everybody who gives the same seed. Loss of 10 % means that each segment is
 held up for 200 ms, doubling, with that chance for each try: it is TCP that loses.
@@ -30,8 +31,9 @@ from clusterkit.events import MemberDown
 from clusterkit.testing import simulate
 
 LOSSY = {"delay": 0.0005, "spread": 0.0005, "loss": 0.1}
-NODE_HOURS = 80.0
-"""Of them without a death show that there are no more than 0.04 in one."""
+NODE_HOURS = {10: 20.0, 100: 80.0, 1000: 20.0}
+"""For how long deaths are counted. 75 without one show that there are no more than
+0.04 in one, with a certainty of 95 %; so it is shown at one size."""
 
 QUICK = Config(idle_close=5.0)
 """Links that only the making of a ring needed are closed at once; else as usual."""
@@ -168,7 +170,7 @@ async def false_deaths(sim, nodes):
     """Members that are said to be dead, and are not, at 10 % loss."""
     sim.network.everywhere(**LOSSY)
     await trio.sleep(2)
-    hours = NODE_HOURS if len(nodes) >= 10 else 0.1
+    hours = NODE_HOURS.get(len(nodes), 0.1)
     with counted(nodes) as deaths:
         await trio.sleep(3600 * hours / len(nodes))
     count = len({peer for _, peer in deaths})
@@ -329,16 +331,25 @@ def left_out(only, sizes):
             yield f"{name} at N = {', '.join(without)}"
 
 
+def earlier(file):
+    """Return the figures that a file has; none without one."""
+    if file is None or not Path(file).exists():
+        return {}
+    figures = json.loads(Path(file).read_text())
+    return {int(count): found for count, found in figures.items()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="10,100,200,1000")
     parser.add_argument("--only", default=",".join(SCENARIOS))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json")
-    parser.add_argument("--svg")
+    parser.add_argument("--json", help="keep figures there, beside earlier ones")
+    parser.add_argument("--svg", help="draw them there")
     args = parser.parse_args()
     sizes, only = [int(size) for size in args.sizes.split(",")], args.only.split(",")
-    figures = measure(only, sizes, args.seed)
+    found = earlier(args.json) | measure(only, sizes, args.seed)
+    figures = dict(sorted(found.items()))
     print_table(figures)
     print("\nNot measured:", "; ".join(left_out(only, sizes)) or "nothing")
     if args.json:

@@ -33,7 +33,7 @@ ROWS = (
         "false_at_most",
         "  hence at most, with 95 %",
         "/node-hour",
-        dict.fromkeys((10, 100, 1000), (0.04, 0.001)),
+        {100: (0.04, 0.001)},
     ),
     ("paused", "others said to be dead, one cut off half of the time", "", {}),
     ("paused_without", "  the same without local health", "", {}),

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 
 
@@ -18,7 +20,7 @@ def test_six_nodes_hold_what_membership_must(tmp_path):
     done = subprocess.run(
         [
             *(sys.executable, "membership.py", "--sizes", "6"),
-            *("--only", "quiet,spread,detection,restarted,masters"),
+            *("--only", "quiet,spread,false,detection,isolated,restarted,masters"),
             *("--svg", str(picture), "--json", str(numbers)),
         ],
         cwd=HERE,
@@ -26,13 +28,18 @@ def test_six_nodes_hold_what_membership_must(tmp_path):
         text=True,
         check=True,
     )
-    titles = {line.split("|")[1].strip() for line in done.stdout.splitlines()}
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    titles = {line.split("|")[1].strip() for line in table}
     assert {"idle gossip, for each node", "one master, after a split"} <= titles
     assert picture.read_text().endswith("</svg>\n")
     figures = json.loads(numbers.read_text())["6"]
     assert figures["spread_rounds"] <= figures["spread_allowed"]
     assert figures["idle_bytes"] <= 4000
     assert figures["crash_all"] <= 9
+    assert figures["false_deaths"] == 0
+    # With a mean of 3 there would be one in 19 cases of 20.
+    assert figures["false_at_most"] * figures["hours"] == pytest.approx(3, abs=0.005)
+    assert figures["isolated"] <= 10
     assert figures["restarted"] <= 10
     assert figures["masters"] == 2
     assert figures["one_master"] <= 3

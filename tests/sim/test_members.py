@@ -235,11 +235,11 @@ def test_a_liar_convinces_nobody_for_long(sim_seed):
 def test_a_member_says_which_books_are_not_as_its_own(sim_seed):
     async def main(sim):
         _a, b = await formed(sim, "ab")
-        keys, claims = (book.hash for book in b.members._comparing._books)
+        ring, keys, claims = (book.hash for book in b.members._comparing._books)
         for hashes, differing in [
-            ([keys, claims], []),
-            ([keys, claims ^ 1], [1]),
-            ([keys ^ 1, claims ^ 1], [0, 1]),
+            ([ring, keys, claims], []),
+            ([ring, keys, claims ^ 1], [2]),
+            ([ring ^ 1, keys ^ 1, claims], [0, 1]),
         ]:
             assert await b.call("_members@a", "differing", hashes) == differing
 
@@ -256,7 +256,7 @@ def test_nonsense_is_refused_and_counted(sim_seed):
             ("exchange", [[], []]),
             ("differing", [1]),
             ("differing", [[1]]),
-            ("differing", [[1, "2"]]),
+            ("differing", [[1, 2, "3"]]),
         ]:
             with pytest.raises(ClusterError):
                 await b.call("_members@a", event, *args)
@@ -266,7 +266,7 @@ def test_nonsense_is_refused_and_counted(sim_seed):
         with pytest.raises(ClusterError, match="only members"):
             await stranger.call("_members@a", "tell", {})
         with pytest.raises(ClusterError, match="only members"):
-            await stranger.call("_members@a", "differing", [1, 2])
+            await stranger.call("_members@a", "differing", [1, 2, 3])
         assert a.members.ignored["foreign"] == 2
 
     simulate(main, seed=sim_seed)

@@ -20,7 +20,7 @@ from clusterkit.core.ring_effects import (
     RemovedFromRing,
     Send,
 )
-from clusterkit.core.ring_state import Kind, Message, RingState
+from clusterkit.core.ring_state import Kind, Message, RingState, hash_of
 
 from .ring_playbook import Playbook, address, only
 
@@ -742,31 +742,28 @@ def test_equal_digests_end_the_exchange():
     assert play.run() == ["digest"]
 
 
-def test_what_was_agreed_on_is_answered_again_once_it_is_not():
+def test_hashes_are_equal_where_all_is():
     play = Playbook("abc").ring("a", "b")
-    (greeting,) = only(play.call("a", "greet", "b"), Send)
-    for _ in range(3):
-        assert play.call("b", "receive", "a", greeting.message) == []
-    play.insert("b", "c")
-    play.lose_all()
-    (answer,) = only(play.call("b", "receive", "a", greeting.message), Send)
-    assert answer.message[0] == "state"
-    play = Playbook("ab").ring("a", "b")
-    (greeting,) = only(play.call("a", "greet", "b"), Send)
-    assert play.call("b", "receive", "a", greeting.message) == []
-    play.b._standing.become(play.b.state.merge(RingState(frozenset({7}))))
-    assert only(play.call("b", "receive", "a", greeting.message), Send) != []
-
-
-def test_a_greeting_says_what_is_so_by_then():
-    play = Playbook("abc").ring("a", "b")
-    (before,) = only(play.call("a", "greet", "b"), Send)
-    assert only(play.call("a", "greet", "b"), Send) == [before]
+    before = play.a.hash
+    assert before == play.b.hash
     play.insert("a", "c")
     play.lose_all()
-    (after,) = only(play.call("a", "greet", "b"), Send)
-    assert after.message != before.message
-    assert play.run()[:3] == ["digest", "ask", "state"]
+    assert play.a.hash != before
+    play.call("b", "greet", "a")
+    play.run()
+    assert play.a.hash == play.b.hash != before
+
+
+@pytest.mark.parametrize("part", ["ids", "clock", "lamport"])
+def test_a_hash_is_of_more_than_the_entries(part):
+    play = Playbook("ab").ring("a", "b")
+    state = play.a.state
+    other = {
+        "ids": replace(state, ring_ids=state.ring_ids | {7}),
+        "clock": replace(state, clock=state.clock.increment("a")),
+        "lamport": replace(state, lamport=state.lamport + 1),
+    }
+    assert hash_of(other[part]) != hash_of(state) == play.a.hash
 
 
 def test_who_is_behind_asks_and_who_is_ahead_tells():

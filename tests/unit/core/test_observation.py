@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from clusterkit.core.observation import WORST, Observation
@@ -22,6 +24,20 @@ def test_who_is_not_heard_for_longer_than_is_usual_is_silent():
     assert seen.silent(2.6) == ["a", "b"]
     seen.hear([("b", 2.5)])
     assert seen.silent(2.6) == ["a"]
+
+
+def test_nobody_is_silent_before_it_says_so():
+    seen = observation()
+    seen.hear([("a", 1.0)])
+    assert seen.next_silence == 1.5
+    assert seen.silent(1.5) == []
+    seen.hear([("b", 2.0)])
+    assert seen.next_silence == 2.5
+    seen.judge_itself(asked=1, answers=0)
+    assert seen.next_silence == 4.0
+    seen.watch([], 2.0)
+    assert seen.next_silence == inf
+    assert observation("phi").next_silence == -inf
 
 
 def test_older_news_changes_nothing():

@@ -126,29 +126,54 @@ def test_trio_is_left_as_it_was():
 async def check_alarm(ring):
     """Sleep by an alarm that others hasten; it must do the same on every clock."""
     began = trio.current_time()
+    wanted = [1.0]
 
-    async def hasten(after, deadline):
+    def due():
+        return began + wanted[0]
+
+    async def hasten(after, seconds):
         await trio.sleep(after)
-        ring.hasten(began + deadline)
+        wanted[0] = min(wanted[0], seconds)
+        ring.hasten(began + seconds)
 
     ring.hasten(began)  # nobody sleeps: nothing comes of it
-    await ring.sleep_until(began + 1)
+    await ring.wait(due)
     assert trio.current_time() == pytest.approx(began + 1)
+    wanted[0] = 10.0
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hasten, 1, 4)
         nursery.start_soon(hasten, 1.5, 3)
         nursery.start_soon(hasten, 2, 7)  # later: nothing comes of it
-        await ring.sleep_until(began + 10)
+        await ring.wait(due)
         assert trio.current_time() == pytest.approx(began + 3)
-    await ring.sleep_until(began + 6)  # what woke it before does not wake it again
+    wanted[0] = 6.0
+    await ring.wait(due)  # what woke it before does not wake it again
     assert trio.current_time() == pytest.approx(began + 6)
+    wanted[0] = 60.0
     with trio.move_on_after(1) as scope:
-        await ring.sleep_until(began + 60)
+        await ring.wait(due)
     assert scope.cancelled_caught
     ring.hasten(began)
     with trio.move_on_after(1) as scope:
         await trio.sleep_forever()
     assert scope.cancelled_caught
+
+
+def test_an_alarm_that_was_put_off_wakes_nobody_for_nothing():
+    async def main(sim):
+        wanted = [1.0]
+
+        async def put_off():
+            for later in (2.0, 3.0):
+                await trio.sleep(later - sim.now - 1.5)
+                wanted[0] = later
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(put_off)
+            await alarm().wait(lambda: wanted[0])
+        assert sim.now == 3
+
+    played(main)
 
 
 def test_an_alarm_of_the_virtual_clock_is_hastened():
