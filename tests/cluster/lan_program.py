@@ -16,11 +16,13 @@ from clusterkit.discovery import Beacons
 
 async def say_changes(node):
     said = None
-    refused = set()
+    refused = {}
     while True:
-        for reason in set(node.discovery.refused) - refused:
-            print("refused", reason, flush=True)
-        refused |= set(node.discovery.refused)
+        # Each time anew: a reason may have come up before what a test does.
+        for reason, count in node.discovery.refused.items():
+            if count != refused.get(reason):
+                print("refused", reason, flush=True)
+        refused = dict(node.discovery.refused)
         now = sorted(member.id for member in node.ring.nodes())
         if now != said:
             print("ring", *now, flush=True)
