@@ -181,7 +181,7 @@ RUN_OPTIONS: Final = (
         flags=("--http",),
         name="http",
         help="Serve health checks over HTTP at this `host:port`; the port may be 0.",
-        kind=Kind.WORD,
+        kind=Kind.BIND,
     ),
     Option(
         flags=("--operator-secret-file",),

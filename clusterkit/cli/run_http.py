@@ -20,9 +20,13 @@ def operator_secret(settings: Settings) -> bytes | None:
     """Return the secret of operators, None if nobody is one.
 
     Raises:
-        ConfigError: Its file cannot be read, others can read it, or it says where
-            nothing is served.
+        ConfigError: Its file cannot be read, others can read it, or nothing is
+            served, or what serves is not installed.
     """
+    if settings["http"] is not None:
+        from clusterkit.web.serving import require_web
+
+        require_web()  # before anything is bound
     secret = settings.operator_secret
     if secret is not None and settings["http"] is None:
         raise ConfigError(

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     CLASS = "name=module:Class"
     TRIPLE = "id host port"
     URL = "url"
+    BIND = "host:port"
 
 
 _NUMBERS = (int, float)

@@ -10,13 +10,12 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from clusterkit.errors import ConfigError
 from clusterkit.httpcluster.cluster import HttpCluster
 from clusterkit.logs import log
 from clusterkit.web.gossip import gossip_page
 from clusterkit.web.reading import read
 from clusterkit.web.secrets import Gate
-from clusterkit.web.serving import MISSING
+from clusterkit.web.serving import require_web
 from clusterkit.web.views import cluster, phase, why_not_ready
 
 if TYPE_CHECKING:
@@ -54,11 +53,10 @@ def app(node: Hosted, *, operator_secret: str | bytes | None = None) -> Starlett
     Raises:
         ConfigError: The secret is too short, or Starlette is not installed.
     """
-    try:
-        from starlette.applications import Starlette  # noqa: PLC0415 - an extra
-        from starlette.routing import Route  # noqa: PLC0415
-    except ImportError as error:
-        raise ConfigError(MISSING) from error
+    require_web()
+    from starlette.applications import Starlette  # noqa: PLC0415 - an extra
+    from starlette.routing import Route  # noqa: PLC0415
+
     pages = Pages(node, Gate(operator_secret))
     routes = [
         Route("/livez", pages.live),

@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hypercorn.config import Config
     from starlette.types import ASGIApp
 
-MISSING: Final = 'this needs other packages: pip install "clusterkit[web]"'
+MISSING: Final = 'HTTP needs other packages: pip install "clusterkit[web]"'
 """What is said where one of them is not there."""
 
 BACKLOG: Final = 100
@@ -30,6 +31,17 @@ _BIND: Final = re.compile(r"(?:\[([^][]+)\]|([^][:]+)):([0-9]{1,5})")
 GRACE: Final = 2.0
 """Seconds that requests under way have when serving is cancelled, and after those the
 application's own shutdown."""
+
+
+def require_web() -> None:
+    """Refuse to go on where the packages are not there that the web takes.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    for package in ("starlette", "hypercorn"):
+        if find_spec(package) is None:
+            raise ConfigError(MISSING)
 
 
 async def serve(
@@ -57,11 +69,10 @@ async def serve(
         Accepts nothing more. What is under way has two seconds to come to its end,
         and then the application's own shutdown (`lifespan`), before they are cut.
     """
-    try:
-        from hypercorn.config import Config  # noqa: PLC0415 - an extra
-        from hypercorn.trio import serve as hypercorn_serve  # noqa: PLC0415
-    except ImportError as error:
-        raise ConfigError(MISSING) from error
+    require_web()
+    from hypercorn.config import Config  # noqa: PLC0415 - an extra
+    from hypercorn.trio import serve as hypercorn_serve  # noqa: PLC0415
+
     config = Config()
     # Bound here: Hypercorn leaves its socket open where it cannot be bound.
     config.bind = [f"fd://{listening(bind).detach()}"]
