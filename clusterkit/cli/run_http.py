@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ async def _start(nursery: trio.Nursery, application: Any, bind: str) -> str:
     try:
         url: str = await nursery.start(web.serve, application, bind)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise ClusterError(
             f"cannot serve HTTP at {bind}: {reason}; choose another with --http"
         ) from error
