@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -67,7 +68,9 @@ async def _start(nursery: trio.Nursery, application: Any, bind: str) -> str:
     from clusterkit import web
 
     try:
-        url: str = await nursery.start(web.serve, application, bind)
+        # When it ends the node has, and a second signal would find nobody.
+        serve = partial(web.serve, application, bind, grace=0.0)
+        url: str = await nursery.start(serve)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ClusterError(

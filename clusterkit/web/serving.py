@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from clusterkit.errors import ConfigError
-from clusterkit.names import check_host, check_port
+from clusterkit.logs import log
+from clusterkit.names import check_host, check_port, check_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from hypercorn.config import Config
     from starlette.types import ASGIApp
+
+logger = logging.getLogger("clusterkit.web")
 
 MISSING: Final = 'HTTP needs other packages: pip install "clusterkit[web]"'
 """What is said where one of them is not there."""
@@ -30,7 +33,7 @@ _BIND: Final = re.compile(r"(?:\[([^][]+)\]|([^][:]+)):([0-9]{1,5})")
 
 GRACE: Final = 2.0
 """Seconds that requests under way have when serving is cancelled, and after those the
-application's own shutdown."""
+application's own shutdown, unless `grace` says otherwise."""
 
 
 def require_web() -> None:
@@ -48,6 +51,7 @@ async def serve(
     application: ASGIApp,
     bind: str = "127.0.0.1:8022",
     *,
+    grace: float = GRACE,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an application until cancelled; for `nursery.start`.
@@ -59,36 +63,42 @@ async def serve(
     Args:
         application: What to serve: `web.app(node)`, or one that it is mounted in.
         bind: Where, as `host:port`; port 0 takes any free one.
+        grace: Seconds that what is under way has to come to its end when this is
+            cancelled, and after that the application's own shutdown (`lifespan`).
         task_status: For `nursery.start`, which returns the URL.
 
     Raises:
-        ConfigError: `bind` is no address, or Hypercorn is not installed.
+        ConfigError: `bind` is no address, `grace` no time, or Hypercorn is not
+            installed.
         OSError: The address is in use, or not of this machine.
 
     Cancellation:
-        Accepts nothing more. What is under way has two seconds to come to its end,
-        and then the application's own shutdown (`lifespan`), before they are cut.
+        Accepts nothing more, and ends as `grace` says; what has not ended then is cut.
     """
     require_web()
     from hypercorn.config import Config  # noqa: PLC0415 - an extra
     from hypercorn.trio import serve as hypercorn_serve  # noqa: PLC0415
 
+    check_timeout(grace)
     config = Config()
     # Bound here: Hypercorn leaves its socket open where it cannot be bound.
     config.bind = [f"fd://{listening(bind).detach()}"]
-    config.graceful_timeout = GRACE
-    config.errorlog = logging.getLogger("clusterkit.web.hypercorn")
+    config.graceful_timeout = grace
+    config.errorlog = errors = logging.getLogger("clusterkit.web.hypercorn")
+    if errors.level == logging.NOTSET:
+        errors.setLevel(logging.WARNING)  # where it listens is said below
     stop, scope = trio.Event(), trio.CancelScope()
     async with trio.open_nursery() as nursery:
         run = partial(_within, scope, hypercorn_serve, application, config, stop)
         urls = await nursery.start(run)
         scope.shield = True
+        log(logger, logging.INFO, "http_serving", url=urls[0])
         task_status.started(urls[0])
         try:
             await trio.sleep_forever()
         finally:
             stop.set()
-            scope.deadline = trio.current_time() + 2 * GRACE
+            scope.deadline = trio.current_time() + 2 * grace
 
 
 async def _within(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -175,8 +176,8 @@ async def test_what_is_under_way_when_serving_ends_comes_to_its_end():
         assert (got, marks) == (["done"], ["up", "down"])
 
 
-async def test_what_does_not_come_to_its_end_is_cut(monkeypatch):
-    monkeypatch.setattr("clusterkit.web.serving.GRACE", 0.05)
+@pytest.mark.parametrize(("grace", "ended"), [(0.5, ["up", "down"]), (0, ["up"])])
+async def test_what_does_not_come_to_its_end_is_cut(grace, ended):
     marks, begun = [], trio.Event()
 
     async def ask(url):
@@ -186,11 +187,27 @@ async def test_what_does_not_come_to_its_end_is_cut(monkeypatch):
 
     async with outer(marks, begun, trio.Event()) as application:
         async with trio.open_nursery() as asking, trio.open_nursery() as serving:
-            url = await serving.start(web.serve, application, "127.0.0.1:0")
+            serve = partial(web.serve, application, "127.0.0.1:0", grace=grace)
+            url = await serving.start(serve)
             asking.start_soon(ask, url)
             await begun.wait()
             serving.cancel_scope.cancel()
-        assert marks == ["up", "down"]
+        assert marks == ended
+
+
+@pytest.mark.parametrize("grace", [-1, float("nan"), "2"])
+async def test_a_grace_is_a_number_of_seconds(grace):
+    async with running("a") as a:
+        with pytest.raises(ConfigError, match="number of seconds"):
+            await web.serve(web.app(a), "127.0.0.1:0", grace=grace)
+
+
+async def test_where_it_serves_is_logged_as_all_is(caplog):
+    with caplog.at_level(logging.INFO):
+        async with running("a") as a, served(a) as client:
+            url = str(client.base_url)
+    lines = [r.getMessage() for r in caplog.records if "web" in r.name]
+    assert lines == [f"http_serving url={url}"]
 
 
 async def test_a_start_that_hangs_can_be_cancelled():
