@@ -6,6 +6,7 @@ How they are read is `reading`. The invariant is that no secret is among what is
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -161,7 +162,8 @@ class Settings:
         if file.value is None:
             return None
         path = Path(file.value).expanduser()
-        return read_private(path, "the operators' secret in")
+        content = read_private(path, "the operators' secret in")
+        return content.removeprefix(BOM_UTF8)  # some editors begin a file with it
 
     @property
     def config(self) -> Config | None:

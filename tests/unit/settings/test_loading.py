@@ -261,6 +261,14 @@ def test_what_cannot_be_a_header_is_refused_and_not_shown(auth):
     assert auth not in str(caught.value)
 
 
+def test_a_mark_that_some_editors_begin_with_is_no_part_of_a_secret(tmp_path):
+    path = tmp_path / "operator"
+    path.write_text("an operator's secret", encoding="utf-8-sig")
+    path.chmod(0o600)
+    settings = load_settings(environ={}, name="a", operator_secret_file=str(path))
+    assert settings.operator_secret == b"an operator's secret"
+
+
 def test_a_file_without_a_name_is_none_and_not_no_file():
     (line,) = complaints("", {}, name="foo")
     assert line.startswith("cannot read '': ")
