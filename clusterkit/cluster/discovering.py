@@ -117,6 +117,7 @@ class Discovering:
         self._scope = trio.CancelScope()
         self._over = trio.Event()
         self._began = False
+        self._ends_by = inf
 
     def __repr__(self) -> str:
         names = ",".join(self.sources()) or "none"
@@ -153,6 +154,7 @@ class Discovering:
 
     async def end(self, seconds: float) -> None:
         """Find nobody any more; let sources say what they must, so long at most."""
+        self._ends_by = trio.current_time() + seconds
         self._scope.cancel()
         if self._began:
             with trio.move_on_after(seconds):
@@ -184,6 +186,7 @@ class Discovering:
             run_blocking=platform.run_blocking,
             count=count,
             say=say,
+            left=lambda: max(0.0, self._ends_by - trio.current_time()),
         )
 
     def _alive(self) -> tuple[NodeInfo, ...]:

@@ -109,7 +109,8 @@ class MasterList:
                     await node.refresh(self._interval)
             finally:
                 if self._upload_on_end:
-                    with trio.move_on_after(END_WITHIN, shield=True):
+                    seconds = min(END_WITHIN, node.left())
+                    with trio.move_on_after(seconds, shield=True):
                         await self._end(http, node)
 
     async def _round(

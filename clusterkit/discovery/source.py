@@ -6,6 +6,7 @@ A source says where nodes may be; whether they are dialled, and when, is decided
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import trio
@@ -66,6 +67,10 @@ class Surroundings:
     read: Callable[[object], Any] = read_entry
     """Reads an entry of a list; raises `ConfigError` if it is none."""
 
+    left: Callable[[], float] = lambda: inf
+    """Returns the seconds that the node's end leaves to its sources; infinite as long
+    as it does not end."""
+
     async def refresh(self, seconds: float) -> None:
         """Wait about so many seconds, a tenth more or less.
 
@@ -124,6 +129,10 @@ class Keeper(Protocol):
     def read(self) -> Callable[[object], Any]:
         """Reads an entry, into something that has a `host`."""
 
+    @property
+    def left(self) -> Callable[[], float]:
+        """Returns the seconds that are left for what must be said at the end."""
+
     async def refresh(self, seconds: float) -> None:
         """Wait about so many seconds."""
 
@@ -155,7 +164,8 @@ class Source(Protocol):
             node: What there is to know of the node.
 
         Cancellation:
-            The node ends. What must be said at the end takes a few seconds at most.
+            The node ends. What must be said at the end, in a shielded scope, takes
+            `node.left()` seconds at most: the node waits for it.
         """
         ...
 

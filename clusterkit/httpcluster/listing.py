@@ -8,6 +8,7 @@ is a member is said by gossip, under the cookie.
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -105,6 +106,10 @@ class Listing:
         due = self._seldom.due(event)
         if due is not None:
             log(logger, logging.WARNING, event, **fields, **due)
+
+    def left(self) -> float:
+        """Return that the list's own bound at the end is the only one."""
+        return inf
 
     async def refresh(self, seconds: float) -> None:
         """Wait about so many seconds, a tenth more or less."""

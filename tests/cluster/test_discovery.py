@@ -25,7 +25,7 @@ from clusterkit.discovery import (
 )
 from clusterkit.errors import ConfigError
 from clusterkit.names import NodeInfo
-from clusterkit.net.datagrams import Reach, UdpTransport
+from clusterkit.net.datagrams import Reach, UdpTransport, is_ipv4
 from clusterkit.wire.beacon import Beacon, BeaconKeys, write_body
 from clusterkit.wire.seal import stretch
 from tests.waiting import until
@@ -201,6 +201,23 @@ async def test_without_a_network_it_says_what_to_give():
 
     with pytest.raises(ConfigError, match="give host="):
         await outward((Beacons(),), NoNetwork())
+
+
+async def test_of_several_networks_it_asks_for_one():
+    class Several:
+        async def leaves_by(self, host):
+            raise OSError("no way")
+
+        def addresses(self):
+            return "10.0.0.1", "10.1.0.1"
+
+    with pytest.raises(ConfigError, match=r"give host=, one of 10\.0\.0\.1, 10\.1"):
+        await outward((Beacons(),), Several())
+
+
+def test_addresses_of_interfaces_are_those_that_others_may_reach():
+    found = UdpTransport().addresses()
+    assert all(is_ipv4(host) and not host.startswith("127.") for host in found)
 
 
 @pytest.mark.parametrize(

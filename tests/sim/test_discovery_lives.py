@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 import trio
 
 from clusterkit import Config
+from clusterkit.cluster.node import LEFT_BY
 from clusterkit.discovery import Beacons
 from clusterkit.names import Address, NodeInfo
 from clusterkit.testing.sim import simulate
@@ -161,6 +164,30 @@ def test_another_node_at_the_address_of_one_that_has_left_is_found(sim_seed):
         await until(lambda: members(a) == "ac", 70)
 
     simulate(main, seed=sim_seed)
+
+
+def test_a_source_learns_how_long_it_may_speak_at_the_end(sim_seed):
+    left = []
+
+    class Speaking(Listed):
+        async def run(self, found, node):
+            left.append(node.left())
+            try:
+                await trio.sleep_forever()
+            finally:
+                left.append(node.left())
+                with trio.move_on_after(node.left(), shield=True):
+                    await trio.sleep_forever()
+
+    async def main(sim):
+        a = await sim.start("a", discover=Speaking())
+        await trio.sleep(1)
+        began = sim.now
+        await a.shutdown(timeout=2.0)
+        assert sim.now - began <= 2.0
+
+    simulate(main, seed=sim_seed)
+    assert left == [inf, 2.0 * LEFT_BY / 2]
 
 
 def test_who_speaks_itself_need_not_wait_for_a_list_of_dead_ones_that_it_is_on(

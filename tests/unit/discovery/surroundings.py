@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import inf
 from random import Random
 
 import trio
@@ -23,6 +24,7 @@ class Node:
         self.found = {}
         self.members = tuple(members)
         self.ring = ring
+        self.left = inf
 
     def count(self, reason):
         self.counted[reason] += 1
@@ -48,6 +50,7 @@ class Node:
             run_blocking=in_place,
             count=lambda reason: self.count(reason),
             say=lambda event, **fields: self.said.append((event, fields)),
+            left=lambda: self.left,
         )
 
     async def run(self, source, until):

@@ -62,6 +62,23 @@ async def test_a_name_that_is_none_is_counted_and_asked_again(monkeypatch):
     assert node.said[0][0] == "unresolved"
 
 
+async def test_answers_may_be_long_of_either_kind_and_change(monkeypatch):
+    v6 = [f"2001:db8::{i:x}" for i in range(1, 4)]
+    v4 = [f"10.0.{i // 250}.{i % 250 + 1}" for i in range(1000)]
+    answers = [v6, v4 * 2, []]
+
+    async def answer(host, port, **_):
+        assert (host, port) == ("nodes", 7022)
+        hosts = answers.pop(0) if answers else []
+        return [(None, None, None, "", (found, port)) for found in hosts]
+
+    monkeypatch.setattr(trio.socket, "getaddrinfo", answer)
+    node = Node()
+    await node.run(Dns("nodes", interval=0.01), lambda: not answers)
+    assert set(node.found) == {Address(host, 7022) for host in v6 + v4}
+    assert not node.counted
+
+
 async def test_srv_records_name_hosts_and_ports():
     node = Node()
     async with name_server("0 5 7022 foo.example.", "9 0 7023 bar.example.") as server:

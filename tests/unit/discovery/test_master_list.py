@@ -31,6 +31,7 @@ class Server:
         self.requests, self.auth = [], []
         self.before_put = lambda: None
         self.headers = {}
+        self.in_vain = False
         self.let_go = threading.Event()
         self.let_go.set()
 
@@ -55,7 +56,7 @@ def handler_of(server):
         def do_GET(self):
             server.requests.append("GET")
             server.auth.append(self.headers["Authorization"])
-            server.let_go.wait(5)
+            server.in_vain |= not server.let_go.wait(5)
             missing = not server.version and server.status == 200
             self.send_response(404 if missing else server.status)
             if server.gives_etag:
@@ -331,6 +332,24 @@ async def test_at_its_end_a_node_takes_itself_off(server):
     source = MasterList(server.url, upload_on_end=True)
     await node.run(source, lambda: FOO in node.found)
     assert [entry["id"] for entry in server.nodes] == ["foo"]
+
+
+async def test_a_server_that_hangs_is_not_waited_for_longer_than_the_end_takes(
+    server, monkeypatch
+):
+    monkeypatch.setattr(master_list, "END_WITHIN", 30.0)
+    server.put_there(LISTED)
+    node = Node()
+    node.left = 0.05
+
+    def is_read():
+        if node.found:
+            server.let_go.clear()
+        return node.found
+
+    await node.run(MasterList(server.url, upload_on_end=True), is_read)
+    server.let_go.set()
+    assert not server.in_vain
 
 
 @pytest.mark.parametrize(
