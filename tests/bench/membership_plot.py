@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from math import log10
 
 WIDTH, HEIGHT, GAP, TOP = 300, 180, 60, 40
@@ -58,20 +59,20 @@ def known(place, figures):
         s: sorted(f["crash_each"]) for s, f in figures.items() if "crash_each" in f
     }
     longest = 1.1 * max((times[-1] for times in by_size.values()), default=1)
-    yield frame(left, "who knows of a crash, after seconds")
+    yield frame(left, "part of the nodes that know of a crash, after seconds")
+    yield f'<text x="{left - 32}" y="{TOP + 4}">100 %</text>'
+    yield f'<text x="{left - 32}" y="{bottom - HEIGHT / 2 + 4}">50 %</text>'
     for number, (size, times) in enumerate(by_size.items()):
-        steps = []
-        for place_, when in enumerate(times):
-            x = left + WIDTH * when / longest
-            y = bottom - HEIGHT * (place_ + 1) / len(times)
-            steps.append(f"{x:.1f},{y:.1f}")
-        shade = 1 - number / (len(by_size) + 1)
-        yield (
-            f'<polyline points="{" ".join(steps)}" fill="none" stroke="{COLOUR}" '
-            f'stroke-opacity="{shade:.2f}" stroke-width="2"/>'
-        )
-        x, y = steps[-1].split(",")
-        yield f'<text x="{float(x) - 20}" y="{float(y) - 4 - 12 * number}">N = {size}</text>'
+        steps, y = [f"{left},{bottom}"], bottom
+        for when in sorted(set(times)):
+            x, before = left + WIDTH * when / longest, y
+            y = bottom - HEIGHT * bisect_right(times, when) / len(times)
+            steps += [f"{x:.1f},{before:.1f}", f"{x:.1f},{y:.1f}"]
+        shade = f'stroke="{COLOUR}" stroke-width="{1 + number}" stroke-opacity="0.7"'
+        yield f'<polyline points="{" ".join(steps)}" fill="none" {shade}/>'
+        y = TOP + 8 + 14 * number
+        yield f'<path d="M{left + 10},{y} h20" {shade}/>'
+        yield f'<text x="{left + 36}" y="{y + 4}">N = {size}</text>'
     for second in range(0, int(longest) + 1, 2):
         x = left + WIDTH * second / longest
         yield f'<text x="{x:.1f}" y="{bottom + 14}">{second}</text>'

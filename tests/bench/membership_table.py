@@ -22,12 +22,7 @@ ROWS = (
     ("crash_first", "a crash is known to the first, 10 % loss", "s", {}),
     ("crash_p50", "to half", "s", {}),
     ("crash_all", "to all", "s", {100: (9, 5), 1000: (13, 7)}),
-    (
-        "false_deaths",
-        "false deaths, 10 % loss",
-        "/node-hour",
-        dict.fromkeys((10, 100, 1000), (0.04, 0.001)),
-    ),
+    ("false_deaths", "false deaths, 10 % loss", "/node-hour", {}),
     ("hours", "  in so much time", "node-hours", {}),
     (
         "false_at_most",
