@@ -3,14 +3,17 @@
 httpx, because it runs on trio itself: a request ends when it is cancelled, however
 slowly the server drips. urllib3 would need a thread for each, which cannot be
 ended. Nothing else knows of it, so another client is one file. The invariants: an
-answer is read up to a bound and no further; and no redirect is followed, since it
-would carry the secret to whoever the server names.
+answer is read up to a bound and no further; no redirect is followed, since it
+would carry the secret to whoever the server names; and nothing of one answer is in
+the next request, so no cookies are kept: one server could set as many as it likes,
+and have them sent to the others of its domain, or of its host.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -159,8 +162,9 @@ def open_client(headers: Mapping[str, str] | None = None) -> Any:
     """
     # A compressed answer could be a thousand times as long as what is read of it.
     told = {"Accept-Encoding": "identity", **(headers or {})}
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return require_httpx().AsyncClient(
-        headers=told, timeout=WITHIN, follow_redirects=False
+        headers=told, timeout=WITHIN, follow_redirects=False, cookies=none
     )
 
 

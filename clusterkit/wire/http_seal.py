@@ -36,6 +36,9 @@ LIFE_BYTES: Final = 16
 NONCE_BYTES: Final = 16
 """Of what tells a request from all others of one process. Random."""
 
+MOST_TIME: Final = 2**62
+"""Milliseconds of the latest time that a reply may tell: a sender goes on from it."""
+
 _HEAD: Final = b"ckh\x01"
 _REQUEST, _ANSWER, _STATEMENT = (_HEAD + bytes([kind]) for kind in range(3))
 _ASKED = struct.Struct(f">{LIFE_BYTES}sQ{NONCE_BYTES}s")
@@ -189,9 +192,15 @@ def _read_reply(data: bytes) -> Reply:
         name, rest = _read_text(rest)
         if rest:
             raise ConfigError("a statement that goes on after its end")
-        return Statement(nonce, time_ms, life, check_name(name))
+        return Statement(nonce, _check_time(time_ms), life, check_name(name))
     (nonce, time_ms), body = _fixed(_ANSWERED, _ANSWER, data)
-    return Answer(nonce, time_ms, body)
+    return Answer(nonce, _check_time(time_ms), body)
+
+
+def _check_time(time_ms: int) -> int:
+    if time_ms > MOST_TIME:
+        raise ConfigError("a time beyond all clocks")
+    return time_ms
 
 
 def _signed(data: bytes, sealer: Sealer) -> bytes:

@@ -37,6 +37,8 @@ class HttpWorld:
 
     Attributes:
         posted: What was sent: from, URL, body.
+        hangs: Who answers nothing.
+        strange: What answers in place of a node, by name: it has a `gossip`.
     """
 
     def __init__(self, sim, nursery, loss=0.0):
@@ -44,6 +46,7 @@ class HttpWorld:
         self.loss = loss
         self.posted = []
         self.hangs = set()
+        self.strange = {}
         self._nursery = nursery
         self._rng = sim.generator("web")
         self._lives = {}
@@ -109,7 +112,7 @@ class HttpWorld:
             receiver = to.removeprefix("http://").partition(".")[0]
             self.posted.append((sender, to, body))
             await self._way(sender, receiver)
-            cluster = self.nodes.get(receiver)
+            cluster = self.strange.get(receiver) or self.nodes.get(receiver)
             if cluster is None:
                 raise NoAnswer("connection refused")
             response = cluster.gossip(body, sender)

@@ -14,6 +14,7 @@ from clusterkit.wire import http_judge
 from clusterkit.wire.http_judge import WINDOW, Correspondent, Heard, Judge, Rejection
 from clusterkit.wire.http_seal import (
     MAX_HEAD,
+    MOST_TIME,
     Answer,
     HttpKeys,
     Request,
@@ -50,10 +51,19 @@ def test_any_request_is_read_as_it_was_written(ring, foo, bar, life, time, nonce
     assert (read_request(signed), key) == (request, 0)
 
 
-@given(SIXTEEN, U64, st.binary(), SIXTEEN, NAMES)
+@given(SIXTEEN, st.integers(0, MOST_TIME), st.binary(), SIXTEEN, NAMES)
 def test_any_reply_is_read_as_it_was_written(nonce, time, body, life, name):
     for reply in (Answer(nonce, time, body), Statement(nonce, time, life, name)):
         assert KEYS.open_reply(KEYS.seal_reply(reply, 0), nonce) == reply
+
+
+@given(st.integers(0, 2**64 - 1), st.floats(0, 1e9))
+def test_whatever_time_is_replied_the_next_request_can_be_sealed(time, now):
+    known = Correspondent()
+    for reply in (Answer(NONCE, time, b""), Statement(NONCE, time, LIFE, "bar")):
+        with suppress(ConfigError):
+            known.heard(KEYS.open_reply(KEYS.seal_reply(reply, 0), NONCE), 0.0)
+        assert KEYS.seal(known.request("ring", "foo", NONCE, b"", now))
 
 
 def test_bytes_are_as_the_reference_says():
