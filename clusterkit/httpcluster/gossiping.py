@@ -121,8 +121,16 @@ class Gossiping:
         urls = [
             self._members.url(m.id) for m in self._members.all() if m.id not in there
         ]
-        urls += [url for url in self._given() if self._asking.who(url) not in there]
+        urls += [url for url in self._given() if self._may_lead_on(url, there)]
         return list(dict.fromkeys(url for url in urls if url is not None))
+
+    def _may_lead_on(self, url: str, there: set[str]) -> bool:
+        """Say whether somebody who is not there may be at a URL that was given.
+
+        By way of a balancer another each time; or else two parts of a cluster that
+        have met nobody else there would not find each other.
+        """
+        return self._asking.who(url) not in there or self._asking.is_shared(url)
 
     def _given(self) -> tuple[str, ...]:
         return (*self._seeds, *self.listed)

@@ -72,7 +72,9 @@ class Listing:
         return f"<Listing {len(self._listed)} URLs>"
 
     def found(self, place: HttpPlace) -> None:
-        """Look for a node where a list says that one is."""
+        """Look for a node where a list says that one is, unless it is this one."""
+        if place.url == self._place.url:
+            return
         now = trio.current_time()
         self._listed.pop(place.url, None)
         for url, told in list(self._listed.items()):

@@ -133,7 +133,11 @@ class HttpMembers:
     def url(self, name: str) -> str | None:
         """Return where a member may be dialled, None if it may not, or is not known."""
         place = self._places.get(name)
-        return place[0] if place and self._dialable.admits(place[0]) else None
+        return place[0] if place and self.may_dial(place[0]) else None
+
+    def may_dial(self, url: str) -> bool:
+        """Say whether a URL, that was checked, may be dialled."""
+        return self._dialable.admits(url)
 
     def is_monitor(self, name: str) -> bool:
         """Say whether a member says that it is a monitor."""

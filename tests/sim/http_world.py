@@ -59,9 +59,12 @@ class HttpWorld:
         """Those that run, by name."""
         return {n: life.cluster for n, life in self._lives.items() if life.cluster}
 
-    async def start(self, name, *, wall=0.0, **options):
-        """Start a node, at a clock on the wall that is so many seconds ahead."""
-        self._options[name] = {"wall": wall, **options}
+    async def start(self, name, *, wall=0.0, at=None, **options):
+        """Start a node, at a clock on the wall that is so many seconds ahead.
+
+        `at` is where it says that it is, if it is wrong there.
+        """
+        self._options[name] = {"wall": wall, "at": at, **options}
         options = {"cookie": COOKIE, "allow": ["*.example"], **options}
         self._started += 1
         life = self._lives[name] = Life()
@@ -74,12 +77,13 @@ class HttpWorld:
         )
         await trio.sleep(0.005)
         options = {"platform": platform, "post": self._post_of(name), **options}
-        return await self._nursery.start(self._live, name, life, options)
+        place = at or url(name)
+        return await self._nursery.start(self._live, name, place, life, options)
 
-    async def _live(self, name, life, options, *, task_status):
+    async def _live(self, name, place, life, options, *, task_status):
         try:
             with life.scope:
-                async with create_http_cluster(name, url(name), **options) as cluster:
+                async with create_http_cluster(name, place, **options) as cluster:
                     life.cluster = cluster
                     task_status.started(cluster)
                     await trio.sleep_forever()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from clusterkit.wire.http_seal import MOST_TIME
+from clusterkit.wire.http_seal import MOST_TIME, Answer, read_request
 
 from .http_liar import Liar
 from .http_world import formed, url
@@ -48,5 +48,39 @@ def test_whatever_its_clock_shows_nobody_comes_to_harm(time_ms):
         await trio.sleep(30)
         assert (len(liar.heard) > 5) == (time_ms <= MOST_TIME)
         assert a.members.alive() == ("n0",)
+
+    playing(play)
+
+
+def test_what_is_answered_to_who_only_asked_who_is_there_is_not_taken():
+    class Eager(Liar):
+        def gossip(self, data, source):
+            request = read_request(self._keys.open(data)[0])
+            self.heard.append(request.receiver)
+            body = encoded([{"invented": [5, 5]}, None])
+            return self._reply(200, Answer(request.nonce, self.time_ms, body))
+
+    async def play(world):
+        world.strange["liar"] = liar = Eager()
+        a = await world.start("a", seeds=[url("liar")])
+        await trio.sleep(30)
+        assert set(liar.heard) == {""}
+        assert a.refused["answer"] == len(liar.heard) > 5
+        assert a.members.alive() == ("a",)
+
+    playing(play)
+
+
+def test_a_node_at_whose_url_another_answers_is_not_taken_for_it():
+    async def play(world):
+        a = await world.start("a")
+        liar = Liar("other", answer=lambda *_: [{"other": [9, 9**9]}, None])
+        introduced(world, a, liar)
+        liar.name = "another"
+        await trio.sleep(10)
+        assert liar.heard  # it is asked as who it says that it is
+        assert a.members.state("other") == "alive"
+        await trio.sleep(60)
+        assert a.members.state("other") == "dead"
 
     playing(play)
