@@ -18,7 +18,7 @@ from clusterkit.logs import log
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from random import Random
 
     from clusterkit.cluster.reconciling import Reconciling
@@ -68,7 +68,7 @@ class Gossiping:
         rng: Random,
         refused: Counter[str],
     ) -> None:
-        self.listed: tuple[str, ...] = ()
+        self.listed: Collection[str] = ()
         self._name = name
         self._members = members
         self._asking = asking
