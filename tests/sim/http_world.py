@@ -38,6 +38,7 @@ class HttpWorld:
     Attributes:
         posted: What was sent: from, URL, body.
         hangs: Who answers nothing.
+        slow: For how many seconds who is there does not answer, by name.
         strange: What answers in place of a node, by name: it has a `gossip`.
     """
 
@@ -46,6 +47,7 @@ class HttpWorld:
         self.loss = loss
         self.posted = []
         self.hangs = set()
+        self.slow = {}
         self.strange = {}
         self._nursery = nursery
         self._rng = sim.generator("web")
@@ -119,6 +121,7 @@ class HttpWorld:
             cluster = self.strange.get(receiver) or self.nodes.get(receiver)
             if cluster is None:
                 raise NoAnswer("connection refused")
+            await trio.sleep(self.slow.get(receiver, 0.0))
             response = cluster.gossip(body, sender)
             await self._way(receiver, sender)
             return response
