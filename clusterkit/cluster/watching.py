@@ -95,7 +95,7 @@ class Watching:
             now = trio.current_time()
             if now - expected > LATE:
                 self._liveness.oversleep(now - expected)
-                self._observation.oversleep(now - expected)
+                self._observation.oversleep(now - expected, now)
                 # What came meanwhile is read before anybody is judged.
                 await trio.sleep(TICK)
                 now = trio.current_time()

@@ -217,13 +217,18 @@ class Heartbeats:
         life.rise(now)
 
     def _make_room(self) -> bool:
-        """Forget somebody who was heard of only, if there are too many names."""
+        """Forget who is not alive and was heard of least lately, if there is no room.
+
+        Or else names that change with each start, or were made up, would keep all
+        others out until the last of them is forgotten.
+        """
         if len(self._heard) < self._most:
             return True
-        idle = next((name for name in self._heard if name not in self._lives), None)
+        idle = next((name for name in self._heard if not self.is_alive(name)), None)
         if idle is None:
             return False
         del self._heard[idle]
+        self._lives.pop(idle, None)
         return True
 
     # What becomes of the silent.
@@ -246,10 +251,10 @@ class Heartbeats:
             del self._lives[name]
         return gone
 
-    def oversleep(self, seconds: float) -> None:
-        """Do not count a time in which this node itself stood still."""
+    def oversleep(self, seconds: float, now: float) -> None:
+        """Do not count a time in which this node itself stood still; see `PhiAccrual`."""
         for life in self._lives.values():
-            life.arrivals.oversleep(seconds)
+            life.arrivals.oversleep(seconds, now)
 
 
 def read_beats(value: object, most: int) -> dict[str, Beat]:

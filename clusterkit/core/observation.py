@@ -104,12 +104,12 @@ class Observation:
         phi = self._phis.get(name)
         return None if phi is None else phi.phi(now)
 
-    def oversleep(self, seconds: float) -> None:
-        """Do not count a time in which this node has not run."""
-        for name in self._heard:
-            self._heard[name] += seconds
+    def oversleep(self, seconds: float, now: float) -> None:
+        """Do not count a time in which this node has not run; see `PhiAccrual`."""
+        for name, heard in self._heard.items():
+            self._heard[name] = max(heard, min(heard + seconds, now))
         for phi in self._phis.values():
-            phi.oversleep(seconds)
+            phi.oversleep(seconds, now)
 
     def judge_itself(self, asked: int, answers: int) -> None:
         """Change the health by how many of those that were asked have answered."""

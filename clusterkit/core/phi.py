@@ -175,9 +175,14 @@ class PhiAccrual:
         """Say whether phi is over the threshold."""
         return self.phi(now) > self.threshold
 
-    def oversleep(self, seconds: float) -> None:
-        """Do not count a time in which nobody here could have listened."""
-        self._last += seconds
+    def oversleep(self, seconds: float, now: float) -> None:
+        """Do not count a time in which nobody here could have listened.
+
+        Args:
+            seconds: How long that was.
+            now: When it was over; what has come since then is not moved.
+        """
+        self._last = max(self._last, min(self._last + seconds, now))
 
     @property
     def deadline(self) -> float:

@@ -6,11 +6,13 @@ that nothing is taken from an answer but what was sealed for this very request.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.core.heartbeats import plain_beats, read_beats
 from clusterkit.errors import ConfigError
 from clusterkit.httpcluster.posting import NoAnswer
+from clusterkit.httpcluster.urls import read_url
 from clusterkit.wire.http_judge import Correspondent
 from clusterkit.wire.http_seal import NONCE_BYTES
 from clusterkit.wire.stream_values import decode_value, encode_value
@@ -32,8 +34,8 @@ TRIES: Final = 3
 have restarted meanwhile."""
 
 MOST_KNOWN: Final = 2_000
-"""URLs of which it is known who answers there; of more, the one asked least lately is
-asked for that again."""
+"""URLs of which it is known who answers there, and nodes of which it is known where they
+answered; of more, the one asked least lately is forgotten."""
 
 
 class Asking:
@@ -74,17 +76,56 @@ class Asking:
         known = self._known.get(url)
         return "" if known is None else known.name
 
+    def is_shared(self, url: str) -> bool:
+        """Say whether who answered at a URL last is elsewhere, as it says itself.
+
+        So is everybody behind a balancer.
+        """
+        known = self._known.get(url)
+        return known is not None and known.url != url
+
     async def meet(self, url: str) -> str:
-        """Return the name of who is at a URL; have it asked there from now on.
+        """Return the name of who is at a URL; have it asked from now on.
+
+        It is asked where it says that it is reached, if that may be dialled: at this
+        URL the next request may come to another.
 
         Raises:
             NoAnswer: Nobody who has the cookie is.
         """
-        if not self.who(url):
-            await self._ask(url, "", ())
-        name = self.who(url)
+        if self.is_shared(url):
+            del self._known[url]
+        name = self.who(url) or await self._introduce(url)
+        place = self._place(url)
+        if place != url and await self._is_at(place, name):
+            url = place
+        self._met.pop(name, None)
+        if len(self._met) >= MOST_KNOWN:
+            del self._met[next(iter(self._met))]
         self._met[name] = url
         return name
+
+    async def _introduce(self, url: str) -> str:
+        """Return the name of who says that it is at a URL."""
+        known = self._correspondent(url)
+        if await self._send(url, known, b"") is not None:
+            raise self._bad("an answer, and nothing was asked")
+        self._refuse_own_name(url, known)
+        return known.name
+
+    def _place(self, url: str) -> str:
+        """Return where to ask who has answered at a URL."""
+        known = self._known.get(url)
+        with suppress(ConfigError):  # what it says may be anything
+            place = url if known is None else read_url(known.url)
+            return place if self._members.may_dial(place) else url
+        return url
+
+    async def _is_at(self, url: str, name: str) -> bool:
+        """Say whether a node is where it says."""
+        with suppress(NoAnswer):
+            return (self.who(url) or await self._introduce(url)) == name
+        return False
 
     async def ask(self, peer: str, event: str, *args: Any) -> Any:
         """Return what a peer answers; see `reconciling.Ask`.
@@ -95,28 +136,25 @@ class Asking:
         url = self._met.get(peer) or self._members.url(peer)
         if url is None:
             raise NoAnswer(f"it is not known where {peer} may be reached")
-        answer = await self._ask(url, event, args)
-        if self.who(url) != peer:
-            raise NoAnswer(f"{self.who(url)} answered for {peer}")
-        return answer
+        try:
+            return await self._ask(url, peer, event, args)
+        except NoAnswer:
+            self._met.pop(peer, None)  # it may be elsewhere by now
+            raise
 
-    async def _ask(self, url: str, event: str, args: tuple[Any, ...]) -> Any:
-        """Send a request until it is taken.
-
-        Args:
-            url: Where to.
-            event: What is asked; "" only asks who is there.
-            args: For it.
-        """
+    async def _ask(self, url: str, peer: str, event: str, args: tuple[Any, ...]) -> Any:
+        """Ask a peer at a URL, until it has taken a request or is not there."""
         for _ in range(TRIES):
             known = self._correspondent(url)
-            body = self._body(known.name, event, args)
-            answered = await self._send(url, known, body)
+            if known.name not in ("", peer):
+                raise NoAnswer(f"{known.name} is there, and not {peer}")
+            asked = known.name
+            answered = await self._send(url, known, self._body(asked, event, args))
+            if answered is not None and asked:
+                return self._read(answered, peer)
             if answered is not None:
-                return self._read(answered, known.name)
-            self._refuse_own_name(known)
-            if not event:
-                return None
+                raise self._bad("an answer, and nothing was asked")
+            self._refuse_own_name(url, known)
         raise NoAnswer(f"it took none of {TRIES} requests")
 
     async def _send(self, url: str, known: Correspondent, body: bytes) -> bytes | None:
@@ -160,10 +198,15 @@ class Asking:
         self._known[url] = known
         return known
 
-    def _refuse_own_name(self, known: Correspondent) -> None:
-        """Raise NoAnswer if it is this node, or another that has its name."""
+    def _refuse_own_name(self, url: str, known: Correspondent) -> None:
+        """Raise NoAnswer if it is this node, or another that has its name.
+
+        It is forgotten that it was: by way of a balancer another will be there, and a
+        namesake gets another name.
+        """
         if known.name != self._identity.name:
             return
+        self._known.pop(url, None)
         if known.life == self._identity.life:
             raise NoAnswer("this node itself is there")
         self._refused["name_taken"] += 1

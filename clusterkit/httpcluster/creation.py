@@ -86,7 +86,8 @@ async def create_http_cluster(
         url: Where the others reach `web.app(cluster)`.
         cookie: The shared secret, as for `create_cluster`. It never travels.
         ring: The cluster's name; nodes of different ones never mix.
-        seeds: URLs of others, tried for as long as nobody is known there.
+        seeds: URLs of others, or of a balancer before them, tried for as long as
+            nobody is known there.
         allow: Networks and host names that members may be dialled at; see `Allowed`.
             None: only what has the scheme, host and port of this node or a seed.
         monitor: Whether others prefer this node to gossip with.
@@ -114,7 +115,8 @@ async def create_http_cluster(
     """
     platform, config = platform or Platform(), checked_config(config)
     own = read_url(url)
-    others = [read_url(seed, "a seed") for seed in _listed(seeds, "seeds")]
+    given = [read_url(seed, "a seed") for seed in _listed(seeds, "seeds")]
+    others = [seed for seed in given if seed != own]
     dialable = Dialable([own, *others], allow)
     found = found_cookies(cookie)
     for secret in found.cookies:
@@ -237,7 +239,7 @@ class _Parts:
         readiness.begin()
         answering = Answering(
             identity,
-            Judge(identity.ring, identity.name, identity.life),
+            Judge(identity.ring, identity.name, identity.life, url),
             self.members,
             Answers(self.book),
             trio.current_time,

@@ -2,7 +2,7 @@
 
 With whom is `partners`, what is exchanged `cluster.reconciling`. The invariant is that
 nobody who hangs keeps this node from the others: exchanges run beside each other, one
-at a time with each.
+at a time with each, and none for long.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clusterkit.logs import log
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from random import Random
 
     from clusterkit.cluster.reconciling import Reconciling
@@ -33,6 +33,9 @@ STEPS: Final = 16
 
 MOST_AT_ONCE: Final = 8
 """Exchanges that one node has under way."""
+
+ENOUGH: Final = 10.0
+"""Seconds of one exchange. What is missing then is left to the next, too."""
 
 LATE: Final = 1.0
 """Intervals beyond the expected one after which this node itself stood still."""
@@ -68,7 +71,7 @@ class Gossiping:
         rng: Random,
         refused: Counter[str],
     ) -> None:
-        self.listed: tuple[str, ...] = ()
+        self.listed: Collection[str] = ()
         self._name = name
         self._members = members
         self._asking = asking
@@ -94,9 +97,7 @@ class Gossiping:
                 self._members.beat()
                 self._members.refresh()
                 self._book.tidy()
-                for url in chosen(self._living(), self._absent(), self._rng):
-                    if len(self._under_way) < MOST_AT_ONCE:
-                        self._begin(url, nursery)
+                self._begin(nursery)
                 due = trio.current_time() + self._interval * self._rng.uniform(0.9, 1.1)
                 await trio.sleep_until(due)
 
@@ -121,29 +122,47 @@ class Gossiping:
         urls = [
             self._members.url(m.id) for m in self._members.all() if m.id not in there
         ]
-        urls += [url for url in self._given() if self._asking.who(url) not in there]
+        urls += [url for url in self._given() if self._may_lead_on(url, there)]
         return list(dict.fromkeys(url for url in urls if url is not None))
+
+    def _may_lead_on(self, url: str, there: set[str]) -> bool:
+        """Say whether somebody who is not there may be at a URL that was given.
+
+        By way of a balancer another each time; or else two parts of a cluster that
+        have met nobody else there would not find each other.
+        """
+        return self._asking.who(url) not in there or self._asking.is_shared(url)
 
     def _given(self) -> tuple[str, ...]:
         return (*self._seeds, *self.listed)
 
-    def _begin(self, url: str, nursery: trio.Nursery) -> None:
-        if url not in self._under_way:
-            nursery.start_soon(self._exchange, url)
+    def _begin(self, nursery: trio.Nursery) -> None:
+        """Begin to exchange with some with whom nothing is under way."""
+        living = self._living()
+        free = [one for one in living if one.url not in self._under_way]
+        if living and not free:
+            return  # which is not to know nobody
+        for url in chosen(free, self._absent(), self._rng):
+            if url not in self._under_way and len(self._under_way) < MOST_AT_ONCE:
+                self._under_way.add(url)
+                nursery.start_soon(self._exchange, url)
 
     async def _exchange(self, url: str) -> None:
         """Exchange with who is at a URL until both agree, or nothing comes of it."""
-        self._under_way.add(url)
-        last = None
         try:
-            peer = await self._asking.meet(url)
-            for _ in range(STEPS):
-                step = await self._reconciling.step(peer)
-                if step in (None, last):
-                    break
-                last = step
-        except (ClusterError, ValueError) as error:
+            with trio.fail_after(ENOUGH):
+                await self._steps(url)
+        except (ClusterError, ValueError, trio.TooSlowError) as error:
             self._refused["failed"] += 1
             log(logger, logging.DEBUG, "http_failed", url=url, error=error)
         finally:
             self._under_way.discard(url)
+
+    async def _steps(self, url: str) -> None:
+        peer = await self._asking.meet(url)
+        last = None
+        for _ in range(STEPS):
+            step = await self._reconciling.step(peer)
+            if step in (None, last):
+                return
+            last = step

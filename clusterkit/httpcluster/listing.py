@@ -63,26 +63,30 @@ class Listing:
         self.wall_clock = wall_clock
         self._place = place
         self._members = members
-        self._gossiping = gossiping
         self._dialable = dialable
         self._refused = refused
         self._seldom = Seldom(trio.current_time)
         self._listed: dict[str, float] = {}  # when each was told of last
+        gossiping.listed = self._listed.keys()
 
     def __repr__(self) -> str:
         return f"<Listing {len(self._listed)} URLs>"
 
     def found(self, place: HttpPlace) -> None:
-        """Look for a node where a list says that one is."""
+        """Look for a node where a list says that one is, unless it is this one."""
+        if place.url == self._place.url:
+            return
         now = trio.current_time()
-        self._listed.pop(place.url, None)
-        for url, told in list(self._listed.items()):
-            if now - told < LISTED_FOR and len(self._listed) < MOST_LISTED:
+        if self._listed.pop(place.url, None) is None:
+            self._dialable.add_listed(place.url)
+        while self._listed:
+            oldest = next(iter(self._listed))
+            is_due = now - self._listed[oldest] >= LISTED_FOR
+            if not is_due and len(self._listed) < MOST_LISTED:
                 break
-            del self._listed[url]
+            del self._listed[oldest]
+            self._dialable.drop_listed(oldest)
         self._listed[place.url] = now
-        self._gossiping.listed = tuple(self._listed)
-        self._dialable.keep_to(self._listed)
 
     def info(self) -> HttpPlace:
         """Return where this node is."""

@@ -133,7 +133,11 @@ class HttpMembers:
     def url(self, name: str) -> str | None:
         """Return where a member may be dialled, None if it may not, or is not known."""
         place = self._places.get(name)
-        return place[0] if place and self._dialable.admits(place[0]) else None
+        return place[0] if place and self.may_dial(place[0]) else None
+
+    def may_dial(self, url: str) -> bool:
+        """Say whether a URL, that was checked, may be dialled."""
+        return self._dialable.admits(url)
 
     def is_monitor(self, name: str) -> bool:
         """Say whether a member says that it is a monitor."""
@@ -220,9 +224,10 @@ class HttpMembers:
         """Judge who is silent, forget who was for long, and say what has changed."""
         now = self._now()
         self._heartbeats.judge(now)
-        for name in self._heartbeats.forget(now, self._forget_after):
+        self._heartbeats.forget(now, self._forget_after)
+        for name in [n for n in self._shown if not self.is_member(n)]:
             log(logger, logging.INFO, "member_forgotten", peer=name)
-            self._shown.pop(name, None)
+            del self._shown[name]
         self._book.keep_to_members()
         for name in list(self._heartbeats):
             self._show(name)
@@ -233,7 +238,7 @@ class HttpMembers:
 
     def oversleep(self, seconds: float) -> None:
         """Do not count a time in which this node itself stood still."""
-        self._heartbeats.oversleep(seconds)
+        self._heartbeats.oversleep(seconds, self._now())
 
     def _show(self, name: str) -> None:
         """Say what a member is, if that is another than before."""

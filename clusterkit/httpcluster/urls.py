@@ -8,6 +8,7 @@ this node was given, and those whose host it was allowed.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -127,16 +128,23 @@ class Dialable:
 
     def __init__(self, given: Iterable[str], allow: Iterable[str]) -> None:
         self._origins = {origin_of(url) for url in given}
-        self._listed: set[str] = set()
+        self._listed: Counter[str] = Counter()
         self._allowed = Allowed(allow)
         self._is_limited = bool(self._allowed)
 
     def __repr__(self) -> str:
         return f"<Dialable {sorted(self._origins)} {self._allowed!r}>"
 
-    def keep_to(self, listed: Iterable[str]) -> None:
-        """Dial what is listed, too, and nothing that was listed before."""
-        self._listed = {origin_of(url) for url in listed}
+    def add_listed(self, url: str) -> None:
+        """Dial what has come to be listed, too."""
+        self._listed[origin_of(url)] += 1
+
+    def drop_listed(self, url: str) -> None:
+        """Do not dial it any more for that, unless another of its server is listed."""
+        origin = origin_of(url)
+        self._listed[origin] -= 1
+        if not self._listed[origin]:
+            del self._listed[origin]
 
     def admits(self, url: str) -> bool:
         """Say whether a URL, that was checked, may be dialled."""

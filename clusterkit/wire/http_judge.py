@@ -75,11 +75,13 @@ class Judge:
         ring: The cluster.
         name: The node's.
         life: `LIFE_BYTES` random bytes: of this process.
+        url: Where it is reached.
     """
 
-    def __init__(self, ring: str, name: str, life: bytes) -> None:
+    def __init__(self, ring: str, name: str, life: bytes, url: str) -> None:
         self._ring = ring
         self._name = name
+        self._url = url
         self.life = life
         # When each may be forgotten; the oldest is first, as time only goes on.
         self._nonces: OrderedDict[tuple[str, bytes], int] = OrderedDict()
@@ -105,10 +107,12 @@ class Judge:
         now_ms = int(now * 1000)
         reason = self._mistake(request, now_ms)
         if reason is not None:
-            statement = Statement(request.nonce, now_ms, self.life, self._name)
-            return Rejection(reason, statement, opened[1])
+            return Rejection(reason, self._statement(request.nonce, now_ms), opened[1])
         reason = self._refuse(request, now_ms)
         return Heard(request, opened[1]) if reason is None else Rejection(reason)
+
+    def _statement(self, nonce: bytes, now_ms: int) -> Statement:
+        return Statement(nonce, now_ms, self.life, self._name, self._url)
 
     def _mistake(self, request: Request, now_ms: int) -> Refused | None:
         """Return in what a sender is mistaken who is of this cluster."""
@@ -148,10 +152,11 @@ class Correspondent:
     Attributes:
         name: Its name; "" as long as it has not been heard.
         life: Its life.
+        url: Where it says that it is reached: not checked yet.
     """
 
     def __init__(self) -> None:
-        self.name = ""
+        self.name = self.url = ""
         self.life = bytes(LIFE_BYTES)
         self._ahead_ms = 0
 
@@ -184,5 +189,5 @@ class Correspondent:
         self._ahead_ms = reply.time_ms - int(now * 1000)
         if isinstance(reply, Answer):
             return reply.body
-        self.name, self.life = reply.name, reply.life
+        self.name, self.life, self.url = reply.name, reply.life, reply.url
         return None

@@ -5,7 +5,8 @@
     request:    16 bytes life, u64 time in ms, 16 bytes nonce, three texts (ring,
                 sender, receiver: a length byte and ASCII each), the body
     answer:     16 bytes nonce of the request, u64 time, the body
-    statement:  16 bytes nonce of the request, u64 time, 16 bytes life, one text (name)
+    statement:  16 bytes nonce of the request, u64 time, 16 bytes life, one text
+                (name), then its URL in ASCII
     32 bytes  HMAC-SHA256 over everything before it
 
 *Life* and *time* are the receiver's: its process, and how far its clock has come, as
@@ -91,7 +92,7 @@ class Answer:
 
 @frozen
 class Statement:
-    """What is answered to one that was not: who is here, and since when."""
+    """What is answered to one that was not: who is here, since when, and where."""
 
     nonce: bytes
     """That of the request."""
@@ -104,6 +105,9 @@ class Statement:
 
     name: str
     """Its name."""
+
+    url: str
+    """Where it says that it is reached; whether that is a URL is for others to say."""
 
 
 Reply: TypeAlias = Answer | Statement
@@ -143,7 +147,7 @@ class HttpKeys:
         """
         if isinstance(reply, Statement):
             fixed = _STATED.pack(reply.nonce, reply.time_ms, reply.life)
-            data = _STATEMENT + fixed + _text(reply.name)
+            data = _STATEMENT + fixed + _text(reply.name) + reply.url.encode("ascii")
         else:
             data = _ANSWER + _ANSWERED.pack(reply.nonce, reply.time_ms) + reply.body
         return _signed(data, self._answering[key])
@@ -189,10 +193,9 @@ def read_request(data: bytes) -> Request:
 def _read_reply(data: bytes) -> Reply:
     if data.startswith(_STATEMENT):
         (nonce, time_ms, life), rest = _fixed(_STATED, _STATEMENT, data)
-        name, rest = _read_text(rest)
-        if rest:
-            raise ConfigError("a statement that goes on after its end")
-        return Statement(nonce, _check_time(time_ms), life, check_name(name))
+        name, url = _read_text(rest)
+        name, time_ms = check_name(name), _check_time(time_ms)
+        return Statement(nonce, time_ms, life, name, _ascii(url))
     (nonce, time_ms), body = _fixed(_ANSWERED, _ANSWER, data)
     return Answer(nonce, _check_time(time_ms), body)
 
@@ -232,7 +235,11 @@ def _read_text(data: bytes) -> tuple[str, bytes]:
     end = 1 + data[0] if data else 1
     if len(data) < end:
         raise ConfigError("a message that ends within a text")
+    return _ascii(data[1:end]), data[end:]
+
+
+def _ascii(data: bytes) -> str:
     try:
-        return data[1:end].decode("ascii"), data[end:]
+        return data.decode("ascii")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"a name that is none: {error}") from error
+        raise ConfigError(f"a name or URL that is none: {error}") from error

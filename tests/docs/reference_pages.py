@@ -256,6 +256,7 @@ MORE_BOUNDS = (
     ("httpcluster.cluster", "DRAIN", "s"),
     ("httpcluster.gossiping", "STEPS", ""),
     ("httpcluster.gossiping", "MOST_AT_ONCE", ""),
+    ("httpcluster.gossiping", "ENOUGH", "s"),
     ("httpcluster.gossiping", "LATE", "intervals"),
     ("httpcluster.identity", "MOST_NODES", ""),
     ("httpcluster.listing", "MOST_LISTED", ""),

@@ -9,7 +9,7 @@ from clusterkit.wire.http_seal import Answer, HttpKeys, Statement, read_request
 from clusterkit.wire.seal import stretch
 from clusterkit.wire.stream_values import decode_value, encode_value
 
-from .http_world import COOKIE
+from .http_world import COOKIE, url
 
 LIFE = b"l" * 16
 
@@ -21,14 +21,16 @@ class Liar:
         name: As who.
         answer: Returns what is answered to (event, arguments): `[counters, result]`,
             or the bytes of it.
+        at: Where it says that it is.
 
     Attributes:
         heard: What it was asked: from whom, event, counters, arguments.
         time_ms: What it says that its clock shows.
     """
 
-    def __init__(self, name="liar", answer=lambda event, args: [{}, None]):
+    def __init__(self, name="liar", answer=lambda event, args: [{}, None], at=None):
         self.name = name
+        self.at = url(name) if at is None else at
         self.answer = answer
         self.heard = []
         self.time_ms = 0
@@ -52,7 +54,7 @@ class Liar:
     def statement(self, request):
         """Say who is here."""
         self.statements += 1
-        return Statement(request.nonce, self.time_ms, LIFE, self.name)
+        return Statement(request.nonce, self.time_ms, LIFE, self.name, self.at)
 
     def _reply(self, status, reply):
         return Response(status, self._keys.seal_reply(reply, 0))

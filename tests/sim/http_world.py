@@ -38,6 +38,7 @@ class HttpWorld:
     Attributes:
         posted: What was sent: from, URL, body.
         hangs: Who answers nothing.
+        slow: For how many seconds who is there does not answer, by name.
         strange: What answers in place of a node, by name: it has a `gossip`.
     """
 
@@ -46,6 +47,7 @@ class HttpWorld:
         self.loss = loss
         self.posted = []
         self.hangs = set()
+        self.slow = {}
         self.strange = {}
         self._nursery = nursery
         self._rng = sim.generator("web")
@@ -59,9 +61,12 @@ class HttpWorld:
         """Those that run, by name."""
         return {n: life.cluster for n, life in self._lives.items() if life.cluster}
 
-    async def start(self, name, *, wall=0.0, **options):
-        """Start a node, at a clock on the wall that is so many seconds ahead."""
-        self._options[name] = {"wall": wall, **options}
+    async def start(self, name, *, wall=0.0, at=None, **options):
+        """Start a node, at a clock on the wall that is so many seconds ahead.
+
+        `at` is where it says that it is, if it is wrong there.
+        """
+        self._options[name] = {"wall": wall, "at": at, **options}
         options = {"cookie": COOKIE, "allow": ["*.example"], **options}
         self._started += 1
         life = self._lives[name] = Life()
@@ -74,12 +79,13 @@ class HttpWorld:
         )
         await trio.sleep(0.005)
         options = {"platform": platform, "post": self._post_of(name), **options}
-        return await self._nursery.start(self._live, name, life, options)
+        place = at or url(name)
+        return await self._nursery.start(self._live, name, place, life, options)
 
-    async def _live(self, name, life, options, *, task_status):
+    async def _live(self, name, place, life, options, *, task_status):
         try:
             with life.scope:
-                async with create_http_cluster(name, url(name), **options) as cluster:
+                async with create_http_cluster(name, place, **options) as cluster:
                     life.cluster = cluster
                     task_status.started(cluster)
                     await trio.sleep_forever()
@@ -115,6 +121,7 @@ class HttpWorld:
             cluster = self.strange.get(receiver) or self.nodes.get(receiver)
             if cluster is None:
                 raise NoAnswer("connection refused")
+            await trio.sleep(self.slow.get(receiver, 0.0))
             response = cluster.gossip(body, sender)
             await self._way(receiver, sender)
             return response

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import trio
 
-from clusterkit.wire.http_seal import MOST_TIME
+from clusterkit.events import MemberDown
+from clusterkit.wire.http_seal import MOST_TIME, Answer, read_request
 
 from .http_liar import Liar
 from .http_world import formed, url
+from .rings import listening
 from .test_http_cluster import playing
 
 
@@ -50,3 +52,79 @@ def test_whatever_its_clock_shows_nobody_comes_to_harm(time_ms):
         assert a.members.alive() == ("n0",)
 
     playing(play)
+
+
+def test_what_is_answered_to_who_only_asked_who_is_there_is_not_taken():
+    class Eager(Liar):
+        def gossip(self, data, source):
+            request = read_request(self._keys.open(data)[0])
+            self.heard.append(request.receiver)
+            body = encoded([{"invented": [5, 5]}, None])
+            return self._reply(200, Answer(request.nonce, self.time_ms, body))
+
+    async def play(world):
+        world.strange["liar"] = liar = Eager()
+        a = await world.start("a", seeds=[url("liar")])
+        await trio.sleep(30)
+        assert set(liar.heard) == {""}
+        assert a.refused["answer"] == len(liar.heard) > 5
+        assert a.members.alive() == ("a",)
+
+    playing(play)
+
+
+def test_a_node_at_whose_url_another_answers_is_not_taken_for_it():
+    async def play(world):
+        a = await world.start("a")
+        liar = Liar("other", answer=lambda *_: [{"other": [9, 9**9]}, None])
+        introduced(world, a, liar)
+        liar.name = "another"
+        await trio.sleep(10)
+        assert liar.heard  # it is asked as who it says that it is
+        assert a.members.state("other") == "alive"
+        await trio.sleep(60)
+        assert a.members.state("other") == "dead"
+
+    playing(play)
+
+
+def test_members_that_answer_slowly_and_without_end_keep_nobody_from_the_others():
+    async def play(world):
+        a, b = await formed(world, 2, monitors=0)
+        await trio.sleep(3)
+        liars = []
+        for number in range(8):
+            liar = Endless(f"liar{number}")
+            world.slow[liar.name] = 4.5
+            liars.append(liar)
+            introduced(world, a, liar)
+            introduced(world, b, liar)
+        before = len(world.posted)
+        async with listening(a, MemberDown) as heard:
+            for beat in range(2, 300):
+                for liar in liars:
+                    for node in (a, b):
+                        liar.ask(node, "compare", {liar.name: [1, beat]}, 0)
+                await trio.sleep(1)
+        assert heard == []
+        to_b = [to for _, to, _ in world.posted[before:] if to.startswith(url("n1"))]
+        assert len(to_b) > 60
+        assert sum(len(liar.heard) for liar in liars) > 60
+
+    playing(play)
+
+
+class Endless(Liar):
+    """Has something new to tell of itself at each step."""
+
+    def __init__(self, name):
+        super().__init__(name, self._tell)
+        self.version = 1
+
+    def _tell(self, event, args):
+        if event == "compare":
+            self.version += 1
+            return [{}, {self.name: [1, self.version, 0, 0]}]
+        place = {"url": url(self.name), "monitor": False}
+        changes = [["_http", self.version, encoded(place)]]
+        return [{}, [[self.name, 1, 0, self.version, 0, changes]]]

@@ -149,6 +149,34 @@ def test_names_are_bounded_and_the_living_stay():
     assert a.refused == 1
 
 
+def test_the_dead_make_room_who_was_heard_of_least_lately_first():
+    a = heartbeats(most=10)
+    for n in range(10):
+        a.hear({f"y{n}": Beat(1, 1)}, f"y{n}", float(n))
+    a.judge(100.0)
+    assert alive(a) == []
+    a.hear({"y0": Beat(1, 2)}, "y0", 100.0)
+    a.hear({"z": Beat(1, 1)}, "z", 100.0)
+    assert alive(a) == ["y0", "z"]
+    assert sorted(a) == ["y0", *(f"y{n}" for n in range(2, 10)), "z"]
+    # And who is only heard of is there for as long as it takes to rise.
+    names = [f"x{n}" for n in range(8)]
+    a.hear({name: Beat(1, 1) for name in names}, "z", 100.0)
+    a.hear({name: Beat(1, 2) for name in names}, "z", 101.0)
+    assert alive(a) == ["y0", "z", *names]
+    assert a.refused == 0
+
+
+def test_what_is_heard_before_it_knows_that_it_stood_still_is_of_now():
+    a = heartbeats()
+    for second in range(20):
+        a.hear({"b": Beat(1, second)}, "b", float(second))
+    a.hear({"b": Beat(1, 20)}, "b", 80.0)  # for a minute it stood still
+    a.oversleep(60.0, 80.0)
+    assert a.judge(80.0) == []
+    assert a.judge(95.0) == ["b"]
+
+
 BEATS = st.builds(Beat, st.integers(1, 3), st.integers(0, 5))
 
 

@@ -82,10 +82,19 @@ def test_a_deaf_node_is_patient():
 
 def test_a_node_that_has_slept_heard_nothing_for_that_reason():
     seen = observation()
-    seen.oversleep(100.0)
+    seen.oversleep(100.0, 101.0)
     assert seen.silent(101.0) == []
     assert seen.silence("a", 101.0) == 1.0
     assert seen.phi("a", 101.0) < 1
+
+
+def test_what_was_heard_before_it_knew_that_it_slept_is_of_then():
+    seen = observation()
+    seen.hear([("a", 100.5)])
+    seen.oversleep(100.0, 101.0)
+    assert seen.silence("a", 111.0) == 10.0
+    assert seen.phi("a", 111.0) == seen.phi("a", 101.0 + 10.0)
+    assert "a" in seen.silent(120.0)
 
 
 @pytest.mark.parametrize("form", ["normal", "exponential"])

@@ -120,9 +120,12 @@ def test_networks_and_names_may_be_allowed():
 
 def test_what_is_listed_is_dialled_as_long_as_it_is():
     dialable = Dialable([], ())
-    dialable.keep_to(["http://a/x"])
+    dialable.add_listed("http://a/x")
+    dialable.add_listed("http://a/z")
     assert dialable.admits("http://a/y")
-    dialable.keep_to(["http://b"])
+    dialable.drop_listed("http://a/x")
+    assert dialable.admits("http://a/y")
+    dialable.drop_listed("http://a/z")
     assert not dialable.admits("http://a/y")
 
 

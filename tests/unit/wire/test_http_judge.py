@@ -25,6 +25,7 @@ from clusterkit.wire.http_seal import (
 OLD, NEW = bytes(32), b"\x01" * 32
 KEYS = HttpKeys([OLD])
 LIFE, NONCE = b"L" * 16, b"N" * 16
+URL = "https://bar.example/x"
 NOW = 1_000.0
 REQUEST = Request("ring", "foo", "bar", LIFE, int(NOW * 1000), NONCE, b"body")
 NAMES = st.text("abcXYZ019_.-", min_size=1, max_size=128).filter(
@@ -35,7 +36,7 @@ SIXTEEN = st.binary(min_size=16, max_size=16)
 
 
 def judge(ring="ring", name="bar", life=LIFE):
-    return Judge(ring, name, life)
+    return Judge(ring, name, life, URL)
 
 
 def heard(request=REQUEST, keys=KEYS, now=NOW, by=None):
@@ -53,14 +54,14 @@ def test_any_request_is_read_as_it_was_written(ring, foo, bar, life, time, nonce
 
 @given(SIXTEEN, st.integers(0, MOST_TIME), st.binary(), SIXTEEN, NAMES)
 def test_any_reply_is_read_as_it_was_written(nonce, time, body, life, name):
-    for reply in (Answer(nonce, time, body), Statement(nonce, time, life, name)):
+    for reply in (Answer(nonce, time, body), Statement(nonce, time, life, name, URL)):
         assert KEYS.open_reply(KEYS.seal_reply(reply, 0), nonce) == reply
 
 
 @given(st.integers(0, 2**64 - 1), st.floats(0, 1e9))
 def test_whatever_time_is_replied_the_next_request_can_be_sealed(time, now):
     known = Correspondent()
-    for reply in (Answer(NONCE, time, b""), Statement(NONCE, time, LIFE, "bar")):
+    for reply in (Answer(NONCE, time, b""), Statement(NONCE, time, LIFE, "bar", "")):
         with suppress(ConfigError):
             known.heard(KEYS.open_reply(KEYS.seal_reply(reply, 0), NONCE), 0.0)
         assert KEYS.seal(known.request("ring", "foo", NONCE, b"", now))
@@ -141,7 +142,7 @@ def test_no_request_is_ever_taken_twice(later, skew):
     ],
 )
 def test_who_is_mistaken_is_told_who_is_here(mistake, reason):
-    statement = Statement(NONCE, int(NOW * 1000), LIFE, "bar")
+    statement = Statement(NONCE, int(NOW * 1000), LIFE, "bar", URL)
     assert heard(replace(REQUEST, **mistake)) == Rejection(reason, statement, 0)
 
 
