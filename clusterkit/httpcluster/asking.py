@@ -37,6 +37,12 @@ MOST_KNOWN: Final = 2_000
 """URLs of which it is known who answers there, and nodes of which it is known where they
 answered; of more, the one asked least lately is forgotten."""
 
+_MEANS: Final = {
+    401: ": it has another cookie or ring, or this node's name",
+    404: ": no node's pages are there",
+    503: ": it has too much to do, or has ended",
+}
+
 
 class Asking:
     """Asks, for one node.
@@ -170,7 +176,7 @@ class Asking:
         if reply is None and response.status in (200, 409):
             raise self._bad("a reply without the seal of this cluster")
         if reply is None:
-            raise NoAnswer(f"status {response.status}")
+            raise NoAnswer(f"status {response.status}{_MEANS.get(response.status, '')}")
         return known.heard(reply, self._now())
 
     def _body(self, to: str, event: str, args: tuple[Any, ...]) -> bytes:

@@ -14,7 +14,7 @@ import trio
 
 from clusterkit.errors import ClusterError
 from clusterkit.httpcluster.partners import Candidate, chosen, farewells
-from clusterkit.logs import log
+from clusterkit.logs import Seldom, log
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -82,6 +82,7 @@ class Gossiping:
         self._rng = rng
         self._refused = refused
         self._under_way: set[str] = set()
+        self._seldom = Seldom(trio.current_time)
 
     def __repr__(self) -> str:
         return f"<Gossiping {len(self._under_way)} exchanges>"
@@ -153,10 +154,20 @@ class Gossiping:
             with trio.fail_after(ENOUGH):
                 await self._steps(url)
         except (ClusterError, ValueError, trio.TooSlowError) as error:
-            self._refused["failed"] += 1
-            log(logger, logging.DEBUG, "http_failed", url=url, error=error)
+            self._note_failure(url, error)
         finally:
             self._under_way.discard(url)
+
+    def _note_failure(self, url: str, error: Exception) -> None:
+        """Count that somebody was asked in vain; warn of it while nobody is known.
+
+        Later it is usual: those that are away are tried as well.
+        """
+        self._refused["failed"] += 1
+        due = None if self._living() else self._seldom.due(url)
+        level = logging.DEBUG if due is None else logging.WARNING
+        reason = str(error) or type(error).__name__
+        log(logger, level, "http_failed", url=url, error=reason, **(due or {}))
 
     async def _steps(self, url: str) -> None:
         peer = await self._asking.meet(url)

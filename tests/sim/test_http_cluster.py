@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import trio
 
@@ -231,6 +233,35 @@ def test_of_a_cluster_with_another_cookie_or_name_nothing_is_heard(sim_seed):
     playing(play, sim_seed)
 
 
+@pytest.mark.parametrize("wrong", [{"cookie": "another"}, {"ring": "another"}])
+def test_who_is_let_in_nowhere_is_told_why_in_its_own_log(caplog, wrong):
+    async def play(world):
+        await world.start("a")
+        caplog.set_level(logging.WARNING, "clusterkit.http")
+        await world.start("b", seeds=[url("a")], **wrong)
+        await trio.sleep(130)
+        told = [m for m in caplog.messages if m.startswith("http_failed ")]
+        assert len(told) == 3  # once a minute
+        assert "http://a.example/cluster" in told[0]
+        assert "another cookie or ring" in told[0]
+        assert "more=" in told[1]
+
+    playing(play)
+
+
+def test_who_knows_others_does_not_log_each_that_is_not_there(caplog):
+    async def play(world):
+        caplog.set_level(logging.WARNING, "clusterkit.http")
+        a = await world.start("a")
+        await world.start("b", seeds=[url("a"), url("nobody")])
+        await until(lambda: "b" in a.members.alive())
+        caplog.clear()
+        await trio.sleep(200)
+        assert [m for m in caplog.messages if m.startswith("http_failed ")] == []
+
+    playing(play)
+
+
 def test_while_the_cookie_is_changed_nobody_is_lost(sim_seed):
     async def play(world):
         nodes = await formed(world, 4, cookie="old")
@@ -350,3 +381,18 @@ def test_events_tell_who_comes_and_what_is_new(sim_seed):
         assert len(heard) == 3  # and where it is, but no heartbeats
 
     playing(play, sim_seed)
+
+
+def test_a_node_that_has_ended_can_be_told_to_end_again():
+    async def play(world):
+        a = await world.start("a")
+        await a.shutdown()
+        a.drain()
+        assert a.phase == "ended"
+        await world.stop("a")
+        a.drain()
+        await a.shutdown()
+        await a.serve_forever()
+        assert not a.is_ready
+
+    playing(play)
