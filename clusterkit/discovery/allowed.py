@@ -57,7 +57,7 @@ class Allowed:
         known no earlier than it is dialled, and may be another each time.
         """
         try:
-            address = ip_address(host.partition("%")[0])
+            address = ip_address(host)  # as a whole: what follows may make it a name
         except ValueError:
             return not self._entries or self._has_name(host.lower())
         address = getattr(address, "ipv4_mapped", None) or address

@@ -38,6 +38,9 @@ MOST_KNOWN: Final = 2_000
 answered; of more, the one asked least lately is forgotten."""
 
 _MEANS: Final = {
+    **dict.fromkeys(
+        (301, 302, 307, 308), ": it has moved, and its new URL is to be given"
+    ),
     401: ": it has another cookie or ring, or this node's name",
     404: ": no node's pages are there",
     503: ": it has too much to do, or has ended",

@@ -40,3 +40,17 @@ def test_with_entries_only_those_are_dialled():
 def test_an_entry_that_is_none_is_a_config_error(wrong):
     with pytest.raises(ConfigError):
         Allowed(wrong)
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1%.evil.example", "10.0.0.1%eth0", "10.0.0.1%", "::1%%", "::1%"]
+)
+def test_what_only_begins_as_an_address_is_a_name(host):
+    # Or it would be judged as that address, and then looked up as a name.
+    assert not Allowed(["10.0.0.0/8", "::/0"]).admits(host)
+
+
+def test_an_address_with_a_zone_is_that_address():
+    assert Allowed(["fe80::/10"]).admits("fe80::1%eth0")
+    assert not Allowed(["fe80::/10"]).admits("::1%eth0")
+    assert Allowed(["10.0.0.0/8"]).admits("::ffff:10.0.0.1%eth0")
