@@ -51,6 +51,8 @@ def read_url(url: object, what: str = "url") -> str:
         raise ConfigError(f"{what} has no user and no password: it is told to others")
     if parts.query or parts.fragment or "?" in url or "#" in url:
         raise ConfigError(f"{what} ends with its path: {url!r}")
+    if {".", ".."} & set(parts.path.split("/")):
+        raise ConfigError(f"{what} has no . and .. in its path: clients drop them")
     if port == 0:
         raise ConfigError(f"{what} has no port 0: {url!r}")
     return _written(parts.scheme, parts.hostname, port, parts.path)
