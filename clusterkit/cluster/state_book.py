@@ -61,6 +61,7 @@ class StateBook:
         notify: Publishes an event.
         now: The time, in seconds; only ever goes on.
         tombstone_ttl: How long a deletion is remembered.
+        latest: Returns the highest incarnation that is believed of anybody.
 
     Attributes:
         known: The same in bytes, as peers are told it.
@@ -77,6 +78,7 @@ class StateBook:
         notify: Callable[[Event], None],
         now: Callable[[], float],
         tombstone_ttl: float,
+        latest: Callable[[], int] = lambda: MOST_INCARNATION,
     ) -> None:
         self.known = Scuttlebutt(name, incarnation, size_of, MOST_STATE)
         self.changed: Callable[[Mapping[str, Summary], str], None] = lambda *_: None
@@ -86,6 +88,7 @@ class StateBook:
         self._notify = notify
         self._now = now
         self._ttl = tombstone_ttl
+        self._latest = latest
         self._keys = self._bytes = 0  # of this node, as `_check_room` counts them
         self._ends: dict[str, float] = {}
         self._deletions: deque[tuple[float, int]] = deque()
@@ -208,9 +211,7 @@ class StateBook:
 
     def take(self, parts: Iterable[Part], by: str) -> None:
         """Take what a peer tells of members."""
-        parts = [
-            p for p in parts if p.name == self._name or self._may_tell(by, p.name, p)
-        ]
+        parts = [part for part in parts if self._may_tell(by, part.name, part)]
         before = {part.name: self._summary(part.name) for part in parts}
         news = self.known.take(parts)
         self._say(news)
@@ -245,7 +246,9 @@ class StateBook:
     def defend(self, digest: Mapping[str, Summary]) -> None:
         """Outgrow what somebody has of this node, if it did not say so."""
         own, before = digest.get(self._name), self.known.own.summary
-        if own is not None and self.known.defend(own):
+        if own is None or own.incarnation > self._latest():
+            return
+        if self.known.defend(own):
             self.changed({self._name: before}, self._name)
 
     def keep_to_members(self) -> None:
@@ -255,10 +258,15 @@ class StateBook:
                 self._say(self.known.forget(name))
 
     def _may_tell(self, by: str, name: str, what: Part | Summary) -> bool:
-        """Say whether a peer may tell that of another node, or of itself.
+        """Say whether a peer may tell that of a node.
 
-        Of a node's last incarnation, which no other can outgrow, it tells itself.
+        Of a node's last incarnation, which no other can outgrow, it tells itself; and
+        this node hears of whatever is told of it.
         """
+        if what.incarnation > self._latest():
+            return False
+        if name == self._name:
+            return True
         if what.incarnation >= MOST_INCARNATION and by != name:
             return False
         return self._is_member(name)

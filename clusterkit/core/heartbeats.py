@@ -28,7 +28,7 @@ from clusterkit.core.registers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 MOST_BEAT: Final = 2**62
 """Highest counter that is taken from a peer."""
@@ -87,21 +87,31 @@ class Heartbeats:
         incarnation: Of this life of it.
         interval: Seconds in which a counter is expected to rise.
         most: Names that are remembered, this one not counted.
+        latest: Returns the highest incarnation that is believed of anybody. It rises
+            with time, so that who was lied about to the last has room above soon.
 
     Attributes:
         own: This node's counter.
         contested: How often more was claimed of this node than it had said: by who
             remembers an earlier life of it, or lies.
-        refused: Claims that were not taken: of too many names, or a last
-            incarnation's by another than its owner.
+        refused: Claims that were not taken: of too many names, or of incarnations
+            that are not believed.
     """
 
-    def __init__(self, name: str, incarnation: int, interval: float, most: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        incarnation: int,
+        interval: float,
+        most: int,
+        latest: Callable[[], int] = lambda: MOST_INCARNATION,
+    ) -> None:
         self.name = name
         self.own = Beat(incarnation, 0)
         self.contested = self.refused = 0
         self._interval = interval
         self._most = most
+        self._latest = latest
         # The highest ever heard of each; who is heard of least lately is first.
         self._heard: dict[str, Beat] = {}
         self._lives: dict[str, Life] = {}
@@ -182,9 +192,11 @@ class Heartbeats:
             by: The peer; what it said is no older than its request or answer.
             now: The time, in seconds.
         """
-        risen = []
+        risen, latest = [], self._latest()
         for name, beat in claims.items():
-            if name == self.name:
+            if beat.incarnation > latest:
+                self.refused += 1
+            elif name == self.name:
                 self.contested += self.go_above(beat)
             elif beat.incarnation >= MOST_INCARNATION and by != name:
                 self.refused += 1

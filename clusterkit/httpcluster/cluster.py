@@ -41,7 +41,7 @@ class HttpCluster:
         cookies: Its cookies, and how to change them while it runs.
         refused: What was not taken, by reason: see `wire.http_judge.Refused`; and
             `answer`, `failed`, `nonsense`, `body`, `overloaded`, `url`, `not_allowed`,
-            `contested`.
+            `contested`, `counters`.
     """
 
     def __init__(

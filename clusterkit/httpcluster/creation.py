@@ -50,6 +50,10 @@ INTERVAL: Final = 1.0
 LEAST_INTERVAL: Final = 0.01
 """The shortest `interval`: more is told by links."""
 
+MOST_AHEAD: Final = 31_557_600_000.0
+"""Seconds by which what others call a node's incarnation may be ahead of the own clock, a
+thousand years: more is a lie, and to outdo it would leave no room above."""
+
 MOST_INTERVAL: Final = 3600.0
 """The longest: one that is silent for a day is forgotten."""
 
@@ -170,7 +174,7 @@ class _Parts:
         self.interval = interval
         incarnation = int(platform.wall_clock() * 1000)
         self.heartbeats = Heartbeats(
-            identity.name, incarnation, interval, MOST_NODES - 1
+            identity.name, incarnation, interval, MOST_NODES - 1, self._latest
         )
         self.book = StateBook(
             identity.name,
@@ -180,6 +184,7 @@ class _Parts:
             self.broadcast.publish,
             trio.current_time,
             config.state_tombstone_ttl,
+            self._latest,
         )
         self.members = HttpMembers(
             self.heartbeats,
@@ -190,6 +195,9 @@ class _Parts:
             dialable,
             self.refused,
         )
+
+    def _latest(self) -> int:
+        return int((self.wall_clock() + MOST_AHEAD) * 1000)
 
     def gossiping(self, post: Post, seeds: list[str]) -> Gossiping:
         """Return what asks others."""

@@ -71,7 +71,7 @@ class HttpMembers:
         now: The time, in seconds.
         forget_after: Seconds after which one that is dead is forgotten.
         dialable: Says whom not to dial.
-        refused: Counts, by reason: `contested`, `url`, `not_allowed`.
+        refused: Counts, by reason: `contested`, `counters`, `url`, `not_allowed`.
     """
 
     def __init__(
@@ -197,11 +197,13 @@ class HttpMembers:
 
     def hear(self, beats: Mapping[str, Beat], by: str) -> None:
         """Take counters that a peer tells."""
-        contested = self._heartbeats.contested
+        contested, refused = self._heartbeats.contested, self._heartbeats.refused
         for name in self._heartbeats.hear(beats, by, self._now()):
             self._show(name)
         if self._heartbeats.contested > contested:
             self._refuse("contested", peer=by)
+        if self._heartbeats.refused > refused:
+            self._refuse("counters", peer=by)
         self._agree_on_incarnation()
 
     def beat(self) -> None:

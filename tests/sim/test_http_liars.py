@@ -9,7 +9,7 @@ from clusterkit.events import MemberDown
 from clusterkit.wire.http_seal import MOST_TIME, Answer, read_request
 
 from .http_liar import Liar
-from .http_world import formed, url
+from .http_world import formed, sees, until, url
 from .rings import listening
 from .test_http_cluster import playing
 
@@ -112,6 +112,81 @@ def test_members_that_answer_slowly_and_without_end_keep_nobody_from_the_others(
         assert sum(len(liar.heard) for liar in liars) > 60
 
     playing(play)
+
+
+def test_a_thousand_names_that_were_made_up_keep_nobody_out_once_they_are_silent():
+    async def play(world):
+        nodes = await formed(world, 3, monitors=0)
+        names = [node.name for node in nodes]
+        liar = Liar()
+        for beat in range(1, 20):
+            told = {f"x{number}": [1, beat] for number in range(997)}
+            for node in nodes:
+                liar.ask(node, "compare", told, 0)
+            await trio.sleep(1)
+        assert all(len(node.members.all()) > 900 for node in nodes)
+        x = await world.start("x", seeds=[url("n0")])
+        nodes.append(x)
+        names.append("x")
+        await until(lambda: all(sees(node, names) for node in nodes), 90)
+        assert all(len(node.members.all()) <= 1000 for node in nodes)
+
+    playing(play)
+
+
+@pytest.mark.parametrize(
+    "claim", [[1, 2**62], [2**50, 1], [2**62 - 1, 2**62], [2**62, 1], [2**62, 2**62]]
+)
+def test_whatever_is_claimed_of_others_they_are_soon_heard_again(sim_seed, claim):
+    async def play(world):
+        nodes = await formed(world, 5, monitors=0)
+        names = [node.name for node in nodes]
+        liar = Liar()
+        for _ in range(5):
+            for node in nodes:
+                liar.ask(node, "compare", dict.fromkeys(names, claim), 0)
+            await trio.sleep(0.3)
+        for seconds in (20, 60, 60):
+            await trio.sleep(seconds)
+            assert all(sees(node, names) for node in nodes)
+        for node in nodes:
+            node.state.set("said", "truly")
+        await until(lambda: all(hears(node, names) for node in nodes))
+
+    playing(play, sim_seed)
+
+
+@pytest.mark.parametrize("incarnation", [2**50, 2**62 - 1, 2**62])
+@pytest.mark.parametrize("version", [1, 2**61 + 5, 2**62])
+def test_whatever_others_are_said_to_have_said_is_put_right(
+    sim_seed, incarnation, version
+):
+    async def play(world):
+        nodes = await formed(world, 5, monitors=0)
+        names = [node.name for node in nodes]
+        liar = Liar()
+        liar.ask(nodes[0], "compare", {"liar": [1, 1]}, 0)
+        lies = {"_status": "ending", "_http": {"url": "http://10.0.0.1"}, "said": 0}
+        changes = [
+            [key, version - 2 + i, encoded(value)]
+            for i, (key, value) in enumerate(lies.items())
+            if version - 2 + i > 0
+        ]
+        for name in names[1:]:
+            part = [name, incarnation, 0, version, 0, changes]
+            liar.ask(nodes[0], "exchange", {}, [part], {})
+        for node in nodes:
+            node.state.set("said", "truly")
+        await until(lambda: all(hears(node, names) for node in nodes))
+        await until(lambda: all(sees(node, names) for node in nodes))
+        places = [{m.id: m.url for m in node.members.all()} for node in nodes]
+        assert all(row[name] == url(name) for row in places for name in names)
+
+    playing(play, sim_seed)
+
+
+def hears(node, names):
+    return all(node.state.value(name, "said") == "truly" for name in names)
 
 
 class Endless(Liar):

@@ -135,6 +135,17 @@ def test_of_the_last_incarnation_only_its_owner_speaks():
     assert alive(a) == ["b"]
 
 
+def test_what_cannot_be_is_neither_believed_nor_outdone():
+    times = iter(range(10, 1000, 10))
+    a = Heartbeats("a", 1, 1.0, 100, lambda: next(times))
+    a.hear({"a": Beat(11, 1), "b": Beat(11, 1), "c": Beat(10, 1)}, "b", 0.0)
+    assert (a.own, list(a), a.refused) == (Beat(1, 0), [], 2)
+    assert a.incarnation("c") == 10
+    a.hear({"a": Beat(20, MOST_BEAT), "b": Beat(11, 1)}, "b", 0.0)
+    assert a.own == Beat(21, 1)  # beyond what others believe now, and not for long
+    assert alive(a) == ["b"]
+
+
 def test_names_are_bounded_and_the_living_stay():
     a = heartbeats(most=10)
     a.hear({"b": Beat(1, 1)}, "b", 0.0)
