@@ -120,6 +120,7 @@ class Asking:
         if await self._send(url, known, b"") is not None:
             raise self._bad("an answer, and nothing was asked")
         self._refuse_own_name(url, known)
+        self._members.compare_place(known.name, known.url)
         return known.name
 
     def _place(self, url: str) -> str:
@@ -210,13 +211,15 @@ class Asking:
     def _refuse_own_name(self, url: str, known: Correspondent) -> None:
         """Raise NoAnswer if it is this node, or another that has its name.
 
-        It is forgotten that it was: by way of a balancer another will be there, and a
-        namesake gets another name.
+        But for this node at its own URL it is forgotten that it was: by way of a
+        balancer another will be there, and a namesake gets another name.
         """
         if known.name != self._identity.name:
             return
-        self._known.pop(url, None)
-        if known.life == self._identity.life:
+        is_itself = known.life == self._identity.life
+        if not is_itself or known.url != url:
+            self._known.pop(url, None)
+        if is_itself:
             raise NoAnswer("this node itself is there")
         self._refused["name_taken"] += 1
         raise NoAnswer(f"another node is called {known.name}, too")

@@ -40,8 +40,8 @@ class HttpCluster:
         members: Which members are alive, and where.
         cookies: Its cookies, and how to change them while it runs.
         refused: What was not taken, by reason: see `wire.http_judge.Refused`; and
-            `answer`, `failed`, `nonsense`, `body`, `overloaded`, `url`, `not_allowed`,
-            `contested`, `counters`.
+            `answer`, `failed`, `nonsense`, `body`, `overloaded`, `url`, `url_taken`,
+            `not_allowed`, `contested`, `counters`.
     """
 
     def __init__(

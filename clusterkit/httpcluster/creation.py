@@ -119,8 +119,7 @@ async def create_http_cluster(
     """
     platform, config = platform or Platform(), checked_config(config)
     own = read_url(url)
-    given = [read_url(seed, "a seed") for seed in _listed(seeds, "seeds")]
-    others = [seed for seed in given if seed != own]
+    others = [read_url(seed, "a seed") for seed in _listed(seeds, "seeds")]
     dialable = Dialable([own, *others], allow)
     found = found_cookies(cookie)
     for secret in found.cookies:

@@ -71,7 +71,8 @@ class HttpMembers:
         now: The time, in seconds.
         forget_after: Seconds after which one that is dead is forgotten.
         dialable: Says whom not to dial.
-        refused: Counts, by reason: `contested`, `counters`, `url`, `not_allowed`.
+        refused: Counts, by reason: `contested`, `counters`, `url`, `url_taken`,
+            `not_allowed`.
     """
 
     def __init__(
@@ -139,6 +140,16 @@ class HttpMembers:
         """Say whether a URL, that was checked, may be dialled."""
         return self._dialable.admits(url)
 
+    def compare_place(self, name: str, url: str) -> None:
+        """Warn of another node that says it is where this one says it is.
+
+        A balancer gives what is for one of them to the other.
+        """
+        mine = self._heartbeats.name
+        if name != mine and self._places.get(mine, ("", False))[0] == url:
+            remedy = "each node has a URL of its own: is this a balancer's?"
+            self._refuse("url_taken", peer=name, url=url, remedy=remedy)
+
     def is_monitor(self, name: str) -> bool:
         """Say whether a member says that it is a monitor."""
         return self._places.get(name, ("", False))[1]
@@ -175,6 +186,7 @@ class HttpMembers:
         place = self._read_place(name)
         if place is not None:
             self._places[name] = place
+            self.compare_place(name, place[0])
             if not self._dialable.admits(place[0]):
                 told = {"url": place[0], "remedy": "add its host to allow="}
                 self._refuse("not_allowed", peer=name, **told)

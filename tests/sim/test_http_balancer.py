@@ -87,6 +87,21 @@ def test_where_a_seed_says_that_it_is_is_dialled_only_if_it_may_be(at):
     playing(play)
 
 
+@pytest.mark.parametrize("by_dice", [False, True])
+def test_nodes_that_say_the_balancer_is_where_they_are_are_told(
+    sim_seed, by_dice, caplog
+):
+    async def play(world):
+        at = url("balancer")
+        world.strange["balancer"] = Balancer(world, by_dice=by_dice)
+        nodes = [await world.start(name, seeds=[at], at=at) for name in "abcd"]
+        await until(lambda: any(node.refused["url_taken"] for node in nodes))
+
+    playing(play, sim_seed)
+    told = [m for m in caplog.messages if m.startswith("http_url_taken ")]
+    assert "each node has a URL of its own" in told[0]
+
+
 def test_a_seed_that_was_a_namesake_is_asked_again_when_it_has_another_name(sim_seed):
     async def play(world):
         other = Liar("a")
