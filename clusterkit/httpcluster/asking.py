@@ -47,6 +47,10 @@ _MEANS: Final = {
 }
 
 
+class OwnAnswer(NoAnswer):
+    """The node itself answered."""
+
+
 class Asking:
     """Asks, for one node.
 
@@ -102,7 +106,7 @@ class Asking:
         Raises:
             NoAnswer: Nobody who has the cookie is.
         """
-        if self.is_shared(url):
+        if self.is_shared(url) or self.who(url) == self._identity.name:
             del self._known[url]
         name = self.who(url) or await self._introduce(url)
         place = self._place(url)
@@ -120,7 +124,6 @@ class Asking:
         if await self._send(url, known, b"") is not None:
             raise self._bad("an answer, and nothing was asked")
         self._refuse_own_name(url, known)
-        self._members.compare_place(known.name, known.url)
         return known.name
 
     def _place(self, url: str) -> str:
@@ -209,18 +212,19 @@ class Asking:
         return known
 
     def _refuse_own_name(self, url: str, known: Correspondent) -> None:
-        """Raise NoAnswer if it is this node, or another that has its name.
+        """Raise NoAnswer if it is this node, or one that has its name; warn of its URL.
 
         But for this node at its own URL it is forgotten that it was: by way of a
         balancer another will be there, and a namesake gets another name.
         """
         if known.name != self._identity.name:
+            self._members.compare_place(known.name, known.url)
             return
         is_itself = known.life == self._identity.life
         if not is_itself or known.url != url:
             self._known.pop(url, None)
         if is_itself:
-            raise NoAnswer("this node itself is there")
+            raise OwnAnswer("this node itself is there")
         self._refused["name_taken"] += 1
         raise NoAnswer(f"another node is called {known.name}, too")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from clusterkit.errors import ClusterError
+from clusterkit.httpcluster.asking import OwnAnswer
 from clusterkit.httpcluster.partners import Candidate, chosen, farewells
 from clusterkit.logs import Seldom, log
 
@@ -132,6 +133,8 @@ class Gossiping:
         By way of a balancer another each time; or else two parts of a cluster that
         have met nobody else there would not find each other.
         """
+        if there == {self._name}:
+            return True  # where it met itself may be a balancer's
         return self._asking.who(url) not in there or self._asking.is_shared(url)
 
     def _given(self) -> tuple[str, ...]:
@@ -153,6 +156,8 @@ class Gossiping:
         try:
             with trio.fail_after(ENOUGH):
                 await self._steps(url)
+        except OwnAnswer:
+            log(logger, logging.DEBUG, "http_own_answer", url=url)
         except (ClusterError, ValueError, trio.TooSlowError) as error:
             self._note_failure(url, error)
         finally:

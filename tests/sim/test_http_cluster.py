@@ -396,3 +396,27 @@ def test_a_node_that_has_ended_can_be_told_to_end_again():
         assert not a.is_ready
 
     playing(play)
+
+
+def test_the_next_process_of_a_name_takes_over_when_the_one_before_ends(sim_seed):
+    async def play(world):
+        nodes = await formed(world, 5)
+        nodes[3].state.set("version", "old")
+        before = world._lives["n3"]
+        after = await world.restart("n3")  # at the same URL, and the other goes on
+        after.state.set("version", "new")
+        rest = [node for node in nodes if node.name != "n3"]
+        await trio.sleep(30)
+        assert all(node.members.state("n3") == "alive" for node in rest)
+        assert after.refused["contested"]
+        before.scope.cancel()
+        await before.over.wait()
+        await until(
+            lambda: all(node.state.value("n3", "version") == "new" for node in rest), 30
+        )
+        await trio.sleep(5)
+        for _ in range(60):
+            await trio.sleep(1)
+            assert all(node.members.state("n3") == "alive" for node in rest)
+
+    playing(play, sim_seed)
