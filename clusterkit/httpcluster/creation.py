@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from clusterkit.actors.own_thread import OwnThread
-from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.cookies import found_cookies
 from clusterkit.cluster.ending import Ending
 from clusterkit.cluster.groups import collapsed_groups
 from clusterkit.cluster.keyring import Keyring
 from clusterkit.cluster.options import checked_config
 from clusterkit.cluster.platform import Platform
-from clusterkit.cluster.readiness import Readiness
-from clusterkit.cluster.reconciling import Answers, Reconciling
-from clusterkit.cluster.state_book import StateBook
-from clusterkit.core.heartbeats import Heartbeats
 from clusterkit.errors import ConfigError
-from clusterkit.httpcluster.answering import Answering
-from clusterkit.httpcluster.asking import Asking
-from clusterkit.httpcluster.cluster import DRAIN, HttpCluster
-from clusterkit.httpcluster.gossiping import Gossiping
-from clusterkit.httpcluster.identity import MOST_NODES, Identity
-from clusterkit.httpcluster.listing import Listing
-from clusterkit.httpcluster.members import PLACE, HttpMembers
+from clusterkit.httpcluster.cluster import DRAIN
+from clusterkit.httpcluster.identity import Identity
+from clusterkit.httpcluster.members import PLACE
+from clusterkit.httpcluster.parts import Parts
 from clusterkit.httpcluster.posting import httpx_post
-from clusterkit.httpcluster.state import HttpState
-from clusterkit.httpcluster.urls import Dialable, HttpPlace, read_url
+from clusterkit.httpcluster.urls import Dialable, read_url
 from clusterkit.names import check_name, check_timeout
-from clusterkit.wire.http_judge import Judge
 from clusterkit.wire.http_seal import LIFE_BYTES
 from clusterkit.wire.seal import stretch
 
@@ -42,6 +30,7 @@ if TYPE_CHECKING:
 
     from clusterkit.config import Config
     from clusterkit.discovery.master_list import MasterList
+    from clusterkit.httpcluster.cluster import HttpCluster
     from clusterkit.httpcluster.posting import Post
 
 INTERVAL: Final = 1.0
@@ -49,10 +38,6 @@ INTERVAL: Final = 1.0
 
 LEAST_INTERVAL: Final = 0.01
 """The shortest `interval`: more is told by links."""
-
-MOST_AHEAD: Final = 31_557_600_000.0
-"""Seconds by which what others call a node's incarnation may be ahead of the own clock, a
-thousand years: more is a lie, and to outdo it would leave no room above."""
 
 MOST_INTERVAL: Final = 3600.0
 """The longest: one that is silent for a day is forgotten."""
@@ -130,7 +115,7 @@ async def create_http_cluster(
         platform.rng.randbytes(LIFE_BYTES),
         found.cookies,
     )
-    parts = _Parts(identity, platform, config, _checked(interval), dialable)
+    parts = Parts(identity, platform, config, _checked(interval), dialable)
     sending: Any = httpx_post() if post is None else nullcontext(post)
     with collapsed_groups():
         async with sending as ready, trio.open_nursery() as nursery:
@@ -150,122 +135,6 @@ async def create_http_cluster(
                     await cluster.shutdown(timeout=DRAIN)
                 parts.broadcast.close()
                 nursery.cancel_scope.cancel()
-
-
-class _Parts:
-    """The parts of one node, made in the order they need."""
-
-    def __init__(
-        self,
-        identity: Identity,
-        platform: Platform,
-        config: Config,
-        interval: float,
-        dialable: Dialable,
-    ) -> None:
-        self.identity = identity
-        self.refused: Counter[str] = Counter()
-        self.broadcast = Broadcast(config.event_buffer)
-        self.thread = OwnThread.here()
-        self.rng = platform.rng
-        self.wall_clock = platform.wall_clock
-        self.dialable = dialable
-        self.interval = interval
-        incarnation = int(platform.wall_clock() * 1000)
-        self.heartbeats = Heartbeats(
-            identity.name, incarnation, interval, MOST_NODES - 1, self._latest
-        )
-        self.book = StateBook(
-            identity.name,
-            incarnation,
-            identity.codec,
-            self.heartbeats.has_lived,
-            self.broadcast.publish,
-            trio.current_time,
-            config.state_tombstone_ttl,
-            self._latest,
-        )
-        self.members = HttpMembers(
-            self.heartbeats,
-            self.book,
-            self.broadcast.publish,
-            trio.current_time,
-            config.forget_after,
-            dialable,
-            self.refused,
-        )
-
-    def _latest(self) -> int:
-        return int((self.wall_clock() + MOST_AHEAD) * 1000)
-
-    def gossiping(self, post: Post, seeds: list[str]) -> Gossiping:
-        """Return what asks others."""
-        asking = Asking(
-            self.identity,
-            self.members,
-            post,
-            trio.current_time,
-            self.rng,
-            self.refused,
-        )
-        return Gossiping(
-            self.identity.name,
-            self.members,
-            asking,
-            Reconciling(self.book, asking.ask),
-            self.book,
-            seeds,
-            self.interval,
-            self.rng,
-            self.refused,
-        )
-
-    def listing(self, url: str, gossiping: Gossiping) -> Listing:
-        """Return what a master list may know of the node."""
-        return Listing(
-            HttpPlace(self.identity.name, url),
-            self.members,
-            gossiping,
-            self.dialable,
-            self.rng,
-            self.wall_clock,
-            self.refused,
-        )
-
-    def cluster(
-        self,
-        url: str,
-        cookies: Keyring,
-        gossiping: Gossiping,
-        ending: Ending,
-        nursery: trio.Nursery,
-    ) -> HttpCluster:
-        """Return the node."""
-        identity = self.identity
-        readiness = Readiness(self.book, gossiping.farewell)
-        readiness.begin()
-        answering = Answering(
-            identity,
-            Judge(identity.ring, identity.name, identity.life, url),
-            self.members,
-            Answers(self.book),
-            trio.current_time,
-            self.refused,
-        )
-        return HttpCluster(
-            identity.name,
-            url,
-            HttpState(identity.name, self.book, self.thread, self.members),
-            self.members,
-            cookies,
-            self.refused,
-            readiness=readiness,
-            answering=answering,
-            broadcast=self.broadcast,
-            ending=ending,
-            thread=self.thread,
-            nursery=nursery,
-        )
 
 
 def _listed(urls: Iterable[str], what: str) -> list[str]:

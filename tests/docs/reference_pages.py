@@ -252,7 +252,7 @@ MORE_BOUNDS = (
     ("httpcluster.asking", "TRIES", ""),
     ("httpcluster.asking", "MOST_KNOWN", ""),
     ("httpcluster.creation", "LEAST_INTERVAL", "s"),
-    ("httpcluster.creation", "MOST_AHEAD", "s"),
+    ("httpcluster.parts", "MOST_AHEAD", "s"),
     ("httpcluster.creation", "MOST_INTERVAL", "s"),
     ("httpcluster.cluster", "DRAIN", "s"),
     ("httpcluster.gossiping", "STEPS", ""),
