@@ -89,9 +89,10 @@ class Discovering:
 
     Attributes:
         refused: What was not taken or not reached, by reason: those of beacons
-            are in `wire.beacon_judge`; `full`, `name_taken`, `other_ring`
-            (or none, if it has left), `unreachable`, `busy` (a name that was not looked up, since half of the
-            threads for that were taken), and what each source counts.
+            are in `wire.beacon_judge`; `full`, `name_taken`, `other_ring` (or none,
+            if it has left), `unreachable`, `busy` (a name that was not looked up,
+            since half of the threads for that were taken), and what each source
+            counts.
     """
 
     def __init__(

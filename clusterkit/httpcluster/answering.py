@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.core.heartbeats import plain_beats, read_beats
 from clusterkit.errors import ClusterError
+from clusterkit.httpcluster.identity import MOST_NODES
 from clusterkit.httpcluster.posting import MAX_GOSSIP, Response
 from clusterkit.logs import Seldom, log
 from clusterkit.wire.http_judge import Heard
@@ -109,7 +110,7 @@ class Answering:
         if type(value) is not list or len(value) != 3 or type(value[2]) is not list:
             raise ValueError("a request is an event, counters and arguments")
         event, beats, args = value
-        self._members.hear(read_beats(beats, self._identity.most_nodes), peer)
+        self._members.hear(read_beats(beats, MOST_NODES), peer)
         result = self._result(event, args, peer)
         told = self._members.told(peer) if event == "compare" else {}
         return encode_value(self._identity.codec, [plain_beats(told), result])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clusterkit.core.heartbeats import plain_beats, read_beats
 from clusterkit.errors import ConfigError
+from clusterkit.httpcluster.identity import MOST_NODES
 from clusterkit.httpcluster.posting import NoAnswer
 from clusterkit.httpcluster.urls import read_url
 from clusterkit.wire.http_judge import Correspondent
@@ -198,7 +199,7 @@ class Asking:
         if type(value) is not list or len(value) != 2:
             raise self._bad("an answer of another shape")
         try:
-            beats = read_beats(value[0], self._identity.most_nodes)
+            beats = read_beats(value[0], MOST_NODES)
         except ValueError as error:
             raise self._bad(str(error)) from error
         self._members.hear(beats, by)

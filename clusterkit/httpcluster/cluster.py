@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from clusterkit.actors.own_thread import OwnThread
+    from clusterkit.cluster.background import Background
     from clusterkit.cluster.broadcast import Broadcast, Events
     from clusterkit.cluster.ending import Ending
     from clusterkit.cluster.keyring import Keyring
@@ -55,6 +56,7 @@ class HttpCluster:
         *,
         readiness: Readiness,
         answering: Answering,
+        background: Background,
         broadcast: Broadcast,
         ending: Ending,
         thread: OwnThread,
@@ -68,6 +70,7 @@ class HttpCluster:
         self.refused = refused
         self._readiness = readiness
         self._answering = answering
+        self._background = background
         self._broadcast = broadcast
         self._ending = ending
         self._thread = thread
@@ -126,7 +129,7 @@ class HttpCluster:
         )
 
     async def shutdown(self, *, timeout: float = DRAIN) -> None:
-        """Say that this node ends, to monitors and some others, and end.
+        """Say that this node ends, to monitors and some others, and ask nobody more.
 
         Leaving the `create_http_cluster` block does the same. A second call waits
         for the first.
@@ -142,7 +145,11 @@ class HttpCluster:
         """
         check_timeout(timeout)
         deadline = trio.current_time() + timeout
-        await self._ending.reach(partial(self._readiness.end, deadline))
+        await self._ending.reach(partial(self._end, deadline))
+
+    async def _end(self, deadline: float) -> None:
+        await self._readiness.end(deadline)
+        self._background.stop()
 
     def drain(self) -> None:
         """Begin to `shutdown`, and do not wait for it; `serve_forever` returns then."""

@@ -124,10 +124,11 @@ async def create_http_cluster(
             ending = platform.ending or Ending()
             cluster = parts.cluster(own, keyring, gossiping, ending, nursery)
             parts.book.set(PLACE, {"url": own, "monitor": bool(monitor)}, None)
-            nursery.start_soon(gossiping.run)
+            await nursery.start(parts.background.run)
+            parts.background.spawn(gossiping.run)
             if master_list is not None:
                 listing = parts.listing(own, gossiping)
-                nursery.start_soon(master_list.run, listing.found, listing)
+                parts.background.spawn(master_list.run, listing.found, listing)
             try:
                 yield cluster
             finally:

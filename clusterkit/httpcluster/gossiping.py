@@ -121,9 +121,8 @@ class Gossiping:
     def _absent(self) -> list[str]:
         """Return where somebody may be who is not there."""
         there = {self._name, *self._members.alive()}
-        urls = [
-            self._members.url(m.id) for m in self._members.all() if m.id not in there
-        ]
+        gone = (name for name in self._members.names() if name not in there)
+        urls = [self._members.url(name) for name in gone]
         urls += [url for url in self._given() if self._may_lead_on(url, there)]
         return list(dict.fromkeys(url for url in urls if url is not None))
 

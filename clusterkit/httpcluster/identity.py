@@ -28,7 +28,6 @@ class Identity:
     Attributes:
         codec: Of what is asked and answered.
         keys: Of the cookies.
-        most_nodes: How many may be told of.
     """
 
     def __init__(
@@ -38,7 +37,6 @@ class Identity:
         self.name = name
         self.life = life
         self.codec = Codec(MAX_GOSSIP - MAX_HEAD)
-        self.most_nodes = MOST_NODES
         self.use_cookies(cookies)
 
     def __repr__(self) -> str:

@@ -104,8 +104,11 @@ class HttpMembers:
 
     def all(self) -> tuple[HttpMember, ...]:
         """Return every member, this node included."""
-        names = (self._heartbeats.name, *sorted(self._heartbeats))
-        return tuple(map(self._member, names))
+        return tuple(map(self._member, self.names()))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all members, this node first."""
+        return (self._heartbeats.name, *sorted(self._heartbeats))
 
     def state(self, name: str) -> str:
         """Return what a member is: `alive`, `dead` or `left`.
@@ -125,7 +128,7 @@ class HttpMembers:
 
     def alive(self) -> tuple[str, ...]:
         """Return the names of the members that are alive; this one first, if it is."""
-        return tuple(m.id for m in self.all() if m.state == "alive")
+        return tuple(name for name in self.names() if self.state(name) == "alive")
 
     def is_member(self, name: str) -> bool:
         """Say whether a node is a member: it has been seen to live, and not forgotten."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from clusterkit.actors.own_thread import OwnThread
+from clusterkit.cluster.background import Background
 from clusterkit.cluster.broadcast import Broadcast
 from clusterkit.cluster.readiness import Readiness
 from clusterkit.cluster.reconciling import Answers, Reconciling
@@ -49,6 +50,7 @@ class Parts:
         dialable: Says whom not to dial.
 
     Attributes:
+        background: Runs what asks others, until the node ends.
         book: What all members say of themselves.
         broadcast: Its events.
     """
@@ -63,6 +65,7 @@ class Parts:
     ) -> None:
         self.identity = identity
         self.refused: Counter[str] = Counter()
+        self.background = Background()
         self.broadcast = Broadcast(config.event_buffer)
         self.thread = OwnThread.here()
         self.rng = platform.rng
@@ -159,6 +162,7 @@ class Parts:
             self.refused,
             readiness=readiness,
             answering=answering,
+            background=self.background,
             broadcast=self.broadcast,
             ending=ending,
             thread=self.thread,

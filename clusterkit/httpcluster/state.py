@@ -37,4 +37,4 @@ class HttpState(StateKeys):
 
     def peers(self) -> tuple[str, ...]:
         """Return the members, this node first; those forgotten are not."""
-        return tuple(member.id for member in self._members.all())
+        return self._members.names()

@@ -71,8 +71,9 @@ class Lan:
             ip("-n", space, "link", "set", name, "up")
         for space in (self.x, self.y):
             # The system takes its time to see that there is a cable.
+            tries = iter(range(1000))
             while "state UP" not in ip("-n", space, "link", "show", name).stdout:
-                pass
+                assert next(tries, None) is not None, f"{name} does not come up"
 
     def unplug(self, name):
         """Take the interfaces away."""

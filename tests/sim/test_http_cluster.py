@@ -14,6 +14,7 @@ from clusterkit.events import (
     MemberUp,
     StateUpdated,
 )
+from clusterkit.httpcluster.creation import create_http_cluster
 from clusterkit.testing.sim import simulate
 
 from .http_world import HttpWorld, formed, sees, until, url
@@ -119,6 +120,19 @@ def test_who_ends_says_so_to_monitors_first(sim_seed):
             assert taken < 8
             await trio.sleep(60)
         assert heard == [MemberLeft("n7")]
+
+    playing(play, sim_seed)
+
+
+def test_who_has_ended_asks_nobody_any_more(sim_seed):
+    async def play(world):
+        nodes = await formed(world, 3)
+        nodes[2].drain()
+        await until(lambda: nodes[2].phase == "ended")
+        asked = len([sender for sender, *_ in world.posted if sender == "n2"])
+        await trio.sleep(30)
+        assert len([s for s, *_ in world.posted if s == "n2"]) == asked
+        assert nodes[0].members.state("n2") == "left"
 
     playing(play, sim_seed)
 
@@ -328,8 +342,6 @@ def test_a_namesake_is_found_out(sim_seed):
         await until(lambda: a.members.alive() == ("a", "b"))
 
         async def namesake(*, task_status):
-            from clusterkit.httpcluster.creation import create_http_cluster
-
             platform = world.sim.platform("other")
             post = world._post_of("other")
             async with create_http_cluster(
